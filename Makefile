@@ -1,0 +1,46 @@
+# `make demo` shows the main job, `make test` runs all tests, `make check` is what CI runs.
+
+# Static binaries are built for a named target, so they lie in a folder of that name.
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+TUPLE = $(or $(CARGO_BUILD_TARGET),$(shell rustc -vV | sed -n 's/^host: //p'))
+# One after the other, never --workspace: that would merge the server's crate features into the updater.
+CRATES := ops-wire ops-package ops-updater ops-meta
+
+.PHONY: build deps test lint check demo size clean
+
+build:
+	cargo build --profile host -p ops-updater
+	cargo build --release -p ops-meta
+	@$(call put,host/ops-updater)
+	@$(call put,release/ops-meta)
+
+# A running program cannot be written over, but it can be replaced.
+put = mkdir -p dist && cp $(TARGET_DIR)/$(TUPLE)/$(1) dist/$(notdir $(1)).new && mv -f dist/$(notdir $(1)).new dist/$(notdir $(1))
+
+# Other people's programs that tests and demo use. No service is installed or started.
+deps:
+	packaging/deps.sh
+
+test: deps
+	$(MAKE) build
+	set -e; for crate in $(CRATES); do cargo test -p $$crate; done
+	OPS_BIN_DIR=$(CURDIR)/dist cargo test -p e2e
+
+lint:
+	cargo fmt --all --check
+	set -e; for crate in $(CRATES) e2e; do cargo clippy -p $$crate --all-targets -- -D warnings; done
+
+check: deps
+	$(MAKE) lint
+	$(MAKE) test
+
+demo: deps
+	$(MAKE) build
+	demo/run
+
+size: build
+	@for it in dist/ops-updater dist/ops-meta; do wc -c <$$it | awk -v it=$$it '{printf "%-18s %9d bytes  %.2f MB\n", it, $$1, $$1 / 1e6}'; done
+
+clean:
+	cargo clean
+	rm -rf dist target/debian

@@ -1,0 +1,47 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{self, Signal};
+use nix::unistd::Pid;
+
+/// A process that executes a file below a folder or works there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    pub pid: i32,
+    pub exe: PathBuf,
+}
+
+/// The processes that execute a file below `folder` or work there; zombies are none.
+pub fn below(folder: &Path) -> Vec<Process> {
+    let pids = fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter_map(|it| it.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter(|pid| *pid != std::process::id() as i32)
+        .filter_map(|pid| {
+            let link = |name: &str| fs::read_link(format!("/proc/{pid}/{name}")).ok();
+            let exe = link("exe")?;
+            let there = exe.starts_with(folder) || link("cwd").is_some_and(|it| it.starts_with(folder));
+            there.then_some(Process { pid, exe })
+        })
+        .collect()
+}
+
+/// Whether a process is there and no zombie.
+pub fn is_alive(pid: i32) -> bool {
+    fs::read_link(format!("/proc/{pid}/exe")).is_ok()
+}
+
+/// Ends a process that a test started, by its id, and sees it gone.
+pub fn kill(pid: i32) {
+    send(pid, Signal::SIGKILL);
+    let end = Instant::now() + Duration::from_secs(5);
+    while is_alive(pid) && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+pub(crate) fn send(pid: i32, signal: Signal) {
+    let _ = signal::kill(Pid::from_raw(pid), signal);
+}

@@ -1,0 +1,268 @@
+//! The command line: what it prints, what it changes, how it ends.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on ends here"
+)]
+
+use e2e::{
+    Answer, Base, FakeMeta, FileServer, Package, SOON, changes, error_code, is_alive, kill, snapshot,
+    wait_for,
+};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+/// A host on which alpha 1.0.0 runs.
+fn with_alpha() -> (FakeMeta, FileServer, Base) {
+    let (meta, files) = (FakeMeta::new(), FileServer::new());
+    let base = Base::new(&meta.address());
+    meta.order(&[files.offer(&Package::agent("alpha", "1.0.0"))]);
+    base.once().exits(0);
+    (meta, files, base)
+}
+
+fn agent<'a>(all: &'a Value, key: &str, name: &str) -> &'a Value {
+    all["agents"].as_array().unwrap().iter().find(|it| it[key] == name).unwrap()
+}
+
+#[test]
+fn wrong_use_ends_with_2_and_a_sentence() {
+    let (_meta, _files, base) = with_alpha();
+    for words in [vec!["fly"], vec!["hold"], vec!["status", "now"], vec!["--fast"], vec!["hold", "../x"]] {
+        let ran = base.run(&words).exits(2);
+        assert!(ran.stdout.is_empty() && ran.stderr.contains("--help"), "{ran:?}");
+    }
+    base.run_bare(&["--help"]).exits(0);
+    base.run_bare(&["--version"]).exits(0);
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used_ends_with_2_and_lists_every_fault() {
+    let (_meta, _files, mut base) = with_alpha();
+    base.set("interval", 0).set("trialSecs", "soon").set("desiredAgent", "../x");
+    for words in [vec!["once"], vec!["status"], vec![], vec!["check"]] {
+        let ran = base.run(&words).exits(2);
+        ["interval", "trialSecs", "desiredAgent"]
+            .iter()
+            .for_each(|key| assert!(ran.stderr.contains(key), "{ran:?}"));
+    }
+    let json = base.run(&["check", "--json"]).exits(2).json();
+    assert_eq!((&json["ok"], json["faults"].as_array().unwrap().len()), (&json!(false), 3));
+    std::fs::write(base.cfg_file(), "{").unwrap();
+    base.run(&["status"]).exits(2);
+    std::fs::remove_file(base.cfg_file()).unwrap();
+    base.run(&["status"]).exits(2);
+}
+
+#[test]
+fn check_tells_what_is_odd() {
+    let (_meta, _files, mut base) = with_alpha();
+    let ran = base.run(&["check", "--json"]).exits(0);
+    assert_eq!((&ran.json()["ok"], &ran.json()["faults"]), (&json!(true), &json!([])));
+    base.set("fromTheFuture", 1);
+    assert!(base.run(&["check"]).exits(1).stdout.contains("fromTheFuture"));
+    base.unset("fromTheFuture").set("caFile", "missing.pem");
+    assert!(base.run(&["check"]).exits(1).stdout.contains("missing.pem"));
+}
+
+#[test]
+fn status_shows_how_the_agents_are() {
+    let (meta, files, base) = with_alpha();
+    let ran = base.run(&["status"]).exits(0);
+    assert!(
+        ran.stdout.contains("alpha") && ran.stdout.contains("1.0.0") && ran.stdout.contains("started"),
+        "{ran:?}"
+    );
+    kill(base.daemon("alpha", "1.0.0"));
+    let all = base.run(&["status", "--json"]).json();
+    assert_eq!(all["hostname"], "host-1");
+    assert_eq!(
+        (&agent(&all, "name", "alpha")["version"], &agent(&all, "name", "alpha")["status"]),
+        (&json!("1.0.0"), &json!("stoped"))
+    );
+    meta.order(&[files.order(&Package::agent("alpha", "2.0.0"), "start")]);
+    base.once().exits(1);
+    let all = base.run(&["status", "--json"]).exits(1).json();
+    assert_eq!(error_code(agent(&all, "name", "alpha")), "md5_missing");
+    assert!(base.run(&["status"]).exits(1).stdout.contains("md5_missing"));
+}
+
+#[test]
+fn status_of_a_host_without_agents_says_so() {
+    let meta = FakeMeta::new();
+    let base = Base::new(&meta.address());
+    assert!(base.run(&["status"]).exits(0).stdout.contains("no agents"));
+    assert!(meta.beats().is_empty());
+}
+
+#[test]
+fn plan_shows_what_would_happen_and_changes_nothing() {
+    let (meta, files, base) = with_alpha();
+    base.run(&["plan"]).exits(0);
+    meta.order(&[
+        files.offer(&Package::agent("alpha", "1.0.1")),
+        files.offer(&Package::agent("beta", "1.0.0")),
+    ]);
+    let (before, asked) = (snapshot(&base.path()), files.requests());
+    let plan = base.run(&["plan", "--json"]).exits(10).json();
+    assert_eq!(plan["asked"], true);
+    for name in ["alpha", "beta"] {
+        let it = agent(&plan, "agent", name);
+        assert!(it["action"].is_string() && !it["why"].as_str().unwrap().is_empty(), "{plan}");
+    }
+    assert!(base.run(&["plan"]).exits(10).stdout.contains("beta"));
+    assert_eq!(changes(&before, &snapshot(&base.path())), Vec::<std::path::PathBuf>::new());
+    assert_eq!(files.requests(), asked);
+}
+
+#[test]
+fn plan_on_a_fresh_host_leaves_it_fresh() {
+    let (meta, files) = (FakeMeta::new(), FileServer::new());
+    let base = Base::new(&meta.address());
+    meta.order(&[files.offer(&Package::agent("alpha", "1.0.0"))]);
+    base.run(&["plan"]).exits(10);
+    assert!(snapshot(&base.path()).is_empty());
+}
+
+#[test]
+fn plan_takes_the_last_answer_when_ops_meta_is_away_and_says_so() {
+    let (meta, _files, base) = with_alpha();
+    meta.say(Answer::Status(500));
+    let ran = base.run(&["plan", "--json"]).exits(1);
+    assert_eq!(ran.json()["asked"], false);
+    assert!(ran.stderr.contains("last"), "{ran:?}");
+}
+
+#[test]
+fn plan_says_why_not() {
+    let (meta, _files, base) = with_alpha();
+    meta.order(&[json!({"name": "alpha", "version": "1.0.0", "cmd": "explode"})]);
+    let plan = base.run(&["plan", "--json"]).exits(0).json();
+    let alpha = agent(&plan, "agent", "alpha");
+    assert_eq!((&alpha["action"], &alpha["errorCode"]), (&Value::Null, &json!("unknown_cmd")), "{plan}");
+}
+
+#[test]
+fn a_held_agent_is_left_alone_until_it_is_released() {
+    let (meta, files, base) = with_alpha();
+    let running = base.daemon("alpha", "1.0.0");
+    base.run(&["hold", "alpha", "under", "examination"]).exits(0);
+    meta.order(&[files.offer(&Package::agent("alpha", "1.0.1"))]);
+    base.once().exits(0);
+    assert_eq!(base.daemon("alpha", "1.0.0"), running);
+    let alpha = meta.agent("alpha");
+    assert_eq!((error_code(&alpha), &alpha["phase"]), ("held", &json!("held")));
+    assert!(alpha["error"].as_str().unwrap().contains("under examination"));
+    base.run(&["plan"]).exits(0);
+    base.run(&["status"]).exits(0);
+    kill(running);
+    base.once().exits(0);
+    assert!(base.daemons("alpha").is_empty(), "a held agent is not started either");
+    base.run(&["release", "alpha"]).exits(0);
+    base.once().exits(0);
+    base.daemon("alpha", "1.0.1");
+    assert_eq!(error_code(&meta.agent("alpha")), "");
+}
+
+#[test]
+fn an_agent_that_is_not_here_cannot_be_held() {
+    let (_meta, _files, base) = with_alpha();
+    for words in [["hold", "beta"], ["release", "beta"], ["hold", "cfg.json"]] {
+        base.run(&words).exits(1);
+    }
+    assert!(!base.agent("beta").exists());
+}
+
+#[test]
+fn one_base_has_one_updater() {
+    let (_meta, _files, mut base) = with_alpha();
+    base.start();
+    let pid_file = base.path().join("ops-updater.pid");
+    wait_for("the pid file", SOON, || pid_file.exists());
+    assert_eq!(std::fs::read_to_string(&pid_file).unwrap().trim(), base.updater_pid().to_string());
+    let ran = base.once().exits(1);
+    assert!(ran.stderr.contains("another ops-updater"), "{ran:?}");
+    base.run(&[]).exits(1);
+    base.run(&["status"]).exits(0);
+    base.run(&["plan"]).exits(0);
+    assert!(base.is_running());
+    assert_eq!(std::fs::read_to_string(&pid_file).unwrap().trim(), base.updater_pid().to_string());
+}
+
+#[test]
+fn sigterm_ends_the_updater_and_leaves_agents_running() {
+    let (meta, _files, mut base) = with_alpha();
+    let running = base.daemon("alpha", "1.0.0");
+    base.start();
+    meta.wait_for_beats(1);
+    assert_eq!(base.stop(), Some(0));
+    assert!(is_alive(running));
+    assert!(!base.path().join("ops-updater.pid").exists());
+    base.once().exits(0);
+}
+
+#[test]
+fn sigterm_ends_an_updater_that_downloads_at_once() {
+    let (meta, files, mut base) = with_alpha();
+    let next = Package::agent("alpha", "1.0.1");
+    let order = files.offer(&next);
+    files.spoil_tarball(&next, e2e::Fault::Stall);
+    meta.order(&[order]);
+    base.start();
+    wait_for("it downloads", SOON, || files.asked_tarball(&next) > 0);
+    let begun = std::time::Instant::now();
+    assert_eq!(base.stop(), Some(0));
+    assert!(begun.elapsed().as_secs() < 3, "{:?}", begun.elapsed());
+    wait_for("its children are gone", SOON, || {
+        std::fs::read_dir("/proc").unwrap().flatten().all(|it| {
+            let line = std::fs::read(it.path().join("cmdline")).unwrap_or_default();
+            let parent = std::fs::read_to_string(it.path().join("environ")).unwrap_or_default();
+            !(line.starts_with(b"ops-updater\0--child\0stage")
+                && parent.contains(base.path().to_str().unwrap()))
+        })
+    });
+}
+
+#[test]
+fn sighup_reads_the_configuration_again_and_refuses_a_bad_one() {
+    let (meta, _files, mut base) = with_alpha();
+    base.start();
+    meta.wait_for_beats(1);
+    base.set("hostname", "host-2");
+    base.signal(Signal::SIGHUP);
+    wait_for("the new name", SOON, || meta.last()["hostname"] == "host-2");
+    base.set("hostname", "host-3").set("interval", 0);
+    base.signal(Signal::SIGHUP);
+    wait_for("the refusal is logged", SOON, || base.log().contains("not_reloaded"));
+    meta.wait_for_beats(2);
+    assert_eq!(meta.last()["hostname"], "host-2");
+    assert!(base.is_running());
+}
+
+#[test]
+fn the_log_has_a_line_per_event() {
+    let (_meta, _files, base) = with_alpha();
+    let log = base.log();
+    assert!(
+        log.lines()
+            .all(|line| line.starts_with("time=") && line.contains(" level=") && line.contains(" event=")),
+        "{log}"
+    );
+    assert!(log.lines().any(|line| line.contains("event=switched") && line.contains("agent=alpha")), "{log}");
+}
+
+#[test]
+fn labels_and_what_else_a_host_is_are_in_every_beat() {
+    let (meta, _files, mut base) = with_alpha();
+    base.set("labels", json!({"idc": "lg"}));
+    base.once().exits(0);
+    let beat = meta.last();
+    assert_eq!(
+        (&beat["labels"]["idc"], &beat["os"], &beat["intervalSecs"]),
+        (&json!("lg"), &json!("linux"), &json!(10))
+    );
+    assert!(beat["arch"].is_string() && beat["updaterVersion"].is_string());
+}

@@ -1,0 +1,262 @@
+//! The main job: an agent is installed, upgraded, stopped and taken away as ops-meta asks.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on ends here"
+)]
+
+use e2e::{
+    Answer, Base, FakeMeta, FileServer, Package, SOON, Sick, changes, error_code, is_alive, kill, snapshot,
+    wait_for,
+};
+use serde_json::json;
+
+/// A host on which alpha 1.0.0 was ordered and runs.
+fn with_alpha() -> (FakeMeta, FileServer, Base) {
+    let (meta, files) = (FakeMeta::new(), FileServer::new());
+    let base = Base::new(&meta.address());
+    meta.order(&[files.offer(&Package::agent("alpha", "1.0.0"))]);
+    base.once().exits(0);
+    base.daemon("alpha", "1.0.0");
+    (meta, files, base)
+}
+
+#[test]
+fn an_agent_that_is_ordered_is_installed_and_started() {
+    let (meta, _files, base) = with_alpha();
+    assert_eq!(base.version("alpha").as_deref(), Some("1.0.0"));
+    let beats = meta.beats();
+    assert_eq!(beats.len(), 2, "one beat to hear, one to report");
+    assert_eq!(beats[0]["hostname"], "host-1");
+    let agent = meta.agent("alpha");
+    assert_eq!(
+        (&agent["version"], &agent["status"], &agent["phase"]),
+        (&json!("1.0.0"), &json!("started"), &json!("idle"))
+    );
+    assert_eq!(error_code(&agent), "");
+    let steps: Vec<&str> =
+        agent["steps"].as_array().unwrap().iter().map(|it| it["step"].as_str().unwrap()).collect();
+    assert!(steps.starts_with(&["fetch"]) && steps.ends_with(&["start", "flip"]), "{steps:?}");
+}
+
+#[test]
+fn an_upgrade_stops_the_old_version_and_starts_the_new_one() {
+    let (meta, files, base) = with_alpha();
+    let old = base.daemon("alpha", "1.0.0");
+    meta.order(&[files.offer(&Package::agent("alpha", "1.0.1"))]);
+    base.once().exits(0);
+    base.daemon("alpha", "1.0.1");
+    assert!(!is_alive(old));
+    assert_eq!(base.version("alpha").as_deref(), Some("1.0.1"));
+    assert_eq!(meta.agent("alpha")["version"], "1.0.1");
+    assert!(base.has("alpha", "1.0.0"), "the version before is kept");
+}
+
+#[test]
+fn a_downgrade_is_an_upgrade_and_needs_no_download_of_what_is_here() {
+    let (meta, files, base) = with_alpha();
+    let (old, new) = (Package::agent("alpha", "1.0.0"), Package::agent("alpha", "1.0.1"));
+    meta.order(&[files.offer(&new)]);
+    base.once().exits(0);
+    let before = files.asked_tarball(&old);
+    meta.order(&[files.offer(&old)]);
+    base.once().exits(0);
+    base.daemon("alpha", "1.0.0");
+    assert_eq!(files.asked_tarball(&old), before);
+}
+
+#[test]
+fn stop_stops_whatever_version_it_names_and_start_starts_again() {
+    let (meta, files, base) = with_alpha();
+    let running = base.daemon("alpha", "1.0.0");
+    meta.order(&[files.order(&Package::agent("alpha", "9.9.9"), "stop")]);
+    base.once().exits(0);
+    assert!(!is_alive(running) && base.daemons("alpha").is_empty());
+    assert_eq!(
+        (&meta.agent("alpha")["version"], &meta.agent("alpha")["status"]),
+        (&json!("1.0.0"), &json!("stoped"))
+    );
+    let asked = files.requests();
+    meta.order(&[files.order(&Package::agent("alpha", "1.0.0"), "start")]);
+    base.once().exits(0);
+    base.daemon("alpha", "1.0.0");
+    assert_eq!(files.requests(), asked);
+}
+
+#[test]
+fn uninstall_stops_the_agent_and_takes_its_folder_away() {
+    let (meta, files, base) = with_alpha();
+    let running = base.daemon("alpha", "1.0.0");
+    meta.order(&[files.order(&Package::agent("alpha", ""), "uninstall")]);
+    base.once().exits(0);
+    assert!(!is_alive(running));
+    assert!(!base.agent("alpha").exists());
+    base.once().exits(0);
+}
+
+#[test]
+fn an_agent_that_is_not_here_is_neither_stopped_nor_uninstalled() {
+    let (meta, files) = (FakeMeta::new(), FileServer::new());
+    let base = Base::new(&meta.address());
+    for cmd in ["stop", "uninstall"] {
+        meta.order(&[files.order(&Package::agent("alpha", "1.0.0"), cmd)]);
+        base.once().exits(0);
+        assert!(!base.agent("alpha").exists() && files.requests() == 0, "{cmd}");
+    }
+}
+
+#[test]
+fn a_blank_order_leaves_the_agent_alone() {
+    let (meta, files, base) = with_alpha();
+    let running = base.daemon("alpha", "1.0.0");
+    meta.order(&[files.order(&Package::agent("alpha", "1.0.1"), "")]);
+    base.once().exits(0);
+    assert_eq!(base.daemon("alpha", "1.0.0"), running);
+    assert_eq!(error_code(&meta.agent("alpha")), "");
+}
+
+#[test]
+fn an_unknown_order_is_reported_and_the_agent_left_alone() {
+    let (meta, files, base) = with_alpha();
+    let running = base.daemon("alpha", "1.0.0");
+    meta.order(&[files.order(&Package::agent("alpha", "1.0.1"), "explode")]);
+    base.once().exits(1);
+    assert_eq!(base.daemon("alpha", "1.0.0"), running);
+    assert_eq!(error_code(&meta.agent("alpha")), "unknown_cmd");
+}
+
+#[test]
+fn an_agent_as_wanted_costs_nothing() {
+    let (_meta, files, base) = with_alpha();
+    base.once().exits(0);
+    let (before, requests) = (snapshot(&base.path()), files.requests());
+    base.once().exits(0);
+    assert_eq!(files.requests(), requests, "nothing is asked of the download server");
+    assert_eq!(
+        changes(&before, &snapshot(&base.path())),
+        Vec::<std::path::PathBuf>::new(),
+        "no file changes"
+    );
+}
+
+#[test]
+fn an_agent_that_crashed_is_started_again() {
+    let (meta, files, mut base) = with_alpha();
+    base.start();
+    let requests = files.requests();
+    let crashed = base.daemon("alpha", "1.0.0");
+    kill(crashed);
+    wait_for("another daemon runs", SOON, || base.daemons("alpha").contains_key("1.0.0"));
+    assert_ne!(base.daemon("alpha", "1.0.0"), crashed);
+    assert_eq!(files.requests(), requests);
+    meta.wait_for_agent("it is told", "alpha", |it| it["status"] == "started");
+}
+
+#[test]
+fn an_agent_that_crashed_is_started_again_while_ops_meta_is_away() {
+    let (meta, _files, base) = with_alpha();
+    kill(base.daemon("alpha", "1.0.0"));
+    meta.say(Answer::Status(500));
+    base.once().exits(1);
+    base.daemon("alpha", "1.0.0");
+}
+
+#[test]
+fn after_a_start_of_the_updater_crashed_agents_are_started_before_the_first_answer() {
+    let (meta, _files, mut base) = with_alpha();
+    kill(base.daemon("alpha", "1.0.0"));
+    let beats = meta.beats().len();
+    base.set("initialJitterSecs", 3600).start();
+    wait_for("the daemon runs", SOON, || base.daemons("alpha").contains_key("1.0.0"));
+    assert_eq!(meta.beats().len(), beats);
+}
+
+#[test]
+fn only_the_desired_agent_of_the_configuration_is_acted_on_and_all_are_reported() {
+    let (meta, files, mut base) = with_alpha();
+    base.set("desiredAgent", "beta");
+    meta.order(&[
+        files.offer(&Package::agent("alpha", "1.0.1")),
+        files.offer(&Package::agent("beta", "1.0.0")),
+    ]);
+    base.once().exits(0);
+    base.daemon("alpha", "1.0.0");
+    base.daemon("beta", "1.0.0");
+    assert_eq!(meta.agent("alpha")["version"], "1.0.0");
+    assert_eq!(meta.agent("beta")["version"], "1.0.0");
+}
+
+#[test]
+fn a_version_that_does_not_start_gives_way_to_the_old_one() {
+    let (meta, files, base) = with_alpha();
+    meta.order(&[files.offer(&Package::sick("alpha", "1.0.1", Sick::StartFails))]);
+    base.once().exits(1);
+    base.daemon("alpha", "1.0.0");
+    assert_eq!(base.version("alpha").as_deref(), Some("1.0.0"));
+    let agent = meta.agent("alpha");
+    assert_eq!((error_code(&agent), &agent["phase"]), ("start_failed", &json!("rolled_back")));
+    assert!(agent["error"].as_str().unwrap().contains("no licence on this host"), "{agent}");
+    assert_eq!(agent["desiredVersion"], "1.0.1");
+}
+
+#[test]
+fn a_first_install_that_does_not_start_leaves_no_version_in_use() {
+    let (meta, files) = (FakeMeta::new(), FileServer::new());
+    let base = Base::new(&meta.address());
+    meta.order(&[files.offer(&Package::sick("alpha", "1.0.0", Sick::StartFails))]);
+    base.once().exits(1);
+    assert_eq!((base.version("alpha"), base.daemons("alpha").len()), (None, 0));
+    assert_eq!(
+        (&meta.agent("alpha")["version"], error_code(&meta.agent("alpha"))),
+        (&json!(""), "start_failed")
+    );
+}
+
+#[test]
+fn a_version_that_does_not_stay_in_its_trial_gives_way_to_the_old_one() {
+    let (meta, files, mut base) = with_alpha();
+    base.set("trialSecs", 4);
+    meta.order(&[files.offer(&Package::sick("alpha", "1.0.1", Sick::DiesSoon))]);
+    base.once().exits(1);
+    base.daemon("alpha", "1.0.0");
+    assert_eq!(base.version("alpha").as_deref(), Some("1.0.0"));
+    assert_eq!(
+        (error_code(&meta.agent("alpha")), &meta.agent("alpha")["phase"]),
+        ("trial_failed", &json!("rolled_back"))
+    );
+}
+
+#[test]
+fn a_version_that_stays_in_its_trial_is_kept() {
+    let (meta, files, mut base) = with_alpha();
+    base.set("trialSecs", 1);
+    meta.order(&[files.offer(&Package::agent("alpha", "1.0.1"))]);
+    base.once().exits(0);
+    base.daemon("alpha", "1.0.1");
+    assert!(!base.agent("alpha").join(".upgrade").exists());
+}
+
+#[test]
+fn the_loop_installs_and_tells_soon() {
+    let (meta, files) = (FakeMeta::new(), FileServer::new());
+    let mut base = Base::new(&meta.address());
+    base.start();
+    meta.wait_for_beats(1);
+    meta.order(&[files.offer(&Package::agent("alpha", "1.0.0"))]);
+    meta.wait_for_agent("it is told", "alpha", |it| it["version"] == "1.0.0" && it["status"] == "started");
+    base.daemon("alpha", "1.0.0");
+    assert_eq!(base.stop(), Some(0));
+}
+
+#[test]
+fn many_agents_are_brought_to_their_versions_in_one_beat() {
+    let (meta, files) = (FakeMeta::new(), FileServer::new());
+    let base = Base::new(&meta.address());
+    let names = ["a1", "a2", "a3", "a4", "a5"];
+    meta.order(&names.map(|name| files.offer(&Package::agent(name, "1.0.0"))));
+    base.once().exits(0);
+    names.iter().for_each(|name| assert!(base.daemon(name, "1.0.0") > 0));
+}

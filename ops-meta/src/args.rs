@@ -1,0 +1,81 @@
+//! The command line: as typed, then as the one thing that can be done.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+/// Knows every host, and says which agents should run on it.
+#[derive(Parser)]
+#[command(name = "ops-meta", version, disable_version_flag = true, args_conflicts_with_subcommands = true)]
+pub struct Typed {
+    /// A cfg.json, as of 2015
+    #[arg(short = 'c', long = "config", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print the version
+    #[arg(short = 'v', visible_short_alias = 'V', long, action = ArgAction::Version)]
+    version: Option<bool>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Answer hosts and operators
+    Serve(ServeArgs),
+}
+
+#[derive(Args)]
+struct ServeArgs {
+    /// Wins over `http.listen` in the configuration; port 0 takes any free one
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// The folder for what is to survive a restart; nothing is written to it yet
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// A cfg.json, as of 2015
+    #[arg(short = 'c', long = "config", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Take heartbeats from anybody, on every address
+    #[arg(long)]
+    allow_anonymous_hosts: bool,
+}
+
+/// Who may send heartbeats to an address that is not loopback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnonymousHosts {
+    Allowed,
+    /// Unless the configuration implies it.
+    NotAllowed,
+}
+
+/// What the command line asks for.
+pub struct Wanted {
+    pub listen: Option<SocketAddr>,
+    pub config: Option<PathBuf>,
+    pub anonymous_hosts: AnonymousHosts,
+}
+
+impl Typed {
+    /// `ops-meta` alone reads `cfg.json` in the working folder, as it did in 2015.
+    pub fn wanted(self) -> Wanted {
+        match self.command {
+            Some(Command::Serve(serve)) => serve.wanted(),
+            None => Wanted {
+                listen: None,
+                config: Some(self.config.unwrap_or_else(|| "cfg.json".into())),
+                anonymous_hosts: AnonymousHosts::NotAllowed,
+            },
+        }
+    }
+}
+
+impl ServeArgs {
+    fn wanted(self) -> Wanted {
+        let anonymous_hosts = match self.allow_anonymous_hosts {
+            true => AnonymousHosts::Allowed,
+            false => AnonymousHosts::NotAllowed,
+        };
+        Wanted { listen: self.listen, config: self.config, anonymous_hosts }
+    }
+}

@@ -1,0 +1,314 @@
+//! cfg.json: raw, then checked once. All faults are told at once, each with its key, what was found and what is
+//! allowed.
+//!
+//! The keys of 2015 are read as they stand; `tls`, `hostsMax`, `downloadsMax`, `connectionsMax` and `timeouts` are
+//! ours and optional.
+
+mod agents;
+mod faults;
+
+use std::fmt;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::domain::policy2015::Policy;
+pub use faults::Fault;
+use faults::{Faults, Keys, shown};
+
+/// The largest configuration, in bytes.
+const CONFIG_BYTES_MAX: u64 = 16 << 20;
+// Least, default and most of each number.
+const HOSTS: (u64, u64, u64) = (1, 2_000_000, 100_000_000);
+const DOWNLOADS: (u64, u64, u64) = (1, 200, 100_000);
+const CONNECTIONS: (u64, u64, u64) = (1, 10_000, 1_000_000);
+const HEADER_MILLIS: (u64, u64, u64) = (10, 10_000, 600_000);
+const BODY_MILLIS: (u64, u64, u64) = (10, 15_000, 600_000);
+const IDLE_MILLIS: (u64, u64, u64) = (10, 60_000, 3_600_000);
+
+/// A checked configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Tells more in the log.
+    pub debug: bool,
+    /// The files that are served; none when absent.
+    pub tarball_dir: Option<PathBuf>,
+    pub listen: Option<SocketAddr>,
+    pub policies: Vec<Policy>,
+    pub tls: Option<TlsFiles>,
+    pub limits: Limits,
+    /// The file as it stands, for those who ask what is in force.
+    pub raw: Value,
+    /// Keys that nobody reads.
+    pub unknown: Vec<String>,
+}
+
+/// PEM files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+    /// When given, every client has to show a certificate of this authority.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// What is bounded, and how.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    pub hosts_max: usize,
+    pub downloads_max: usize,
+    pub connections_max: usize,
+    /// From the first byte waited for until the head of a request is there.
+    pub header: Duration,
+    /// For the whole body of a request.
+    pub body: Duration,
+    /// Without a byte in either direction.
+    pub idle: Duration,
+}
+
+/// Why there is no configuration.
+#[derive(Debug)]
+pub enum ConfigError {
+    Unreadable(PathBuf, std::io::Error),
+    TooLarge(PathBuf),
+    NotJson(PathBuf, serde_json::Error),
+    Faulty(PathBuf, Vec<Fault>),
+}
+
+impl Config {
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let unreadable = |error| ConfigError::Unreadable(path.to_owned(), error);
+        let file = std::fs::File::open(path).map_err(unreadable)?;
+        let mut bytes = Vec::new();
+        file.take(CONFIG_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() as u64 > CONFIG_BYTES_MAX {
+            return Err(ConfigError::TooLarge(path.to_owned()));
+        }
+        let raw =
+            serde_json::from_slice(&bytes).map_err(|error| ConfigError::NotJson(path.to_owned(), error))?;
+        Self::check(raw).map_err(|faults| ConfigError::Faulty(path.to_owned(), faults))
+    }
+
+    /// Raw to checked.
+    pub fn check(raw: Value) -> Result<Self, Vec<Fault>> {
+        let mut faults = Faults::default();
+        let config = Keys::of(&raw, "", &mut faults).map(|keys| checked(keys, &mut faults));
+        match config {
+            Some(config) if faults.list.is_empty() => Ok(Self { raw, unknown: faults.unknown, ..config }),
+            _ => Err(faults.list),
+        }
+    }
+
+    /// What is in force when there is no file: no agents, no files, the default limits.
+    pub fn without_file() -> Self {
+        let limits = Limits {
+            hosts_max: HOSTS.1 as usize,
+            downloads_max: DOWNLOADS.1 as usize,
+            connections_max: CONNECTIONS.1 as usize,
+            header: Duration::from_millis(HEADER_MILLIS.1),
+            body: Duration::from_millis(BODY_MILLIS.1),
+            idle: Duration::from_millis(IDLE_MILLIS.1),
+        };
+        Self {
+            debug: false,
+            tarball_dir: None,
+            listen: None,
+            policies: Vec::new(),
+            tls: None,
+            limits,
+            raw: Value::Object(serde_json::Map::new()),
+            unknown: Vec::new(),
+        }
+    }
+}
+
+fn checked(mut keys: Keys<'_>, faults: &mut Faults) -> Config {
+    let debug = keys.boolean("debug", faults).unwrap_or_default();
+    let tarball_dir = keys.text("tarballDir", faults).filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    let listen = listen(&mut keys, faults);
+    // Without the key every host would silently be told that nothing is wanted.
+    if keys.take("agents").is_none() {
+        faults.note("agents", "missing", "an array, which may be empty");
+    }
+    let entries = keys.entries("agents", faults).unwrap_or_default();
+    let policies = agents::policies(&entries, faults);
+    let tls = tls(&mut keys, faults);
+    let limits = limits(&mut keys, faults);
+    keys.finish(faults);
+    let (raw, unknown) = (Value::Null, Vec::new());
+    Config { debug, tarball_dir, listen, policies, tls, limits, raw, unknown }
+}
+
+fn listen(keys: &mut Keys<'_>, faults: &mut Faults) -> Option<SocketAddr> {
+    let mut http = Keys::of(keys.take("http")?, "http", faults)?;
+    if http.boolean("enabled", faults) == Some(false) {
+        faults.note("http.enabled", "false", "true: there is nothing else to serve");
+    }
+    let text = http.text("listen", faults);
+    http.finish(faults);
+    let text = text?;
+    let address = address(text);
+    if address.is_none() {
+        faults.note("http.listen", shown(&text.into()), "an address and a port, such as 0.0.0.0:2000");
+    }
+    address
+}
+
+/// `:2000` is every address, as in Go.
+fn address(text: &str) -> Option<SocketAddr> {
+    match text.strip_prefix(':') {
+        Some(port) => port.parse().ok().map(|port: u16| SocketAddr::from(([0, 0, 0, 0], port))),
+        None => text.replace("localhost:", "127.0.0.1:").parse().ok(),
+    }
+}
+
+fn tls(keys: &mut Keys<'_>, faults: &mut Faults) -> Option<TlsFiles> {
+    let mut tls = Keys::of(keys.take("tls")?, "tls", faults)?;
+    let cert = tls.needed_text("certFile", "the path of a PEM file", faults);
+    let key = tls.needed_text("keyFile", "the path of a PEM file", faults);
+    let client_ca = tls.text("clientCaFile", faults).filter(|path| !path.is_empty()).map(PathBuf::from);
+    tls.finish(faults);
+    Some(TlsFiles { cert: cert?.into(), key: key?.into(), client_ca })
+}
+
+fn limits(keys: &mut Keys<'_>, faults: &mut Faults) -> Limits {
+    let hosts_max = keys.number("hostsMax", HOSTS, faults) as usize;
+    let downloads_max = keys.number("downloadsMax", DOWNLOADS, faults) as usize;
+    let connections_max = keys.number("connectionsMax", CONNECTIONS, faults) as usize;
+    let empty = Value::Object(serde_json::Map::new());
+    let value = keys.take("timeouts").unwrap_or(&empty);
+    let defaults = Config::without_file().limits;
+    let Some(mut timeouts) = Keys::of(value, "timeouts", faults) else { return defaults };
+    let header = Duration::from_millis(timeouts.number("headerMillis", HEADER_MILLIS, faults));
+    let body = Duration::from_millis(timeouts.number("bodyMillis", BODY_MILLIS, faults));
+    let idle = Duration::from_millis(timeouts.number("idleMillis", IDLE_MILLIS, faults));
+    timeouts.finish(faults);
+    Limits { hosts_max, downloads_max, connections_max, header, body, idle }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(path, error) => write!(f, "failed to read `{}`: {error}", path.display()),
+            Self::TooLarge(path) => {
+                write!(f, "`{}` has more than {CONFIG_BYTES_MAX} bytes", path.display())
+            }
+            Self::NotJson(path, error) => write!(f, "`{}` is not JSON: {error}", path.display()),
+            Self::Faulty(path, faults) => {
+                write!(f, "`{}` has {} fault(s)", path.display(), faults.len())?;
+                faults.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn faults(raw: Value) -> Vec<String> {
+        Config::check(raw).unwrap_err().iter().map(Fault::to_string).collect()
+    }
+
+    #[test]
+    fn a_file_of_2015_is_read_as_it_stands() {
+        let config = Config::check(json!({
+            "debug": true, "tarballDir": "/p", "http": {"enabled": true, "listen": "0.0.0.0:2000"},
+            "agents": [{
+                "default": {"name": "a", "version": "1", "tarball": "http://t", "md5": "", "cmd": "start"},
+                "others": [{"prefix": "lg-", "version": "2", "tarball": "", "md5": "", "cmd": ""}],
+            }, {"default": {"name": "b", "version": "1", "cmd": "stop"}, "others": null}],
+        }));
+        let config = config.unwrap();
+        assert_eq!(config.listen, "0.0.0.0:2000".parse().ok());
+        assert_eq!(config.tarball_dir, Some("/p".into()));
+        assert_eq!(config.policies.len(), 2);
+        assert_eq!((config.debug, config.unknown.len()), (true, 0));
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once() {
+        let found = faults(json!({
+            "debug": "yes", "tarballDir": 1, "http": {"enabled": false, "listen": "here"}, "hostsMax": 0,
+            "agents": [null, {}, {"default": {"name": "../x", "version": "a b", "tarball": "-O /etc", "cmd": "go"}}],
+        }));
+        let paths: Vec<_> = found.iter().filter_map(|fault| fault.split('`').nth(1)).collect();
+        assert_eq!(
+            paths,
+            [
+                "debug",
+                "tarballDir",
+                "http.enabled",
+                "http.listen",
+                "agents[0]",
+                "agents[1].default",
+                "agents[2].default.name",
+                "agents[2].default.version",
+                "agents[2].default.tarball",
+                "agents[2].default.cmd",
+                "hostsMax",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_fault_says_where_what_and_what_instead() {
+        let found = faults(json!({"agents": [], "downloadsMax": "many"}));
+        assert_eq!(found, ["`downloadsMax` is \"many\"; allowed: a whole number, 1 to 100000"]);
+    }
+
+    #[test]
+    fn nothing_is_not_a_configuration() {
+        assert_eq!(faults(json!({})), ["`agents` is missing; allowed: an array, which may be empty"]);
+        assert_eq!(faults(json!(null)).len(), 1);
+        assert_eq!(faults(json!({"agents": null})).len(), 1);
+    }
+
+    #[test]
+    fn an_agent_stands_there_once_and_a_start_is_complete() {
+        let agent = json!({"default": {"name": "a"}});
+        assert_eq!(faults(json!({"agents": [agent, agent]})).len(), 1);
+        assert_eq!(faults(json!({"agents": [{"default": {"name": "a", "cmd": "start"}}]})).len(), 1);
+    }
+
+    #[test]
+    fn unknown_keys_are_named_and_forgiven() {
+        let raw = json!({"agents": [{"default": {"name": "a", "new": 1}, "more": 2}], "tls2": {}});
+        let mut unknown = Config::check(raw).unwrap().unknown;
+        unknown.sort();
+        assert_eq!(unknown, ["agents[0].default.new", "agents[0].more", "tls2"]);
+    }
+
+    #[test]
+    fn addresses_are_those_that_go_understood() {
+        for (text, expected) in [
+            (":2000", Some("0.0.0.0:2000")),
+            ("localhost:1", Some("127.0.0.1:1")),
+            ("[::]:1", Some("[::]:1")),
+            ("2000", None),
+            (":70000", None),
+            ("", None),
+        ] {
+            assert_eq!(address(text), expected.and_then(|text| text.parse().ok()), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_json_is_taken_or_refused(text in r#"[\[\]{}:,0-9a-z" -]{0,60}"#) {
+            if let Ok(raw) = serde_json::from_str(&text) {
+                let _ = Config::check(raw);
+            }
+        }
+    }
+}

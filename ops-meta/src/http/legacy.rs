@@ -1,0 +1,262 @@
+//! What the 2015 ops-meta answered to operators.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Path, State};
+use axum::http::header::{CONTENT_TYPE, FORWARDED};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http_body::Frame;
+use ops_wire::AgentName;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::error::Refusal;
+use crate::fleet::Real;
+use crate::running::App;
+
+/// What 2015 wrapped some of its answers in: `msg` is `success`, or what went wrong.
+#[derive(Serialize)]
+pub struct Said {
+    msg: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Value>,
+}
+
+impl Said {
+    fn success(data: Value) -> Self {
+        Self { msg: "success".to_owned(), data: Some(data) }
+    }
+}
+
+/// Whether this process answers.
+pub async fn health() -> &'static str {
+    "ok"
+}
+
+/// The version of this program.
+pub async fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
+/// The folder this program lies in.
+pub async fn workdir() -> Result<Json<Said>, Refusal> {
+    let program = std::env::current_exe().map_err(|_| Refusal::NotFound)?;
+    let folder = program.parent().ok_or(Refusal::NotFound)?;
+    Ok(Json(Said::success(folder.display().to_string().into())))
+}
+
+/// Reads the configuration again; from this machine only.
+pub async fn reload(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+) -> Result<Json<Said>, Refusal> {
+    // A proxy on this machine makes every client look local; the headers that it adds give it away.
+    let forwarded = headers.contains_key(FORWARDED) || headers.contains_key("x-forwarded-for");
+    if !peer.ip().to_canonical().is_loopback() || forwarded {
+        return Err(Refusal::LoopbackOnly);
+    }
+    let reloading = app.clone();
+    let outcome = tokio::task::spawn_blocking(move || reloading.reload().map_err(|why| why.to_string()));
+    Ok(Json(match outcome.await.map_err(|_| Refusal::Failed)? {
+        Ok(()) => Said::success(app.running().config.raw.clone()),
+        Err(msg) => Said { msg, data: None },
+    }))
+}
+
+/// Without an agent's name.
+pub async fn status_of_nothing() -> Refusal {
+    Refusal::Bad("agent name is blank".to_owned())
+}
+
+/// `{HOST: AGENT}`, with null for a host that does not report the agent.
+pub async fn status_json(
+    State(app): State<Arc<App>>,
+    Path(agent): Path<String>,
+) -> Result<Response, Refusal> {
+    Ok(status(app, &agent, Form::Json)?.into_response())
+}
+
+/// `HOST VERSION STATUS TIMESTAMP DATE` a line, or `HOST not found`.
+pub async fn status_text(
+    State(app): State<Arc<App>>,
+    Path(agent): Path<String>,
+) -> Result<Response, Refusal> {
+    Ok(status(app, &agent, Form::Text)?.into_response())
+}
+
+fn status(app: Arc<App>, agent: &str, form: Form) -> Result<impl IntoResponse + use<>, Refusal> {
+    let agent = agent.parse().map_err(|why| Refusal::Bad(format!("this is no agent's name: {why}")))?;
+    let content_type = HeaderValue::from_static(form.content_type());
+    Ok(([(CONTENT_TYPE, content_type)], Body::new(List::of(app, agent, form))))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Json,
+    Text,
+}
+
+impl Form {
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json; charset=UTF-8",
+            Self::Text => "text/plain; charset=utf-8",
+        }
+    }
+}
+
+/// The list of all hosts, made shard by shard as the client reads it: no heartbeat waits for the whole of it, and
+/// only a shard's share of it is in memory.
+struct List {
+    app: Arc<App>,
+    agent: AgentName,
+    form: Form,
+    shard: usize,
+    rows: usize,
+    /// Between two parts others have their turn: a client that reads fast would never make this task wait.
+    turn: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl http_body::Body for List {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        ready!(self.turn.as_mut().poll(cx));
+        self.turn = Box::pin(tokio::task::yield_now());
+        let text = self.next_part();
+        Poll::Ready(text.map(|text| Ok(Frame::data(text.into()))))
+    }
+}
+
+impl List {
+    fn of(app: Arc<App>, agent: AgentName, form: Form) -> Self {
+        Self { app, agent, form, shard: 0, rows: 0, turn: Box::pin(tokio::task::yield_now()) }
+    }
+
+    /// The next part that is not empty.
+    fn next_part(&mut self) -> Option<String> {
+        loop {
+            let rows = self.app.fleet.scan(self.shard, self.agent.as_str());
+            let last = rows.is_none();
+            let text = match self.form {
+                Form::Json => self.json_part(rows),
+                Form::Text => {
+                    rows.unwrap_or_default().iter().map(|(host, real)| line(host, real.as_ref())).collect()
+                }
+            };
+            self.shard = self.shard.saturating_add(1);
+            match text.is_empty() {
+                false => return Some(text),
+                true if last => return None,
+                true => {}
+            }
+        }
+    }
+
+    fn json_part(&mut self, rows: Option<Vec<(Box<str>, Option<Real>)>>) -> String {
+        let mut text = String::new();
+        if self.shard == 0 {
+            text.push('{');
+        }
+        for (host, real) in rows.iter().flatten() {
+            let comma = if self.rows == 0 { "" } else { "," };
+            let _ = write!(text, "{comma}{}:{}", json!(host), json_of(real.as_ref()));
+            self.rows += 1;
+        }
+        if rows.is_none() && self.shard < usize::MAX {
+            text.push('}');
+            // The end is said once.
+            self.shard = usize::MAX;
+        }
+        text
+    }
+}
+
+fn json_of(real: Option<&Real>) -> Value {
+    real.map_or(Value::Null, |real| {
+        json!({
+            "name": *real.name,
+            "version": *real.version,
+            "status": real.status.as_str(),
+            "timestamp": real.timestamp,
+        })
+    })
+}
+
+fn line(host: &str, real: Option<&Real>) -> String {
+    let Some(real) = real else { return format!("{host} not found\n") };
+    let (status, date) = (one_line(real.status.as_str()), date(real.timestamp));
+    format!("{host} {} {status} {} {date}\n", real.version, real.timestamp)
+}
+
+/// A status is a sentence of the host's: it must not look like a line about another host.
+fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            // Line separators and marks that turn the direction of writing are no control characters to Unicode.
+            _ if c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
+                line.extend(c.escape_default());
+            }
+            _ => line.push(c),
+        }
+    }
+    line
+}
+
+/// In this machine's time zone, as in 2015.
+fn date(timestamp: i64) -> String {
+    match jiff::Timestamp::from_second(timestamp) {
+        Ok(time) => time.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        Err(_) => "-".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::future::poll_fn;
+
+    use super::*;
+    use crate::running::Running;
+
+    #[tokio::test]
+    async fn a_long_list_lets_others_have_their_turn() {
+        let app = Arc::new(App::new(Running::read(None).unwrap(), None));
+        for n in 0..1000 {
+            app.fleet.record(&format!("host{n}"), &[], 1000);
+        }
+        let (mut list, mut parts, mut turns) =
+            (Box::pin(List::of(app, "a".parse().unwrap(), Form::Text)), 0, 0);
+        let mut next = |cx: &mut Context<'_>| {
+            let polled = http_body::Body::poll_frame(list.as_mut(), cx);
+            turns += u32::from(polled.is_pending());
+            polled
+        };
+        while poll_fn(&mut next).await.is_some() {
+            parts += 1;
+        }
+        assert!(parts > 100 && turns >= parts, "{parts} parts, {turns} turns");
+    }
+
+    #[test]
+    fn a_status_stays_on_its_line() {
+        assert_eq!(one_line("started"), "started");
+        assert_eq!(one_line("a\nweb02 1.0 started"), "a\\nweb02 1.0 started");
+        assert_eq!(one_line("a\u{2028}b\u{202e}\r\u{1b}"), "a\\u{2028}b\\u{202e}\\r\\u{1b}");
+    }
+}

@@ -1,0 +1,6 @@
+//! Requests and what they are answered, one file per noun.
+
+pub mod error;
+pub mod files;
+pub mod heartbeat;
+pub mod legacy;

@@ -1,0 +1,157 @@
+//! What is in force: one configuration, its compiled answers and certificates, swapped whole on a reload. A reload
+//! that fails leaves the old one in force.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::{ArcSwap, Guard};
+use rustls::ServerConfig;
+
+use crate::config::{Config, ConfigError};
+use crate::current::Current;
+use crate::fleet::Fleet;
+use crate::log::{self, Seldom};
+use crate::tls::{self, TlsError};
+
+/// One configuration, ready for use.
+pub struct Running {
+    pub config: Config,
+    pub current: Current,
+    pub tls: Option<Arc<ServerConfig>>,
+}
+
+/// Why a configuration does not come into force.
+#[derive(Debug)]
+pub enum NotInForce {
+    Config(ConfigError),
+    Tls(TlsError),
+    Answer(serde_json::Error),
+    NoFile,
+    TlsNeedsRestart,
+}
+
+impl Running {
+    /// Reads the file, or takes the defaults when there is none.
+    pub fn read(path: Option<&Path>) -> Result<Self, NotInForce> {
+        let config = path.map(Config::read).transpose().map_err(NotInForce::Config)?;
+        let config = config.unwrap_or_else(Config::without_file);
+        let current = Current::compile(&config.policies).map_err(NotInForce::Answer)?;
+        let tls = config.tls.as_ref().map(tls::load).transpose().map_err(NotInForce::Tls)?;
+        Ok(Self { config, current, tls })
+    }
+
+    /// Tells of the keys that nobody reads; they are no reason not to start.
+    pub fn warn(&self) {
+        for key in &self.config.unknown {
+            log::line("unknown_key", &[("level", "warning"), ("key", key)]);
+        }
+    }
+
+    /// Whether connections are encrypted, and whether clients show certificates.
+    fn welcome(&self) -> (bool, bool) {
+        let client_ca = self.config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        (self.tls.is_some(), client_ca)
+    }
+}
+
+/// What is told a few times a minute only.
+pub struct Told {
+    /// Hosts beyond `hostsMax`.
+    pub full: Seldom,
+    /// Entries of beats that were left out.
+    pub refused: Seldom,
+    /// Handshakes that failed.
+    pub tls: Seldom,
+}
+
+/// Everything that requests share.
+pub struct App {
+    pub fleet: Fleet,
+    pub told: Told,
+    running: ArcSwap<Running>,
+    config_path: Option<PathBuf>,
+    /// Of two reloads at once the later one wins.
+    reload: Mutex<()>,
+    downloads: AtomicUsize,
+}
+
+impl App {
+    pub fn new(running: Running, config_path: Option<PathBuf>) -> Self {
+        Self {
+            fleet: Fleet::new(),
+            told: Told { full: Seldom::new(1), refused: Seldom::new(10), tls: Seldom::new(10) },
+            running: ArcSwap::from_pointee(running),
+            config_path,
+            reload: Mutex::new(()),
+            downloads: AtomicUsize::new(0),
+        }
+    }
+
+    pub fn running(&self) -> Guard<Arc<Running>> {
+        self.running.load()
+    }
+
+    /// Reads the file again; blocks on the disk. The outcome is logged here.
+    pub fn reload(&self) -> Result<(), NotInForce> {
+        let _one_at_a_time = self.reload.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.read_again() {
+            Ok(running) => {
+                log::line("reloaded", &[]);
+                running.warn();
+                self.running.store(Arc::new(running));
+                Ok(())
+            }
+            Err(why) => {
+                for part in why.to_string().lines() {
+                    log::line("reload_refused", &[("level", "error"), ("why", part.trim())]);
+                }
+                Err(why)
+            }
+        }
+    }
+
+    fn read_again(&self) -> Result<Running, NotInForce> {
+        let path = self.config_path.as_deref().ok_or(NotInForce::NoFile)?;
+        let running = Running::read(Some(path))?;
+        // The open port speaks either TLS or not, and who may speak on it was settled at the start.
+        if running.welcome() != self.running().welcome() {
+            return Err(NotInForce::TlsNeedsRestart);
+        }
+        Ok(running)
+    }
+
+    /// A place among the downloads under way; `None` when all are taken.
+    pub fn download(self: &Arc<Self>) -> Option<Download> {
+        let most = self.running().config.limits.downloads_max;
+        let more = |count| (count < most).then_some(count + 1);
+        self.downloads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        Some(Download(self.clone()))
+    }
+}
+
+/// One download under way, until it is dropped.
+pub struct Download(Arc<App>);
+
+impl Drop for Download {
+    fn drop(&mut self) {
+        self.0.downloads.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Display for NotInForce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Tls(error) => error.fmt(f),
+            Self::Answer(error) => write!(f, "failed to write the answer as JSON: {error}"),
+            Self::NoFile => f.write_str("there is no configuration file; start with -c to have one"),
+            Self::TlsNeedsRestart => {
+                f.write_str("`tls` or `tls.clientCaFile` was added or removed; that needs a restart")
+            }
+        }
+    }
+}
+
+impl std::error::Error for NotInForce {}

@@ -1,0 +1,209 @@
+//! Connections: accepted up to a limit, spoken to in TLS where configured, given up when they are slow or silent,
+//! and finished before the process ends.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
+use tower::Service;
+
+use crate::log;
+use crate::patience::Patient;
+use crate::routes;
+use crate::running::App;
+use crate::work::expiry;
+
+/// How long requests under way may take after SIGTERM.
+const FINISH_SECS: u64 = 10;
+/// The head of a request: 2015's and ours stay below 1 KiB.
+const HEAD_BYTES_MAX: usize = 32 << 10;
+/// Descriptors for everything that is no connection and no download.
+const OTHER_FILES: u64 = 64;
+/// Before the next accept, when the operating system is out of something.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves until SIGTERM or SIGINT. `warn` is called once the port is open.
+pub async fn serve(app: Arc<App>, listen: SocketAddr, warn: impl FnOnce()) -> std::io::Result<()> {
+    let mut signals = Signals::new()?;
+    let listener = TcpListener::bind(listen).await?;
+    log::line("listening", &[("listening", &listener.local_addr()?.to_string())]);
+    warn();
+    tokio::spawn(expiry::run(app.clone()));
+    let house = House {
+        places: Arc::new(Semaphore::new(connections_max(&app))),
+        router: routes::router(app.clone()),
+        graceful: GracefulShutdown::new(),
+        app,
+    };
+    tokio::select! {
+        () = house.accept_all(&listener) => {}
+        () = signals.ended(&house.app) => {}
+    }
+    drop(listener);
+    house.finish().await;
+    Ok(())
+}
+
+/// What is configured, or what the operating system has descriptors for.
+fn connections_max(app: &App) -> usize {
+    let limits = &app.running().config.limits;
+    let other = OTHER_FILES + 2 * limits.downloads_max as u64;
+    let allowed = files_max().saturating_sub(other).max(OTHER_FILES);
+    if allowed < limits.connections_max as u64 {
+        let fields = [("level", "warning"), ("connections", &*allowed.to_string())];
+        log::line("few_open_files_allowed", &fields);
+    }
+    limits.connections_max.min(allowed as usize)
+}
+
+/// Raises the limit on open files to what this process is allowed.
+fn files_max() -> u64 {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 1024 };
+    match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
+        Ok(()) => hard,
+        Err(_) => soft,
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Reloads on SIGHUP, and returns when it is time to end.
+    async fn ended(&mut self, app: &Arc<App>) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => {
+                    let app = app.clone();
+                    // The outcome is in the log.
+                    let _ = tokio::task::spawn_blocking(move || app.reload().is_ok()).await;
+                }
+            }
+        }
+    }
+}
+
+/// What all connections share.
+struct House {
+    app: Arc<App>,
+    router: Router,
+    places: Arc<Semaphore>,
+    graceful: GracefulShutdown,
+}
+
+impl House {
+    /// When all places are taken nobody is accepted until one is free; silent connections are soon given up.
+    async fn accept_all(&self, listener: &TcpListener) {
+        while let Ok(place) = self.places.clone().acquire_owned().await {
+            match listener.accept().await {
+                Ok((stream, peer)) => self.welcome(stream, peer, place),
+                Err(error) => {
+                    log::line("not_accepted", &[("level", "warning"), ("why", &error.to_string())]);
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn welcome(&self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
+        // Answers are small and leave at once.
+        let _ = stream.set_nodelay(true);
+        let guest = Guest {
+            app: self.app.clone(),
+            router: self.router.clone(),
+            peer,
+            watcher: self.graceful.watcher(),
+            _place: place,
+        };
+        tokio::spawn(guest.serve(stream));
+    }
+
+    async fn finish(self) {
+        log::line("ending", &[("connections", &self.graceful.count().to_string())]);
+        let patience = Duration::from_secs(FINISH_SECS);
+        let ended = match tokio::time::timeout(patience, self.graceful.shutdown()).await {
+            Ok(()) => "all requests answered",
+            Err(_) => "requests were cut off",
+        };
+        log::line("ended", &[("how", ended)]);
+    }
+}
+
+/// One connection.
+struct Guest {
+    app: Arc<App>,
+    router: Router,
+    peer: SocketAddr,
+    watcher: Watcher,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Guest {
+    async fn serve(self, stream: TcpStream) {
+        let running = self.app.running().clone();
+        let stream = Patient::new(stream, running.config.limits.idle);
+        let Some(tls) = running.tls.clone() else { return self.speak(stream).await };
+        let handshake = TlsAcceptor::from(tls).accept(stream);
+        match tokio::time::timeout(running.config.limits.header, handshake).await {
+            Ok(Ok(stream)) => self.speak(stream).await,
+            Ok(Err(error)) => self.refuse_tls(&error.to_string()),
+            Err(_) => self.refuse_tls("the handshake took too long"),
+        }
+    }
+
+    /// A host whose certificate has expired is heard of here only.
+    fn refuse_tls(&self, why: &str) {
+        self.app.told.tls.warn("no_tls", &[("peer", &self.peer.to_string()), ("why", why)]);
+    }
+
+    async fn speak(self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static) {
+        let service = service_fn(|request: hyper::Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(self.peer));
+            // A router is always ready.
+            self.router.clone().call(request)
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.app.running().config.limits.header)
+            .max_buf_size(HEAD_BYTES_MAX)
+            .serve_connection(TokioIo::new(stream), service);
+        if let Err(error) = self.watcher.watch(connection).await {
+            tell(&self.app, self.peer, "connection_broken", &error);
+        }
+    }
+}
+
+/// What breaks a connection is the network's business, or a scanner's: told only where more is asked for.
+fn tell(app: &App, peer: SocketAddr, event: &str, why: &dyn std::fmt::Display) {
+    if app.running().config.debug {
+        log::line(event, &[("peer", &peer.to_string()), ("why", &why.to_string())]);
+    }
+}

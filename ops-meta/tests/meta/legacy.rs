@@ -1,0 +1,114 @@
+//! The other URLs of 2015, for operators and their scripts.
+
+use crate::support::{Server, beat, config, config_with};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+#[test]
+fn the_status_of_an_agent_is_shown_as_in_2015() {
+    let server = Server::start(&config());
+    server.post("/heartbeat", &beat("web01", "started"));
+    server.post("/heartbeat", &json!({ "hostname": "web02", "realAgents": null }));
+
+    let text = server.get("/status/text/falcon-agent");
+    let mut lines: Vec<_> = text.text().lines().map(str::to_owned).collect();
+    lines.sort();
+    assert_eq!(lines, ["web01 1.0.0 started 1709210096 2024-02-29 12:34:56", "web02 not found"]);
+    assert!(text.header("content-type").starts_with("text/plain"));
+
+    let agent = json!({ "name": "falcon-agent", "version": "1.0.0", "status": "started", "timestamp": 1_709_210_096 });
+    assert_eq!(server.get("/status/json/falcon-agent").json(), json!({ "web01": agent, "web02": null }));
+}
+
+#[test]
+fn with_no_host_the_status_is_empty() {
+    let server = Server::start(&config());
+    assert_eq!(server.get("/status/text/falcon-agent").text(), "");
+    assert_eq!(server.get("/status/json/falcon-agent").json(), json!({}));
+}
+
+#[test]
+fn a_status_of_no_agent_is_refused() {
+    let server = Server::start(&config());
+    for path in ["/status/json/", "/status/text/"] {
+        let reply = server.get(path);
+        assert_eq!((reply.status, reply.text().trim_end()), (400, "agent name is blank"), "{path}");
+    }
+    for path in ["/status/json/a%0Ab", "/status/text/..%2f..", "/status/text/%20"] {
+        assert_eq!(server.get(path).status, 400, "{path}");
+    }
+}
+
+#[test]
+fn five_hundred_hosts_are_all_shown_once() {
+    let server = Server::start(&config());
+    for n in 0..500 {
+        server.post("/heartbeat", &beat(&format!("web{n:03}"), "started"));
+    }
+    assert_eq!(server.get("/status/json/falcon-agent").json().as_object().unwrap().len(), 500);
+    let text = server.get("/status/text/falcon-agent").text();
+    let hosts: std::collections::BTreeSet<_> =
+        text.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!((text.lines().count(), hosts.len()), (500, 500));
+}
+
+#[test]
+fn the_small_urls_answer_as_in_2015() {
+    let server = Server::start(&config());
+    assert_eq!(server.get("/health").text(), "ok");
+    assert_eq!(server.get("/version").text(), env!("CARGO_PKG_VERSION"));
+    let binary = std::path::Path::new(env!("CARGO_BIN_EXE_ops-meta"));
+    let folder = binary.parent().unwrap().to_str().unwrap();
+    assert_eq!(server.get("/workdir").json(), json!({ "msg": "success", "data": folder }));
+}
+
+fn version_wanted(server: &Server) -> Value {
+    server.post("/heartbeat", &beat("web01", "started")).json()["desiredAgents"][0]["version"].clone()
+}
+
+#[test]
+fn a_reload_changes_what_hosts_are_told() {
+    let server = Server::start(&config());
+    let mut new = config();
+    new["agents"][0]["default"]["version"] = json!("1.0.1");
+    server.configure(&new);
+    assert_eq!(server.get("/config/reload").json(), json!({ "msg": "success", "data": new }));
+    assert_eq!(version_wanted(&server), "1.0.1");
+
+    new["agents"][0]["default"]["version"] = json!("1.0.2");
+    server.configure(&new);
+    server.signal(Signal::SIGHUP);
+    while version_wanted(&server) != "1.0.2" {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_bad_file_is_refused_with_every_fault_and_the_old_one_kept() {
+    let mut server = Server::start(&config());
+    let mut bad = config_with(json!({ "debug": "yes" }));
+    bad["agents"][0]["default"]["version"] = json!("../../x");
+    bad["agents"][0]["others"][0]["version"] = json!(5);
+    server.configure(&bad);
+    let msg = server.get("/config/reload").json()["msg"].as_str().unwrap().to_owned();
+    for key in ["debug", "agents[0].default.version", "../../x", "agents[0].others[0].version"] {
+        assert!(msg.contains(key), "{key}: {msg}");
+    }
+    assert_eq!(version_wanted(&server), "1.0.0");
+    std::fs::write(server.path("cfg.json"), "{").unwrap();
+    server.signal(Signal::SIGHUP);
+    server.wait_for_log(&["reload_refused", "JSON"]);
+    std::fs::remove_file(server.path("cfg.json")).unwrap();
+    assert!(server.get("/config/reload").json()["msg"].as_str().unwrap().contains("cfg.json"));
+    assert_eq!(version_wanted(&server), "1.0.0");
+    assert!(server.is_running());
+}
+
+#[test]
+fn a_reload_that_came_through_a_proxy_is_not_from_this_machine() {
+    let server = Server::start(&config());
+    for head in ["X-Forwarded-For: 10.0.0.1", "Forwarded: for=10.0.0.1"] {
+        let reply = server.ask("GET", "/config/reload", &[head], b"");
+        assert_eq!((reply.status, reply.text().trim_end()), (403, "no privilege"), "{head}");
+    }
+}

@@ -1,0 +1,19 @@
+//! The real binary over real sockets, by what it must do.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    reason = "a test may stop where it stands"
+)]
+
+mod faults_of_2015;
+mod heartbeat;
+mod legacy;
+mod precedence;
+mod start_and_stop;
+mod support;
+mod tarballs;
+mod tls;

@@ -1,0 +1,166 @@
+//! What is typed and configured, who may speak, and how it ends.
+
+use std::io::{Read as _, Write as _};
+use std::process::Command;
+
+use crate::support::{Server, beat, config, config_with, read_reply, refused, request};
+use nix::sys::signal::Signal;
+use serde_json::json;
+
+#[test]
+fn serve_needs_no_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = Server::run(folder, &["serve", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()]);
+    let answer = server.post("/heartbeat", &beat("web01", "started"));
+    assert_eq!(answer.json(), json!({ "errorMessage": "", "desiredAgents": [] }));
+}
+
+#[test]
+fn serve_takes_a_configuration_and_its_own_address_wins() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config_with(json!({ "http": { "enabled": true, "listen": "127.0.0.1:1" } }));
+    std::fs::write(folder.path().join("cfg.json"), config.to_string()).unwrap();
+    let server = Server::run(folder, &["serve", "--listen", "127.0.0.1:0", "-c", "cfg.json"]);
+    assert_eq!(server.post("/heartbeat", &beat("lg-1", "x")).json()["desiredAgents"][0]["version"], "2.0.0");
+}
+
+#[test]
+fn every_host_is_let_in_only_where_somebody_said_so() {
+    let said = refused(&["serve", "--listen", "0.0.0.0:0"], None);
+    assert!(said.contains("--allow-anonymous-hosts") && said.contains("0.0.0.0:0"), "{said}");
+
+    let allowed = &["serve", "--listen", "0.0.0.0:0", "--allow-anonymous-hosts"];
+    let server = Server::run(tempfile::tempdir().unwrap(), allowed);
+    assert!(server.address.starts_with("0.0.0.0:"));
+
+    let everywhere = json!({ "http": { "enabled": true, "listen": ":0" } });
+    let server = Server::start(&config_with(everywhere));
+    server.wait_for_log(&["level=warn", "anonymous"]);
+}
+
+#[test]
+fn every_fault_of_a_configuration_is_said_at_once() {
+    let bad = json!({
+        "debug": 1,
+        "tarballDir": [],
+        "http": { "enabled": "yes", "listen": "nowhere" },
+        "hostsMax": 0,
+        "downloadsMax": -1,
+        "connectionsMax": 1.5,
+        "tls": { "certFile": "x" },
+        "agents": [
+            null,
+            5,
+            {},
+            { "default": { "name": "a/b", "version": "../x", "tarball": "-x", "md5": 5, "cmd": "go" } },
+            { "default": { "name": "a", "version": "1" }, "others": [null, { "prefix": 5, "version": "a b" }] },
+            { "default": { "name": "s", "cmd": "start" } },
+            { "default": { "name": "a", "version": "1" } },
+            { "default": null, "others": {} }
+        ]
+    });
+    let said = refused(&["-c", "cfg.json"], Some(&bad.to_string()));
+    for key in [
+        "debug",
+        "tarballDir",
+        "http.enabled",
+        "http.listen",
+        "hostsMax",
+        "downloadsMax",
+        "connectionsMax",
+        "tls.keyFile",
+        "agents[0]",
+        "agents[1]",
+        "agents[2]",
+        "agents[3].default.name",
+        "agents[3].default.version",
+        "agents[3].default.tarball",
+        "agents[3].default.md5",
+        "agents[3].default.cmd",
+        "agents[4].others[0]",
+        "agents[4].others[1].prefix",
+        "agents[4].others[1].version",
+        "agents[5]",
+        "agents[7].default",
+        "agents[7].others",
+    ] {
+        assert!(said.contains(key), "{key} is not named: {said}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    for (config, word) in
+        [(None, "cfg.json"), (Some("{"), "JSON"), (Some("[]"), "object"), (Some("null"), "object")]
+    {
+        let said = refused(&["-c", "cfg.json"], config);
+        assert!(said.contains(word), "{config:?}: {said}");
+    }
+}
+
+#[test]
+fn a_key_of_a_newer_version_is_a_warning() {
+    let server = Server::start(&config_with(json!({ "hosts_max": 5, "tls": null })));
+    server.wait_for_log(&["level=warn", "key=hosts_max"]);
+}
+
+#[test]
+fn an_address_in_use_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let said = refused(&["serve", "--listen", &address], None);
+    assert!(said.contains(&address), "{said}");
+}
+
+#[test]
+fn wrong_use_ends_with_two() {
+    let status = |args: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_ops-meta")).args(args).output().unwrap().status.code()
+    };
+    assert_eq!(status(&["serve", "--listen", "x"]), Some(2));
+    assert_eq!(status(&["nonsense"]), Some(2));
+    for args in [&["--version"][..], &["-v"], &["-h"], &["serve", "--help"]] {
+        assert_eq!(status(args), Some(0), "{args:?}");
+    }
+}
+
+#[test]
+fn sigterm_ends_it_well_and_idle_connections_hold_nobody_up() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let mut server = Server::start(&config());
+        let mut idle = server.connect();
+        idle.write_all(&request("GET", "/health", &[], b"")).unwrap();
+        assert_eq!(read_reply(&mut idle, false).unwrap().text(), "ok");
+        let began = std::time::Instant::now();
+        server.signal(signal);
+        assert_eq!(server.ended().code(), Some(0));
+        assert!(began.elapsed() < std::time::Duration::from_secs(3), "it took {:?}", began.elapsed());
+    }
+}
+
+#[test]
+fn a_request_under_way_is_finished_before_the_end() {
+    let mut server = Server::start(&config());
+    let whole = request("POST", "/heartbeat", &[], beat("web01", "started").to_string().as_bytes());
+    let (first, rest) = whole.split_at(whole.len() - 5);
+    let mut stream = server.connect();
+    stream.write_all(first).unwrap();
+    // The server has read the head once it has answered somebody who came later.
+    server.get("/health");
+    server.signal(Signal::SIGTERM);
+    server.wait_for_log(&["event=ending"]);
+    stream.write_all(rest).unwrap();
+    assert_eq!(read_reply(&mut stream, false).unwrap().status, 200);
+    assert_eq!(stream.read(&mut [0; 1]).unwrap_or(0), 0);
+    assert_eq!(server.ended().code(), Some(0));
+}
+
+#[test]
+fn connections_beyond_the_most_wait_their_turn() {
+    let few = json!({ "connectionsMax": 2, "timeouts": { "headerMillis": 300, "idleMillis": 300 } });
+    let server = Server::start(&config_with(few));
+    let silent = [server.connect(), server.connect(), server.connect()];
+    assert_eq!(server.get("/health").text(), "ok");
+    drop(silent);
+}

@@ -1,0 +1,183 @@
+//! Names that come from the network and become path components: checked once, at the border.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The longest name, in bytes.
+pub(crate) const NAME_BYTES_MAX: usize = 64;
+
+/// Why a text cannot be a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NameError {
+    Empty,
+    TooLong(usize),
+    /// The first character that is not allowed where it stands.
+    Character(char),
+    /// `..` would be harmless inside a longer name, but nobody needs it and readers would have to think.
+    DotDot,
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("it is empty"),
+            Self::TooLong(bytes) => write!(f, "it has {bytes} bytes, {NAME_BYTES_MAX} are allowed"),
+            Self::Character(c) => write!(f, "{c:?} is not allowed there"),
+            Self::DotDot => f.write_str("`..` is not allowed"),
+        }
+    }
+}
+
+impl std::error::Error for NameError {}
+
+/// `[A-Za-z0-9_][A-Za-z0-9._+~-]{0,63}` without `..`.
+fn check(text: &str) -> Result<(), NameError> {
+    let first = text.chars().next().ok_or(NameError::Empty)?;
+    let ordinary = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if !ordinary(first) {
+        return Err(NameError::Character(first));
+    }
+    if let Some(c) = text.chars().find(|&c| !ordinary(c) && !matches!(c, '.' | '+' | '~' | '-')) {
+        return Err(NameError::Character(c));
+    }
+    if text.len() > NAME_BYTES_MAX {
+        return Err(NameError::TooLong(text.len()));
+    }
+    if text.contains("..") {
+        return Err(NameError::DotDot);
+    }
+    Ok(())
+}
+
+macro_rules! checked_name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NameError;
+
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                check(text).map(|()| Self(text.into()))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+checked_name! {
+    /// An agent's name; a folder below BASE bears it.
+    AgentName
+}
+
+checked_name! {
+    /// An agent's version; a folder below the agent's bears it. Two versions are equal or not; no order is read
+    /// into them.
+    Version
+}
+
+/// A digest as lower-case hexadecimal digits: 32 of md5 or 64 of sha256.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct HexDigest(Box<str>);
+
+impl HexDigest {
+    /// Reads `text` as a digest of `digits` hexadecimal digits, of either case; `None` when it is not one.
+    pub fn parse(text: &str, digits: usize) -> Option<Self> {
+        let fits = text.len() == digits && text.bytes().all(|b| b.is_ascii_hexdigit());
+        fits.then(|| Self(text.to_ascii_lowercase().into()))
+    }
+
+    pub fn md5(text: &str) -> Option<Self> {
+        Self::parse(text, 32)
+    }
+
+    pub fn sha256(text: &str) -> Option<Self> {
+        Self::parse(text, 64)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for HexDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for HexDigest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        Self::md5(&text)
+            .or_else(|| Self::sha256(&text))
+            .ok_or_else(|| serde::de::Error::custom("neither 32 nor 64 hexadecimal digits"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Result<AgentName, NameError> {
+        text.parse()
+    }
+
+    #[test]
+    fn names_of_2015_are_names() {
+        for text in ["falcon-agent", "dinp-agent", "1.0.0", "2.0.1-rc1+build~3", "_x", "a"] {
+            assert_eq!(name(text).map(|n| n.to_string()), Ok(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_could_leave_a_folder_is_no_name() {
+        for text in [
+            "", ".", "..", "../x", "a/b", "/a", "a\\b", "-rf", ".hidden", "a..b", "a b", "a\n", "a\0", "ä",
+            "~a", "+a",
+        ] {
+            assert!(name(text).is_err(), "{text:?} was taken");
+        }
+    }
+
+    #[test]
+    fn a_name_has_64_bytes_at_most() {
+        assert!(name(&"a".repeat(64)).is_ok());
+        assert_eq!(name(&"a".repeat(65)), Err(NameError::TooLong(65)));
+    }
+
+    #[test]
+    fn a_digest_is_lower_case_whatever_was_sent() {
+        let upper = "D41D8CD98F00B204E9800998ECF8427E";
+        assert_eq!(HexDigest::md5(upper).unwrap().as_str(), upper.to_ascii_lowercase());
+        assert_eq!(HexDigest::sha256(upper), None);
+    }
+}

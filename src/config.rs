@@ -1,0 +1,352 @@
+//! `cfg.json`: read once, checked whole, and past this border impossible values do not exist. All faults of a file are
+//! listed at once; an unknown key is only a warning, since an older binary must be able to read a newer file.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ops_wire::AgentName;
+use serde_json::{Map, Value};
+
+use crate::{apply, control, heartbeat, http, plan, stage, wake};
+
+/// A checked configuration: each room's settings, filled.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub base: PathBuf,
+    pub debug: bool,
+    pub heartbeat: heartbeat::Settings,
+    pub wake: wake::Settings,
+    pub plan: plan::Settings,
+    pub apply: apply::Settings,
+    pub warnings: Vec<String>,
+}
+
+/// Everything that is wrong with a file, a line each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Faults(pub Vec<String>);
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+/// Labels of a host, and the longest key or value of one.
+const LABELS_MAX: usize = 64;
+const LABEL_BYTES_MAX: usize = 256;
+/// A hostname, as DNS bounds it.
+const HOSTNAME_BYTES_MAX: usize = 253;
+
+impl Config {
+    /// Reads the file at `path`. Relative paths in it are relative to its folder.
+    pub fn load(path: &Path) -> Result<Self, Faults> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Faults(vec![format!("failed to read `{}`: {error}", path.display())]))?;
+        let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Self::parse(&text, folder)
+    }
+
+    pub fn parse(text: &str, folder: &Path) -> Result<Self, Faults> {
+        let value: Value =
+            serde_json::from_str(text).map_err(|error| Faults(vec![format!("not JSON: {error}")]))?;
+        let Value::Object(keys) = value else {
+            return Err(Faults(vec!["the file has to hold one JSON object".to_owned()]));
+        };
+        let mut reader = Reader { keys, folder, faults: Vec::new(), warnings: Vec::new() };
+        let config = reader.config();
+        let unknown = reader.keys.keys().map(|key| format!("`{key}`: unknown key, ignored"));
+        reader.warnings.extend(unknown);
+        if !reader.faults.is_empty() {
+            return Err(Faults(reader.faults));
+        }
+        Ok(Self { warnings: reader.warnings, ..config })
+    }
+}
+
+/// Takes key after key out of the file; what is left is unknown.
+struct Reader<'a> {
+    keys: Map<String, Value>,
+    folder: &'a Path,
+    faults: Vec<String>,
+    warnings: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn config(&mut self) -> Config {
+        let interval_secs = self.number("interval", 300, 1, 86_400);
+        let control = self.control(interval_secs);
+        let http = self.http();
+        self.accepted_for_2015();
+        let public_keys = self.public_keys();
+        Config {
+            base: self.base(),
+            debug: self.boolean("debug"),
+            heartbeat: heartbeat::Settings {
+                server: self.server(),
+                hostname: self.hostname(),
+                labels: self.labels(),
+                interval_secs: interval_secs as u32,
+                http: http.clone(),
+            },
+            wake: wake::Settings {
+                interval: Duration::from_secs(interval_secs),
+                initial_jitter: self.secs("initialJitterSecs", interval_secs, 0, 86_400),
+            },
+            plan: plan::Settings {
+                only: self.only(),
+                trial_secs: self.number("trialSecs", 120, 0, 86_400) as u32,
+                signatures: !public_keys.is_empty(),
+            },
+            apply: apply::Settings {
+                control,
+                keep_versions: self.number("keepVersions", 2, 2, 100) as usize,
+                download_timeout: self.secs("downloadTimeoutSecs", 3600, 1, 86_400),
+                stage: self.stage(http, public_keys),
+            },
+            warnings: Vec::new(),
+        }
+    }
+
+    fn control(&mut self, interval_secs: u64) -> control::Settings {
+        let status = self.secs("statusTimeoutSecs", 10, 1, 3600);
+        // All agents are asked at once, and the beat waits for them: half the interval is theirs at most.
+        let most = Duration::from_millis(interval_secs * 500);
+        control::Settings {
+            status_timeout: status.min(most),
+            start_timeout: self.secs("startTimeoutSecs", 60, 1, 3600),
+            stop_timeout: self.secs("stopTimeoutSecs", 30, 1, 3600),
+        }
+    }
+
+    fn http(&mut self) -> http::Settings {
+        let settings = http::Settings {
+            connect_timeout: self.secs("connectTimeoutSecs", 10, 1, 600),
+            answer_timeout: self.secs("answerTimeoutSecs", 30, 1, 600),
+            ca_file: self.path("caFile"),
+            client_cert_file: self.path("clientCertFile"),
+            client_key_file: self.path("clientKeyFile"),
+            proxy: self.text("proxy"),
+            token_file: self.path("tokenFile"),
+        };
+        if settings.client_cert_file.is_some() != settings.client_key_file.is_some() {
+            self.fault("clientCertFile", "one of it and `clientKeyFile` alone", "both or none");
+        }
+        settings
+    }
+
+    fn stage(&mut self, http: http::Settings, public_keys: Vec<String>) -> stage::Settings {
+        stage::Settings {
+            http,
+            public_keys,
+            bytes_per_sec_min: self.number("bytesPerSecMin", 1024, 0, GIB),
+            tarball_bytes_max: self.number("tarballBytesMax", 2 * GIB, 1, 1024 * GIB),
+            unpacked_bytes_max: self.number("unpackedBytesMax", 8 * GIB, 1, 1024 * GIB),
+            unpacked_entries_max: self.number("unpackedEntriesMax", 200_000, 1, 10_000_000),
+            disk_reserve_bytes: self.number("diskReserveBytes", 100 * MIB, 0, 1024 * GIB),
+        }
+    }
+
+    /// 2015's keys that mean nothing here.
+    fn accepted_for_2015(&mut self) {
+        if self.take("http").is_some() {
+            self.warnings.push(
+                "`http`: accepted and ignored, there is no listener; see `ops-updater status`".to_owned(),
+            );
+        }
+    }
+
+    fn public_keys(&mut self) -> Vec<String> {
+        let Some(value) = self.take("publicKeys") else { return Vec::new() };
+        let keys = serde_json::from_value::<Vec<String>>(value.clone()).ok();
+        keys.filter(|keys| keys.iter().all(|key| stage::is_key(key))).unwrap_or_else(|| {
+            let allowed = "a list of minisign public keys, each the second line of its file";
+            self.fault("publicKeys", &found(&value), allowed);
+            Vec::new()
+        })
+    }
+
+    fn base(&mut self) -> PathBuf {
+        let binary = || std::env::current_exe().ok().and_then(|it| it.parent().map(Path::to_owned));
+        self.path("baseDir").or_else(binary).unwrap_or_else(|| self.folder.to_owned())
+    }
+
+    /// `host:port` as in 2015, or a URL.
+    fn server(&mut self) -> String {
+        let allowed = "`host:port`, or a URL with http or https";
+        let Some(text) = self.text("server") else {
+            self.fault("server", "nothing", allowed);
+            return String::new();
+        };
+        let url = if text.contains("://") { text.clone() } else { format!("http://{text}") };
+        let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+        let host = rest.and_then(|it| it.split(['/', '?', '#']).next()).unwrap_or_default();
+        let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '@' | '?' | '#');
+        let port = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).map(|(_, port)| port);
+        let bad_port = port.is_some_and(|port| port.parse::<u16>().is_err());
+        if host.is_empty() || host.starts_with(':') || url.contains(odd) || bad_port {
+            self.fault("server", &format!("{text:?}"), allowed);
+        }
+        url.trim_end_matches('/').to_owned()
+    }
+
+    fn hostname(&mut self) -> String {
+        let own = || nix::unistd::gethostname().ok().and_then(|it| it.into_string().ok());
+        let name = self.text("hostname").or_else(own).unwrap_or_default();
+        if name.is_empty() || name.len() > HOSTNAME_BYTES_MAX || name.contains(char::is_control) {
+            let allowed = format!("1 to {HOSTNAME_BYTES_MAX} bytes without control characters");
+            self.fault("hostname", &format!("{name:?}"), &allowed);
+        }
+        name
+    }
+
+    fn only(&mut self) -> Option<AgentName> {
+        let text = self.text("desiredAgent")?;
+        match text.parse() {
+            Ok(name) => Some(name),
+            Err(why) => {
+                self.fault("desiredAgent", &format!("{text:?} ({why})"), "an agent's name, or empty");
+                None
+            }
+        }
+    }
+
+    fn labels(&mut self) -> BTreeMap<String, String> {
+        let allowed = format!("an object of at most {LABELS_MAX} strings of at most {LABEL_BYTES_MAX} bytes");
+        let Some(value) = self.take("labels") else { return BTreeMap::new() };
+        let short = |text: &str| text.len() <= LABEL_BYTES_MAX && !text.contains(char::is_control);
+        match serde_json::from_value::<BTreeMap<String, String>>(value.clone()) {
+            Ok(labels)
+                if labels.len() <= LABELS_MAX
+                    && labels.iter().all(|(key, value)| short(key) && short(value)) =>
+            {
+                labels
+            }
+            _ => {
+                self.fault("labels", &found(&value), &allowed);
+                BTreeMap::new()
+            }
+        }
+    }
+
+    fn take(&mut self, key: &str) -> Option<Value> {
+        self.keys.remove(key).filter(|value| !value.is_null())
+    }
+
+    fn fault(&mut self, key: &str, found: &str, allowed: &str) {
+        self.faults.push(format!("`{key}`: found {found}, allowed is {allowed}"));
+    }
+
+    fn boolean(&mut self, key: &str) -> bool {
+        match self.take(key) {
+            None => false,
+            Some(Value::Bool(value)) => value,
+            Some(other) => {
+                self.fault(key, &found(&other), "true or false");
+                false
+            }
+        }
+    }
+
+    fn number(&mut self, key: &str, default: u64, least: u64, most: u64) -> u64 {
+        match self.take(key) {
+            None => default,
+            Some(value) => match value.as_u64().filter(|number| (least..=most).contains(number)) {
+                Some(number) => number,
+                None => {
+                    self.fault(key, &found(&value), &format!("a whole number from {least} to {most}"));
+                    default
+                }
+            },
+        }
+    }
+
+    fn secs(&mut self, key: &str, default: u64, least: u64, most: u64) -> Duration {
+        Duration::from_secs(self.number(key, default, least, most))
+    }
+
+    /// A text; the empty one is as good as none, as in 2015.
+    fn text(&mut self, key: &str) -> Option<String> {
+        match self.take(key)? {
+            Value::String(text) => Some(text).filter(|text| !text.is_empty()),
+            other => {
+                self.fault(key, &found(&other), "a string");
+                None
+            }
+        }
+    }
+
+    fn path(&mut self, key: &str) -> Option<PathBuf> {
+        self.text(key).map(|text| self.folder.join(text))
+    }
+}
+
+fn found(value: &Value) -> String {
+    value.to_string().chars().take(80).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, Faults> {
+        Config::parse(text, Path::new("/etc/ops"))
+    }
+
+    #[test]
+    fn the_example_is_read_without_a_word() {
+        let config = parse(include_str!("../cfg.example.json")).unwrap();
+        assert_eq!(config.warnings, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_file_of_2015_is_read_as_it_stands() {
+        let text = r#"{"debug": true, "hostname": "", "desiredAgent": "", "server": "127.0.0.1:2000", "interval": 300,
+            "http": {"enabled": true, "listen": "0.0.0.0:2001"}}"#;
+        let config = parse(text).unwrap();
+        assert_eq!(config.heartbeat.server, "http://127.0.0.1:2000");
+        assert!(config.debug && config.plan.only.is_none() && !config.heartbeat.hostname.is_empty());
+        assert_eq!(config.warnings.len(), 1);
+    }
+
+    #[test]
+    fn all_faults_are_listed_at_once_with_key_found_and_allowed() {
+        let text = r#"{"server": "", "interval": 0, "trialSecs": "2", "labels": {"a": 1}, "desiredAgent": "../x", "debug": 1}"#;
+        let faults = parse(text).unwrap_err().0;
+        for (key, found) in [
+            ("interval", "0"),
+            ("trialSecs", "\"2\""),
+            ("labels", "{\"a\":1}"),
+            ("desiredAgent", "../x"),
+            ("debug", "1"),
+            ("server", "nothing"),
+        ] {
+            assert!(
+                faults.iter().any(|it| it.starts_with(&format!("`{key}`: found"))
+                    && it.contains(found)
+                    && it.contains("allowed is")),
+                "{key} in {faults:?}"
+            );
+        }
+        assert_eq!(faults.len(), 6, "{faults:?}");
+    }
+
+    #[test]
+    fn a_server_is_an_address_or_a_url() {
+        for good in ["a:2000", "http://a", "https://a:1/x/", "[::1]:2000", "http://[::1]"] {
+            assert!(parse(&format!(r#"{{"server": "{good}"}}"#)).is_ok(), "{good}");
+        }
+        for bad in ["ftp://a", "http://", ":2000", "a b", "a:70000", "u@h:1", "http://a?x"] {
+            assert!(parse(&format!(r#"{{"server": "{bad}"}}"#)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_a_warning() {
+        let config = parse(r#"{"server": "a:1", "fromTheFuture": 1}"#).unwrap();
+        assert_eq!(config.warnings, ["`fromTheFuture`: unknown key, ignored"]);
+    }
+}

@@ -1,0 +1,457 @@
+//! Every path below BASE, and the only code that renames. What must not be half there is written beside its place,
+//! synced, renamed, and the folder above is synced.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{Flock, FlockArg, OFlag, RenameFlags};
+use ops_wire::{AgentName, ErrorCode, Version};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::Fault;
+use crate::plan::Record;
+
+/// Files in BASE that are the updater's own, and therefore no agents.
+const RESERVED: &[&str] =
+    &["ops-updater", "cfg.json", "cfg.example.json", "control", "ops-updater.pid", "ops-updater.log"];
+/// The largest file of our own that is read back.
+const OWN_FILE_BYTES_MAX: u64 = 4 << 20;
+/// An agent's own output is cut above this.
+const OUT_BYTES_MAX: u64 = 1 << 20;
+/// The updater's log is moved aside above this.
+const LOG_BYTES_MAX: u64 = 10 << 20;
+
+/// Held as long as this process works on a BASE.
+pub type Lock = Flock<File>;
+
+/// The folder that the agents live in. Its path has no symlinks and is absolute, so that paths below it can be
+/// compared with what the kernel says.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    base: PathBuf,
+}
+
+impl Layout {
+    /// `base` has to be there.
+    pub fn open(base: &Path) -> Result<Self, Fault> {
+        let real = fs::canonicalize(base).map_err(|error| Fault::io("open the base folder", base, &error))?;
+        match fs::metadata(&real) {
+            Ok(it) if it.is_dir() => Ok(Self { base: real }),
+            Ok(_) => Err(Fault::new(ErrorCode::Io, format!("`{}` is no folder", real.display()))),
+            Err(error) => Err(Fault::io("look at", &real, &error)),
+        }
+    }
+
+    pub fn base(&self) -> &Path {
+        &self.base
+    }
+
+    pub fn own(&self) -> PathBuf {
+        self.base.join(".ops-updater")
+    }
+
+    pub fn pid_file(&self) -> PathBuf {
+        self.base.join("ops-updater.pid")
+    }
+
+    pub fn memory(&self) -> PathBuf {
+        self.own().join("memory.json")
+    }
+
+    pub fn staging(&self) -> PathBuf {
+        self.own().join("staging")
+    }
+
+    pub fn agent(&self, name: &AgentName) -> PathBuf {
+        self.base.join(name.as_str())
+    }
+
+    pub fn version_folder(&self, name: &AgentName, version: &Version) -> PathBuf {
+        self.agent(name).join(version.as_str())
+    }
+
+    pub fn control(&self, name: &AgentName, version: &Version) -> PathBuf {
+        self.version_folder(name, version).join("control")
+    }
+
+    fn version_file(&self, name: &AgentName) -> PathBuf {
+        self.agent(name).join(".version")
+    }
+
+    fn prepared(&self, name: &AgentName) -> PathBuf {
+        self.agent(name).join(".version.new")
+    }
+
+    fn hold_file(&self, name: &AgentName) -> PathBuf {
+        self.agent(name).join(".hold")
+    }
+
+    /// The folder in which `name`'s next package is made.
+    pub fn agent_staging(&self, name: &AgentName) -> PathBuf {
+        self.staging().join(name.as_str())
+    }
+
+    pub fn is_reserved(name: &AgentName) -> bool {
+        RESERVED.contains(&name.as_str())
+    }
+
+    /// Makes the updater's own folders.
+    pub fn make_own(&self) -> Result<(), Fault> {
+        for folder in [self.own(), self.staging(), self.own().join("out")] {
+            make_folder(&folder, 0o700)?;
+        }
+        Ok(())
+    }
+
+    /// One updater to a BASE: the lock ends with the process that holds it.
+    pub fn lock(&self) -> Result<Lock, Fault> {
+        let path = self.own().join("lock");
+        let file = open_own(&path, OpenOptions::new().read(true).write(true).create(true))?;
+        Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, cause)| match cause {
+            nix::Error::EWOULDBLOCK => Fault::new(
+                ErrorCode::Io,
+                format!(
+                    "another ops-updater works on `{}`: its process id is in ops-updater.pid",
+                    self.base.display()
+                ),
+            ),
+            other => Fault::io("lock", &path, &other.into()),
+        })
+    }
+
+    pub fn write_pid(&self) -> Result<(), Fault> {
+        write_atomically(&self.pid_file(), format!("{}\n", std::process::id()).as_bytes(), 0o644)
+    }
+
+    pub fn remove_pid(&self) {
+        let _ = fs::remove_file(self.pid_file());
+    }
+
+    /// The agents that are here: folders with a checked name that hold a `.version` or a version folder.
+    pub fn agents(&self) -> Result<Vec<AgentName>, Fault> {
+        let mut agents: Vec<AgentName> =
+            self.folder_names(&self.base)?.into_iter().filter(|name| !Self::is_reserved(name)).collect();
+        agents.retain(|name| self.version_file(name).symlink_metadata().is_ok() || self.is_installed(name));
+        agents.sort();
+        Ok(agents)
+    }
+
+    fn is_installed(&self, name: &AgentName) -> bool {
+        self.versions(name).iter().any(|version| self.control(name, version).is_file())
+    }
+
+    /// The folder of an agent is there.
+    pub fn exists(&self, name: &AgentName) -> bool {
+        self.agent(name).symlink_metadata().is_ok_and(|it| it.is_dir())
+    }
+
+    /// The version folders of an agent.
+    pub fn versions(&self, name: &AgentName) -> Vec<Version> {
+        self.folder_names(&self.agent(name)).unwrap_or_default()
+    }
+
+    fn folder_names<T: std::str::FromStr>(&self, folder: &Path) -> Result<Vec<T>, Fault> {
+        let entries = fs::read_dir(folder).map_err(|error| Fault::io("list", folder, &error))?;
+        let folders = entries.flatten().filter(|it| it.file_type().is_ok_and(|kind| kind.is_dir()));
+        Ok(folders.filter_map(|it| it.file_name().to_str().and_then(|name| name.parse().ok())).collect())
+    }
+
+    /// The version in use. A damaged file is a fault, not "none": nothing is installed over it.
+    pub fn version(&self, name: &AgentName) -> Result<Option<Version>, Fault> {
+        let path = self.version_file(name);
+        let Some(bytes) = read_bounded(&path)? else { return Ok(None) };
+        let text = String::from_utf8_lossy(&bytes);
+        match text.trim() {
+            "" => Ok(None),
+            text => text.parse().map(Some).map_err(|why| {
+                let sentence = format!("`{}` does not name a version: {why}", path.display());
+                Fault::new(ErrorCode::BadName, sentence)
+            }),
+        }
+    }
+
+    /// Writes and syncs what `.version` is going to be, so that a full disk is met before the start.
+    pub fn prepare_version(&self, name: &AgentName, version: &Version) -> Result<(), Fault> {
+        make_folder(&self.agent(name), 0o755)?;
+        write_synced(&self.prepared(name), version.as_str().as_bytes(), 0o644)
+    }
+
+    /// The prepared `.version` takes its place. One that names `version` already stays.
+    pub fn flip(&self, name: &AgentName, version: &Version) -> Result<(), Fault> {
+        if self.version(name)?.as_ref() == Some(version) {
+            return remove_if_there(&self.prepared(name));
+        }
+        rename(&self.prepared(name), &self.version_file(name))
+    }
+
+    /// `.version` names `version` again, or nothing at all.
+    pub fn restore_version(&self, name: &AgentName, version: Option<&Version>) -> Result<(), Fault> {
+        remove_if_there(&self.prepared(name))?;
+        match version {
+            Some(version) if self.version(name)?.as_ref() == Some(version) => Ok(()),
+            Some(version) => write_atomically(&self.version_file(name), version.as_str().as_bytes(), 0o644),
+            None => remove_if_there(&self.version_file(name)),
+        }
+    }
+
+    /// What a version's folder was made from, when an updater recorded it.
+    pub fn record(&self, name: &AgentName, version: &Version) -> Option<Record> {
+        read_json(&self.version_folder(name, version).join(".ops-updater")).ok().flatten()
+    }
+
+    /// Gives what was staged its name. A folder of that name is thrown away first; the caller knows that it is neither
+    /// in use nor the same.
+    pub fn publish(&self, name: &AgentName, version: &Version) -> Result<(), Fault> {
+        let (staged, folder) =
+            (self.agent_staging(name).join("unpacked"), self.version_folder(name, version));
+        make_folder(&self.agent(name), 0o755)?;
+        if folder.symlink_metadata().is_ok() {
+            self.discard(&folder)?;
+        }
+        rename_without_replacing(&staged, &folder)?;
+        remove_all(&self.agent_staging(name))
+    }
+
+    /// Out of sight at once, then deleted at leisure: nobody ever sees half a folder under a version's name.
+    fn discard(&self, path: &Path) -> Result<(), Fault> {
+        let aside = self.staging().join(format!(".discarded-{}-{}", std::process::id(), unique()));
+        rename(path, &aside)?;
+        remove_all(&aside)
+    }
+
+    /// Takes an agent off this host.
+    pub fn remove_agent(&self, name: &AgentName) -> Result<(), Fault> {
+        if self.exists(name) {
+            self.discard(&self.agent(name))?;
+        }
+        remove_all(&self.agent_staging(name))?;
+        remove_if_there(&self.out(name))
+    }
+
+    pub fn remove_version(&self, name: &AgentName, version: &Version) -> Result<(), Fault> {
+        self.discard(&self.version_folder(name, version))
+    }
+
+    /// When a version's folder was made, for garbage collection; the older the smaller.
+    pub fn age_key(&self, name: &AgentName, version: &Version) -> i64 {
+        let folder = self.version_folder(name, version);
+        let record =
+            fs::symlink_metadata(folder.join(".ops-updater")).or_else(|_| fs::symlink_metadata(&folder));
+        record.map_or(0, |it| it.mtime())
+    }
+
+    /// Removes what earlier children left. Partial downloads of agents stay: they are resumed.
+    pub fn clear_staging(&self) -> Result<(), Fault> {
+        let staging = self.staging();
+        let entries = fs::read_dir(&staging).map_err(|error| Fault::io("list", &staging, &error))?;
+        for entry in entries.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(".discarded-") {
+                remove_all(&entry.path())?;
+            } else {
+                remove_all(&entry.path().join("unpacked"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Why an agent is held, when it is.
+    pub fn held(&self, name: &AgentName) -> Option<String> {
+        match read_bounded(&self.hold_file(name)) {
+            Ok(None) => None,
+            Ok(Some(text)) => Some(crate::error::tail(&text, 500)),
+            Err(_) => Some("`.hold` is there and cannot be read".to_owned()),
+        }
+    }
+
+    pub fn hold(&self, name: &AgentName, why: &str) -> Result<(), Fault> {
+        write_atomically(&self.hold_file(name), why.as_bytes(), 0o644)
+    }
+
+    pub fn release(&self, name: &AgentName) -> Result<(), Fault> {
+        remove_if_there(&self.hold_file(name))?;
+        remove_if_there(&self.agent(name).join(".failed"))
+    }
+
+    pub fn intent_file(&self, name: &AgentName) -> PathBuf {
+        self.agent(name).join(".upgrade")
+    }
+
+    pub fn failed_file(&self, name: &AgentName) -> PathBuf {
+        self.agent(name).join(".failed")
+    }
+
+    /// Writes a file into an agent's folder, which may not be there yet: a first install can fail, too.
+    pub fn write_agent_json(
+        &self,
+        name: &AgentName,
+        path: &Path,
+        value: &impl Serialize,
+    ) -> Result<(), Fault> {
+        make_folder(&self.agent(name), 0o755)?;
+        write_json(path, value)
+    }
+
+    pub fn remove_own_file(&self, path: &Path) -> Result<(), Fault> {
+        remove_if_there(path)
+    }
+
+    fn out(&self, name: &AgentName) -> PathBuf {
+        self.own().join("out").join(format!("{name}.log"))
+    }
+
+    /// Where the output of an agent's `start` goes: never a pipe, since whoever inherits one keeps its reader waiting.
+    pub fn open_out(&self, name: &AgentName) -> Result<File, Fault> {
+        open_own(&self.out(name), OpenOptions::new().read(true).append(true).create(true))
+    }
+
+    /// Cuts an agent's output that grew too long. It is written with O_APPEND, so writers go on at the new end.
+    pub fn bound_out(&self, name: &AgentName) {
+        let path = self.out(name);
+        if fs::symlink_metadata(&path).is_ok_and(|it| it.len() > OUT_BYTES_MAX)
+            && let Ok(file) = open_own(&path, OpenOptions::new().write(true))
+        {
+            let _ = file.set_len(0);
+        }
+    }
+
+    /// Moves the log aside when it is too long and is what standard error writes to; gives the new one.
+    pub fn rotate_log(&self) -> Option<File> {
+        let path = self.base.join("ops-updater.log");
+        let (log, stderr) = (fs::symlink_metadata(&path).ok()?, fs::metadata("/proc/self/fd/2").ok()?);
+        let ours = (log.dev(), log.ino()) == (stderr.dev(), stderr.ino());
+        if !ours || log.len() <= LOG_BYTES_MAX {
+            return None;
+        }
+        rename(&path, &self.base.join("ops-updater.log.1")).ok()?;
+        open_own(&path, OpenOptions::new().append(true).create(true)).ok()
+    }
+}
+
+/// A number that this process did not give out before.
+fn unique() -> u64 {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+fn make_folder(path: &Path, mode: u32) -> Result<(), Fault> {
+    match fs::DirBuilder::new().mode(mode).create(path) {
+        Ok(()) => path.parent().map_or(Ok(()), sync_folder),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match fs::symlink_metadata(path) {
+            Ok(it) if it.is_dir() => Ok(()),
+            _ => {
+                Err(Fault::new(ErrorCode::Io, format!("`{}` has to be a folder and is none", path.display())))
+            }
+        },
+        Err(error) => Err(Fault::io("make the folder", path, &error)),
+    }
+}
+
+/// Opens a file of our own: never through a link, never inherited.
+fn open_own(path: &Path, options: &mut OpenOptions) -> Result<File, Fault> {
+    let flags = (OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC).bits();
+    options.mode(0o600).custom_flags(flags).open(path).map_err(|error| Fault::io("open", path, &error))
+}
+
+/// A small file, or `None` when it is not there. Never through a link, never waits for a fifo's writer.
+pub fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, Fault> {
+    let flags = (OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).bits();
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) => file,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(Fault::io("open", path, &error)),
+    };
+    let mut bytes = Vec::new();
+    let read = file.take(OWN_FILE_BYTES_MAX).read_to_end(&mut bytes);
+    read.map(|_| Some(bytes)).map_err(|error| Fault::io("read", path, &error))
+}
+
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Fault> {
+    let Some(bytes) = read_bounded(path)? else { return Ok(None) };
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+        let sentence =
+            format!("`{}` cannot be understood: {error}; it is as if it were not there", path.display());
+        Fault::new(ErrorCode::Io, sentence)
+    })
+}
+
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Fault> {
+    let bytes = serde_json::to_vec(value).map_err(|error| Fault::io("print", path, &error.into()))?;
+    write_atomically(path, &bytes, 0o600)
+}
+
+/// Writes only when the content differs: what did not change costs no write.
+pub fn write_if_changed(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
+    match read_bounded(path) {
+        Ok(Some(before)) if before == bytes => Ok(()),
+        _ => write_atomically(path, bytes, mode),
+    }
+}
+
+/// The whole new content or the whole old one, whatever happens.
+pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".new");
+    let temporary = PathBuf::from(temporary);
+    write_synced(&temporary, bytes, mode)?;
+    rename(&temporary, path)
+}
+
+fn write_synced(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
+    remove_if_there(path)?;
+    let flags = (OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC).bits();
+    let opened = OpenOptions::new().write(true).create_new(true).mode(mode).custom_flags(flags).open(path);
+    let written = opened.and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
+    written.map_err(|error| {
+        let _ = fs::remove_file(path);
+        Fault::io("write", path, &error)
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that renames")]
+fn rename(from: &Path, to: &Path) -> Result<(), Fault> {
+    fs::rename(from, to)
+        .map_err(|error| Fault::io(&format!("rename `{}` to", from.display()), to, &error))?;
+    to.parent().map_or(Ok(()), sync_folder)
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that renames")]
+fn rename_without_replacing(from: &Path, to: &Path) -> Result<(), Fault> {
+    use nix::fcntl::AT_FDCWD;
+    let renamed = match nix::fcntl::renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
+        // A file system without the flag: the name was looked at before, and a folder replaces an empty folder only.
+        Err(nix::Error::EINVAL | nix::Error::ENOSYS) => fs::rename(from, to),
+        other => other.map_err(io::Error::from),
+    };
+    renamed.map_err(|error| Fault::io(&format!("rename `{}` to", from.display()), to, &error))?;
+    to.parent().map_or(Ok(()), sync_folder)
+}
+
+fn sync_folder(path: &Path) -> Result<(), Fault> {
+    let synced = File::open(path).and_then(|folder| folder.sync_all());
+    synced.map_err(|error| Fault::io("sync", path, &error))
+}
+
+fn remove_if_there(path: &Path) -> Result<(), Fault> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Fault::io("remove", path, &error)),
+        _ => Ok(()),
+    }
+}
+
+/// A whole tree, whatever it is; links are not followed.
+pub fn remove_all(path: &Path) -> Result<(), Fault> {
+    let removed = match fs::symlink_metadata(path) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(());
+        }
+        Ok(it) if it.is_dir() => fs::remove_dir_all(path),
+        _ => fs::remove_file(path),
+    };
+    removed.map_err(|error| Fault::io("remove", path, &error))
+}

@@ -1,0 +1,208 @@
+//! ops-updater: keeps the agents of this host at the versions that ops-meta wants.
+
+mod apply;
+mod child;
+mod cli;
+mod config;
+mod control;
+mod error;
+mod fs_layout;
+mod heartbeat;
+mod http;
+mod inventory;
+mod log;
+mod memory;
+mod plan;
+mod processes;
+mod report;
+mod round;
+mod stage;
+mod upgrade;
+mod wake;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::cli::{Arguments, Command};
+use crate::config::Config;
+use crate::error::Fault;
+use crate::fs_layout::{Layout, Lock};
+use crate::log::Level;
+use crate::round::{Ended, Host};
+use crate::upgrade::Moment;
+use crate::wake::{Request, Schedule, Sleeper, now};
+
+fn main() -> ExitCode {
+    if let Some(kind) = cli::child_kind() {
+        return cli::exit(run_child(&kind));
+    }
+    let arguments = match cli::parse(std::env::args_os()) {
+        Ok(Command::Print(text)) => return cli::print(&text),
+        Ok(Command::Run(arguments)) => arguments,
+        Err(sentence) => return cli::wrong_use(&sentence),
+    };
+    match cli::load(&arguments) {
+        Ok(config) => run(&arguments, config),
+        Err(faults) => cli::bad_config(&arguments, &faults),
+    }
+}
+
+fn run_child(kind: &str) -> Result<(), Fault> {
+    match kind {
+        heartbeat::KIND => heartbeat::run(),
+        stage::KIND => stage::run(),
+        _ => Err(Fault::new(ops_wire::ErrorCode::Io, "no such child")),
+    }
+}
+
+fn run(arguments: &Arguments, config: Config) -> ExitCode {
+    log::set_debug(arguments.verbose || config.debug);
+    match &arguments.verb {
+        cli::Verb::Loop => cli::exit(keep(arguments, config)),
+        cli::Verb::Once => cli::once_exit(once(config)),
+        _ => cli::run(arguments, config),
+    }
+}
+
+/// What both ways to work begin with: one updater to a BASE, signals heard, nothing inherited.
+fn start(config: &Config) -> Result<(Layout, Sleeper, Lock), Fault> {
+    cli::forget_inherited();
+    let layout = Layout::open(&config.base)?;
+    layout.make_own()?;
+    let lock = layout.lock()?;
+    layout.clear_staging()?;
+    Ok((layout, Sleeper::new()?, lock))
+}
+
+/// The loop: until somebody ends it.
+fn keep(arguments: &Arguments, config: Config) -> Result<(), Fault> {
+    let (layout, sleeper, _lock) = start(&config)?;
+    layout.write_pid()?;
+    log_start(&config, &layout);
+    let mut host = Host::new(config, layout.clone());
+    let mut schedule = Schedule::new(&host.config.wake, now().boot);
+    host.begin_starts(now());
+    let mut ending: Option<Duration> = None;
+    loop {
+        let moment = now();
+        if ending.is_none() && moment.boot >= schedule.due() && host.is_idle() {
+            schedule.begun(&host.config.wake, moment.boot);
+            host.begin(moment);
+        }
+        match host.tick(moment) {
+            Some(Ended::Heard { next_interval_secs }) => {
+                schedule.succeeded();
+                next_interval_secs.into_iter().for_each(|secs| schedule.hint(secs, moment.boot));
+            }
+            Some(Ended::Failed(fault)) => {
+                schedule.failed(&host.config.wake, fault.retry_after_secs, moment.boot)
+            }
+            Some(Ended::Started) | None => {}
+        }
+        if host.take_news() {
+            schedule.bring_forward(moment.boot);
+        }
+        if ending.is_some_and(|until| !host.agents.is_switching() || moment.boot >= until) {
+            break;
+        }
+        reopen_log(&layout);
+        let until =
+            [host.next_wake(), ending, Some(schedule.due()).filter(|_| host.is_idle() && ending.is_none())];
+        let until = until.into_iter().flatten().min().unwrap_or(moment.boot + Duration::from_secs(60));
+        for request in sleeper.sleep(until, &host.pipes()) {
+            match request {
+                Request::End => ending = ending.or_else(|| Some(end_by(&host, now()))),
+                Request::Reload => reload(arguments, &mut host),
+            }
+        }
+    }
+    layout.remove_pid();
+    log::event(Level::Info, "ended", &[]);
+    Ok(())
+}
+
+fn log_start(config: &Config, layout: &Layout) {
+    for warning in &config.warnings {
+        log::event(Level::Warn, "configuration", &[("warning", warning)]);
+    }
+    log::event(
+        Level::Info,
+        "started",
+        &[
+            ("version", &env!("CARGO_PKG_VERSION")),
+            ("base", &layout.base().display()),
+            ("server", &config.heartbeat.server),
+            ("hostname", &config.heartbeat.hostname),
+        ],
+    );
+}
+
+/// An end waits only between stopping the old version and the flip.
+fn end_by(host: &Host, moment: Moment) -> Duration {
+    let waits = host.agents.is_switching();
+    log::event(Level::Info, "ending", &[("waits", &waits)]);
+    moment.boot + host.config.apply.control.stop_timeout + host.config.apply.control.start_timeout
+}
+
+/// A bad file is refused, and the one before stays.
+fn reload(arguments: &Arguments, host: &mut Host) {
+    match cli::load(arguments) {
+        Ok(config) if config.base != host.config.base => {
+            log::event(
+                Level::Error,
+                "not_reloaded",
+                &[("error", &"`baseDir` cannot change while the updater runs")],
+            );
+        }
+        Ok(config) => {
+            log::set_debug(arguments.verbose || config.debug);
+            host.config = config;
+            log::event(Level::Info, "reloaded", &[]);
+        }
+        Err(faults) => log::event(Level::Error, "not_reloaded", &[("error", &faults)]),
+    }
+}
+
+/// A log that grew too long was moved aside: standard error writes to the new one.
+fn reopen_log(layout: &Layout) {
+    if let Some(file) = layout.rotate_log() {
+        let _ = nix::unistd::dup2_stderr(&file);
+    }
+}
+
+/// One beat, work until every agent rests, a second beat to report. `Ok(false)`: something failed.
+fn once(config: Config) -> Result<bool, Fault> {
+    let (layout, sleeper, _lock) = start(&config)?;
+    let mut host = Host::new(config, layout);
+    host.begin(now());
+    let first = work(&mut host, &sleeper)?;
+    while !host.agents.all_at_rest() {
+        step(&mut host, &sleeper)?;
+    }
+    host.begin(now());
+    let second = work(&mut host, &sleeper)?;
+    let failed = host.agents.report(now()).iter().any(|agent| cli::is_failure(&agent.error_code));
+    Ok(first && second && !failed)
+}
+
+/// Until the round ends. `Ok(false)`: the beat failed.
+fn work(host: &mut Host, sleeper: &Sleeper) -> Result<bool, Fault> {
+    loop {
+        match step(host, sleeper)? {
+            Some(Ended::Heard { .. }) => return Ok(true),
+            Some(Ended::Failed(_)) => return Ok(false),
+            Some(Ended::Started) | None => {}
+        }
+    }
+}
+
+fn step(host: &mut Host, sleeper: &Sleeper) -> Result<Option<Ended>, Fault> {
+    let ended = host.tick(now());
+    if ended.is_none() {
+        let until = host.next_wake().unwrap_or(now().boot);
+        if sleeper.sleep(until, &host.pipes()).contains(&Request::End) && !host.agents.is_switching() {
+            return Err(Fault::new(ops_wire::ErrorCode::Io, "ended by a signal"));
+        }
+    }
+    Ok(ended)
+}

@@ -1,0 +1,60 @@
+//! Less right for the child that reads what others packed: limits on memory, file size, descriptors and CPU, no new
+//! privileges, and (Landlock) no write outside its staging folder.
+
+use std::path::Path;
+
+use landlock::{
+    ABI, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus,
+    path_beneath_rules,
+};
+use nix::sys::resource::{Resource, setrlimit};
+use ops_wire::ErrorCode;
+
+use super::Settings;
+use crate::error::Fault;
+
+/// Address space; what is really used stays far below (docs/performance.md).
+const MEMORY_BYTES_MAX: u64 = 512 << 20;
+const DESCRIPTORS_MAX: u64 = 64;
+/// An hour of computing is more than the largest package needs.
+const CPU_SECS_MAX: u64 = 3600;
+
+/// Limits for the whole life of the child.
+pub(super) fn bound(settings: &Settings) -> Result<(), Fault> {
+    let largest_file = settings.tarball_bytes_max.max(settings.unpacked_bytes_max);
+    let limits = [
+        (Resource::RLIMIT_AS, MEMORY_BYTES_MAX),
+        (Resource::RLIMIT_FSIZE, largest_file),
+        (Resource::RLIMIT_NOFILE, DESCRIPTORS_MAX),
+        (Resource::RLIMIT_CPU, CPU_SECS_MAX),
+        (Resource::RLIMIT_CORE, 0),
+    ];
+    for (resource, limit) in limits {
+        setrlimit(resource, limit, limit)
+            .map_err(|error| refused(&format!("limit {resource:?}"), &error.to_string()))?;
+    }
+    nix::sys::prctl::set_no_new_privs().map_err(|error| refused("give up new privileges", &error.to_string()))
+}
+
+/// From here on this process writes below `folder` only. What an old kernel cannot do comes back as a sentence.
+pub(super) fn confine(folder: &Path) -> Result<Option<String>, Fault> {
+    let write = AccessFs::from_write(ABI::V3);
+    let confined = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(write)
+        .and_then(Ruleset::create)
+        .and_then(|rules| rules.add_rules(path_beneath_rules([folder], write)))
+        .and_then(|rules| rules.restrict_self())
+        .map_err(|error| refused("confine itself", &error.to_string()))?;
+    Ok(match confined.ruleset {
+        RulesetStatus::FullyEnforced => None,
+        RulesetStatus::PartiallyEnforced => None,
+        RulesetStatus::NotEnforced => {
+            Some("this kernel has no Landlock: unpacking is not confined to its folder".to_owned())
+        }
+    })
+}
+
+fn refused(what: &str, why: &str) -> Fault {
+    Fault::new(ErrorCode::NotConfined, format!("the staging child failed to {what}: {why}"))
+}

@@ -1,0 +1,134 @@
+//! Writes what the walk tells into a new empty folder, and syncs it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+use ops_package::{EntryPath, Limits, Sink, WalkError};
+
+use super::Job;
+use crate::error::Fault;
+use crate::plan::Record;
+
+/// Room is looked at again before a file of this size.
+const LARGE_FILE_BYTES: u64 = 1 << 20;
+
+/// Unpacks the verified file, records what it is, and makes all of it durable by one `syncfs`.
+pub(super) fn unpack(job: &Job, mut file: File, record: &Record) -> Result<(), Fault> {
+    let folder = job.unpacked();
+    file.rewind().map_err(|error| Fault::io("rewind", &folder, &error))?;
+    fs::DirBuilder::new()
+        .mode(0o755)
+        .create(&folder)
+        .map_err(|error| Fault::io("make the folder", &folder, &error))?;
+    let limits = Limits {
+        unpacked_bytes_max: job.settings.unpacked_bytes_max,
+        entries_max: job.settings.unpacked_entries_max,
+        ..Limits::default()
+    };
+    let mut writer = Writer { job, folder: &folder };
+    ops_package::walk(file, &limits, &mut writer).map_err(|error| match error {
+        WalkError::Refused(refusal) => {
+            let code =
+                ops_wire::ErrorCode::parse(refusal.code()).unwrap_or(ops_wire::ErrorCode::ArchiveInvalid);
+            Fault::new(code, format!("the archive of version {} is refused: {refusal}", job.version))
+        }
+        WalkError::Sink(fault) => fault,
+        WalkError::Read(error) => Fault::io("read the download in", &job.folder, &error),
+    })?;
+    write_record(&folder, record)?;
+    sync(&folder)
+}
+
+fn write_record(folder: &Path, record: &Record) -> Result<(), Fault> {
+    let path = folder.join(".ops-updater");
+    let written = serde_json::to_vec(record)
+        .map_err(io::Error::from)
+        .and_then(|bytes| create(&path, 0o644)?.write_all(&bytes));
+    written.map_err(|error| Fault::io("write", &path, &error))
+}
+
+/// A failed sync is final: the pages are marked clean, and a second try would lie.
+fn sync(folder: &Path) -> Result<(), Fault> {
+    let synced = File::open(folder).and_then(|it| nix::unistd::syncfs(it).map_err(io::Error::from));
+    synced.map_err(|error| Fault::io("sync", folder, &error))
+}
+
+fn create(path: &Path, mode: u32) -> io::Result<File> {
+    let flags = (OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC).bits();
+    OpenOptions::new().write(true).create_new(true).mode(mode).custom_flags(flags).open(path)
+}
+
+struct Writer<'a> {
+    job: &'a Job,
+    folder: &'a Path,
+}
+
+impl Writer<'_> {
+    fn at(&self, path: &EntryPath) -> PathBuf {
+        self.folder.join(path.as_path())
+    }
+}
+
+impl Sink for Writer<'_> {
+    type Error = Fault;
+
+    fn folder(&mut self, path: &EntryPath, mode: u32) -> Result<(), Fault> {
+        let path = self.at(path);
+        fs::DirBuilder::new()
+            .mode(mode)
+            .create(&path)
+            .map_err(|error| Fault::io("make the folder", &path, &error))
+    }
+
+    fn folder_mode(&mut self, path: &EntryPath, mode: u32) -> Result<(), Fault> {
+        let path = self.at(path);
+        let set = fs::set_permissions(&path, fs::Permissions::from_mode(mode));
+        set.map_err(|error| Fault::io("set the mode of", &path, &error))
+    }
+
+    fn file(
+        &mut self,
+        path: &EntryPath,
+        mode: u32,
+        size: u64,
+        content: &mut dyn BufRead,
+    ) -> Result<(), Fault> {
+        if size >= LARGE_FILE_BYTES {
+            self.job.make_sure_of_room(size)?;
+        }
+        let path = self.at(path);
+        let written = create(&path, mode).and_then(|file| copy(content, file));
+        written.map_err(|error| Fault::io("write", &path, &error))
+    }
+
+    fn symlink(&mut self, path: &EntryPath, target: &str) -> Result<(), Fault> {
+        let path = self.at(path);
+        std::os::unix::fs::symlink(target, &path).map_err(|error| Fault::io("make the link", &path, &error))
+    }
+
+    /// A copy: Landlock of older kernels refuses links across folders.
+    fn hard_link(&mut self, path: &EntryPath, existing: &EntryPath) -> Result<(), Fault> {
+        let (path, existing) = (self.at(path), self.at(existing));
+        let copied = File::open(&existing).and_then(|mut from| {
+            let mode = from.metadata()?.permissions().mode() & 0o777;
+            io::copy(&mut from, &mut create(&path, mode)?)
+        });
+        copied.map(drop).map_err(|error| Fault::io("write", &path, &error))
+    }
+}
+
+/// From the reader's own buffer: no second one is needed.
+fn copy(content: &mut dyn BufRead, mut file: File) -> io::Result<()> {
+    loop {
+        let chunk = content.fill_buf()?;
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        file.write_all(chunk)?;
+        let bytes = chunk.len();
+        content.consume(bytes);
+    }
+}
