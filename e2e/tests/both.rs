@@ -8,7 +8,7 @@
     reason = "a test that cannot go on ends here"
 )]
 
-use e2e::{Base, Meta, Package, SOON, Sick, error_code, is_alive, wait_for};
+use e2e::{Base, Meta, Package, SOON, Sick, is_alive, wait_for};
 
 #[test]
 fn an_agent_is_installed_upgraded_and_stopped_as_ops_meta_asks() {
