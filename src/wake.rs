@@ -8,7 +8,8 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signa
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::time::{ClockId, clock_gettime};
 use ops_wire::ErrorCode;
-use rand::Rng;
+use rand::rngs::OsRng;
+use rand::{Rng, TryRngCore};
 
 use crate::error::Fault;
 use crate::upgrade::Moment;
@@ -34,12 +35,12 @@ pub fn now() -> Moment {
 
 /// A random part of `whole`.
 pub fn random_part(whole: Duration) -> Duration {
-    whole.mul_f64(rand::rng().random::<f64>())
+    whole.mul_f64(spread())
 }
 
 /// A random number from 0 to 1.
 pub fn spread() -> f64 {
-    rand::rng().random()
+    OsRng.unwrap_err().random()
 }
 
 /// Names the boot this process runs in.
