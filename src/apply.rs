@@ -10,14 +10,17 @@ use ops_wire::{AgentName, DesiredAgent, ErrorCode, RealAgent, StepDone, Version}
 use crate::child::Child;
 use crate::control::{self, Call, Finished};
 use crate::error::Fault;
-use crate::fs_layout::Layout;
+use crate::fs_layout::{Layout, remove_if_there};
 use crate::inventory;
 use crate::log::{self, Level};
 use crate::plan::{self, Decision, Real};
 use crate::processes;
 use crate::report::{self, Progress};
 use crate::stage::{self, Message};
-use crate::upgrade::{self, Action, Ended, Event, Intent, Limits, Look, Moment, State, Upgrade, Verb};
+use crate::upgrade::{
+    self, Action, Ended, Event, Intent, Limits, Look, Moment, Next, Role, Starting, State, Stopping, Upgrade,
+    Verb,
+};
 use crate::wake;
 
 /// Looks at a version that stops or starts come this close together at first, and twice as far apart each time.
@@ -50,8 +53,8 @@ pub struct Agents {
     layout: Layout,
     boot_id: String,
     agents: BTreeMap<AgentName, Agent>,
-    /// Calls that were killed and not yet gone.
-    ending: Vec<Call>,
+    /// Killed and not yet gone.
+    ending: Vec<std::process::Child>,
     /// Said once: the kernel does not confine children.
     pub not_confined: Option<String>,
     news: bool,
@@ -122,7 +125,7 @@ impl Agents {
             }
             let mut running = self.layout.versions(&agent.name);
             running.retain(|it| {
-                inventory::is_complete(&self.layout, &agent.name, it)
+                self.layout.is_complete(&agent.name, it)
                     && !processes::below(&self.layout.version_folder(&agent.name, it)).is_empty()
             });
             let [version] = running.as_slice() else { continue };
@@ -142,7 +145,7 @@ impl Agents {
         let lookable = |it: &&mut Agent| matches!(it.state, State::AtRest | State::Staging(_));
         for agent in self.agents.values_mut().filter(lookable) {
             match self.layout.version(&agent.name) {
-                Ok(Some(version)) if inventory::is_complete(&self.layout, &agent.name, &version) => {
+                Ok(Some(version)) if self.layout.is_complete(&agent.name, &version) => {
                     agent.awaited = true;
                     agent.ask(version, Verb::Status);
                 }
@@ -159,7 +162,13 @@ impl Agents {
     }
 
     pub fn all_at_rest(&self) -> bool {
-        self.agents.values().all(|it| it.state.is_at_rest() && !it.replan)
+        let rests = |it: &Agent| match it.state {
+            State::AtRest => !it.replan,
+            // Suspended, for as long as somebody wants.
+            State::Trial { .. } => self.layout.held(&it.name).is_some(),
+            _ => false,
+        };
+        self.agents.values().all(rests)
     }
 
     /// Some agent is between stopping the old version and the flip.
@@ -172,12 +181,27 @@ impl Agents {
         std::mem::take(&mut self.news)
     }
 
-    /// Polls everything that is under way, and lets each agent go on.
-    pub fn tick(&mut self, settings: &Settings, plan: &plan::Settings, now: Moment) {
-        self.ending.retain_mut(|call| call.poll(now.boot).is_none());
+    /// Cuts outputs of agents that grew too long.
+    pub fn bound_outputs(&self) {
+        self.agents.keys().for_each(|name| self.layout.bound_out(name));
+    }
+
+    /// Nothing new is begun, and what is staged is left where it is: the updater is to end.
+    pub fn wind_down(&mut self, settings: &Settings, now: Moment) {
         let names: Vec<AgentName> = self.agents.keys().cloned().collect();
         for name in names {
-            self.layout.bound_out(&name);
+            let Some(mut agent) = self.agents.remove(&name) else { continue };
+            agent.replan = false;
+            Hand { agents: self, settings, now }.happened(&mut agent, Event::Withdrawn);
+            self.agents.insert(name, agent);
+        }
+    }
+
+    /// Polls everything that is under way, and lets each agent go on.
+    pub fn tick(&mut self, settings: &Settings, plan: &plan::Settings, now: Moment) {
+        self.ending.retain_mut(|it| matches!(it.try_wait(), Ok(None)));
+        let names: Vec<AgentName> = self.agents.keys().cloned().collect();
+        for name in names {
             let Some(mut agent) = self.agents.remove(&name) else { continue };
             let mut hand = Hand { agents: self, settings, now };
             hand.tick(&mut agent);
@@ -233,25 +257,35 @@ impl Agents {
         inventory::read(&self.layout, &agent.name, agent.desired.as_ref(), agent.look.clone(), &self.boot_id)
     }
 
-    /// Restarts an agent that runs: it is stopped here, and the next decision starts it.
-    pub fn restart(&mut self, name: &str, settings: &Settings, now: Moment) -> Result<(), Fault> {
+    /// Restarts an agent that is wanted to run: it is stopped here, and the next decision starts it.
+    pub fn restart(
+        &mut self,
+        name: &str,
+        settings: &Settings,
+        plan: &plan::Settings,
+        now: Moment,
+    ) -> Result<(), Fault> {
         let key: Option<AgentName> = name.parse().ok();
         let Some(mut agent) = key.and_then(|key| self.agents.remove(&key)) else {
             return Err(Fault::new(ErrorCode::BadName, format!("no agent {name:?} is here")));
         };
-        let version = self.layout.version(&agent.name);
-        if let (true, Ok(Some(version))) = (agent.state.is_at_rest(), version) {
+        let version = self.read(&agent).and_then(|real| {
+            if !agent.state.is_at_rest() {
+                return Err(Fault::new(ErrorCode::Held, "an upgrade of it is under way"));
+            }
+            plan::restart(&real, agent.desired.as_ref(), plan)
+        });
+        let restarted = version.map(|version| {
             agent.replan = true;
             Hand { agents: self, settings, now }.happened(&mut agent, Event::StopOrdered(version));
-        }
+        });
         self.agents.insert(agent.name.clone(), agent);
-        Ok(())
+        restarted
     }
 
     /// When something is to be done again, if nothing happens before.
     pub fn next_wake(&self) -> Option<Duration> {
-        let ending = self.ending.iter().map(|call| call.deadline() + Duration::from_secs(1));
-        self.agents.values().filter_map(Agent::next_wake).chain(ending).min()
+        self.agents.values().filter_map(Agent::next_wake).min()
     }
 
     /// What prints when something happens.
@@ -381,10 +415,10 @@ impl Hand<'_> {
         match decision.order {
             Some(Event::StartOrdered(_)) if in_trial => {}
             Some(order) if allowed(&order) => {
-                let version = version_of(&order).map(Version::to_string).unwrap_or_default();
+                let version = order.version().map(Version::to_string).unwrap_or_default();
                 log::event(
                     Level::Info,
-                    name_of(&order),
+                    order.name(),
                     &[("agent", &agent.name), ("version", &version), ("why", &decision.why)],
                 );
                 self.happened(agent, order);
@@ -434,7 +468,7 @@ impl Hand<'_> {
         let Some(finished) = call.poll(self.now.boot) else { return };
         let version = version.clone();
         if let (Some((_, call)), false) = (agent.call.take(), finished.is_gone()) {
-            self.agents.ending.push(call);
+            self.agents.ending.push(call.end());
         }
         match finished.verb {
             Verb::Status => self.saw_status(agent, version, &finished),
@@ -581,7 +615,6 @@ impl Hand<'_> {
             }
             if !was_at_rest && agent.state.is_at_rest() {
                 self.agents.news = true;
-                agent.replan |= matches!(before, State::Stopping { .. }) && agent.replan;
                 log::event(Level::Debug, "at_rest", &[("agent", &agent.name)]);
             }
         }
@@ -590,8 +623,8 @@ impl Hand<'_> {
     fn step_ended(&self, agent: &mut Agent, transition: &upgrade::Transition) {
         let Some((step, begun)) = agent.step_begun.take() else { return };
         let failed = match &transition.state {
-            State::Stopping { next: upgrade::Next::TakeBack(_, fault), .. }
-            | State::Starting { role: upgrade::Role::Old(_, fault), .. }
+            State::Stopping(Stopping { next: Next::TakeBack(_, fault), .. })
+            | State::Starting(Starting { role: Role::Old(_, fault), .. })
             | State::Restoring(_, fault)
                 if step != "stop" && step != "take_back" =>
             {
@@ -614,7 +647,7 @@ impl Hand<'_> {
         match action {
             Action::Stage(up) => self.stage(agent, &up).err().map(Event::StagingFailed),
             Action::EndStaging => {
-                agent.staging = None;
+                self.agents.ending.extend(agent.staging.take().map(Child::end));
                 agent.progress = Progress::default();
                 None
             }
@@ -642,9 +675,16 @@ impl Hand<'_> {
                 Some(outcome(flipped))
             }
             Action::Restore(version) => Some(outcome(layout.restore_version(&name, version.as_ref()))),
-            Action::Remove => Some(outcome(self.remove(agent))),
+            Action::Remove => {
+                let removed = self.remove(agent);
+                if let Err(fault) = &removed {
+                    log::event(Level::Error, "not_removed", &[("agent", &name), ("error", &fault.sentence)]);
+                    agent.fault = Some(fault.clone());
+                }
+                Some(outcome(removed))
+            }
             Action::Settle { previous } => {
-                self.noted(agent, layout.remove_own_file(&layout.intent_file(&name)));
+                self.noted(agent, remove_if_there(&layout.intent_file(&name)));
                 if let Some(previous) = previous {
                     self.collect_garbage(agent, &previous);
                 }
@@ -666,12 +706,13 @@ impl Hand<'_> {
             return Err(Fault::new(ErrorCode::BadAnswer, "nothing is ordered any more"));
         };
         (agent.kept, agent.staged, agent.progress) = (false, None, Progress::default());
+        if self.layout().record(&agent.name, &up.to).is_none() {
+            // It would have to be replaced, whatever is downloaded.
+            self.refuse_used(agent, up)?;
+        }
         let job = stage::Job {
             folder: self.layout().agent_staging(&agent.name),
-            kept: self
-                .layout()
-                .record(&agent.name, &up.to)
-                .filter(|_| inventory::is_complete(self.layout(), &agent.name, &up.to)),
+            kept: inventory::record(self.layout(), &agent.name, &up.to),
             refused: inventory::past(self.layout(), &agent.name).refused_digests(&up.to),
             version: up.to.clone(),
             download_timeout: self.settings.download_timeout,
@@ -688,12 +729,17 @@ impl Hand<'_> {
         if agent.kept {
             return Ok(());
         }
-        let folder = self.layout().version_folder(&agent.name, &up.to);
-        if processes::uses(&folder) {
-            let sentence = format!("`{}` is used by a running process and is not replaced", folder.display());
-            return Err(Fault::new(ErrorCode::VersionReused, sentence));
-        }
+        self.refuse_used(agent, up)?;
         self.layout().publish(&agent.name, &up.to)
+    }
+
+    fn refuse_used(&self, agent: &Agent, up: &Upgrade) -> Result<(), Fault> {
+        let folder = self.layout().version_folder(&agent.name, &up.to);
+        if !folder.exists() || !processes::uses(&folder) {
+            return Ok(());
+        }
+        let sentence = format!("`{}` is used by a running process and is not replaced", folder.display());
+        Err(Fault::new(ErrorCode::VersionReused, sentence))
     }
 
     /// Questions that are under way give way to a call that does something.
@@ -703,20 +749,18 @@ impl Hand<'_> {
             return Some(Event::CallEnded(Ended { verb, success: true, words: String::new() }));
         }
         agent.queue.clear();
-        agent.looking = None;
-        if let Some((_, mut call)) = agent.call.take() {
-            call.kill();
-            self.agents.ending.push(call);
-        }
+        (agent.looking, agent.awaited) = (None, false);
+        self.end_call(agent);
         agent.queue.push_back((version, verb));
         None
     }
 
+    fn end_call(&mut self, agent: &mut Agent) {
+        self.agents.ending.extend(agent.call.take().map(|(_, call)| call.end()));
+    }
+
     fn kill(&mut self, agent: &mut Agent, version: &Version) {
-        if let Some((_, mut call)) = agent.call.take() {
-            call.kill();
-            self.agents.ending.push(call);
-        }
+        self.end_call(agent);
         let killed = control::kill_below(&self.layout().version_folder(&agent.name, version));
         let killed: Vec<String> = killed.iter().map(|it| it.pid.to_string()).collect();
         log::event(
@@ -770,7 +814,7 @@ impl Hand<'_> {
         past.forget(version);
         let path = self.layout().failed_file(&agent.name);
         if past.failures.is_empty() {
-            self.noted(agent, self.layout().remove_own_file(&path));
+            self.noted(agent, remove_if_there(&path));
         } else if past.failures.len() != before {
             self.noted(agent, self.layout().write_agent_json(&agent.name, &path, &past));
         }
@@ -822,28 +866,4 @@ fn push_step(steps: &mut Vec<StepDone>, step: StepDone) {
 
 fn same_package(one: &Upgrade, other: &Upgrade) -> bool {
     one.digest == other.digest || other.digest.is_none() || one.digest.is_none()
-}
-
-fn version_of(order: &Event) -> Option<&Version> {
-    match order {
-        Event::StartOrdered(version)
-        | Event::StopOrdered(version)
-        | Event::UninstallOrdered(Some(version)) => Some(version),
-        Event::StageOrdered(up) | Event::UpgradeOrdered(up) => Some(&up.to),
-        Event::Resumed { intent, .. } => Some(&intent.upgrade.to),
-        _ => None,
-    }
-}
-
-/// What an order is called in the log and in plans.
-pub fn name_of(order: &Event) -> &'static str {
-    match order {
-        Event::StartOrdered(_) => "starting",
-        Event::StopOrdered(_) => "stopping",
-        Event::UninstallOrdered(_) => "uninstalling",
-        Event::StageOrdered(_) => "staging",
-        Event::UpgradeOrdered(_) => "upgrading",
-        Event::Resumed { .. } => "resuming",
-        _ => "ordered",
-    }
 }

@@ -87,8 +87,13 @@ impl Child {
         Polled { lines, ended }
     }
 
-    /// Ends the child at once.
-    pub fn kill(&mut self) {
+    /// Ends the child at once; what is left is to be waited for.
+    pub fn end(mut self) -> Process {
+        self.kill();
+        self.process
+    }
+
+    fn kill(&mut self) {
         let _ = self.process.kill();
     }
 
@@ -116,14 +121,6 @@ impl Child {
         let rest = self.buffer.split_off(end + 1);
         let whole = std::mem::replace(&mut self.buffer, rest);
         whole.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect()
-    }
-}
-
-impl Drop for Child {
-    fn drop(&mut self) {
-        // SIGKILL ends it soon; it must not stay as a zombie.
-        self.kill();
-        let _ = self.process.wait();
     }
 }
 

@@ -8,13 +8,14 @@ use std::time::Duration;
 use ops_wire::{AgentName, ErrorCode, RealAgent};
 use serde_json::json;
 
-use crate::apply;
 use crate::child;
 use crate::config::{Config, Faults};
 use crate::error::Fault;
 use crate::fs_layout::Layout;
 use crate::log;
+use crate::plan::times;
 use crate::round::{Host, refused};
+use crate::upgrade::Event;
 use crate::wake::now;
 
 /// 0 all well, 1 something failed, 2 wrong use, 10 `plan` would change something.
@@ -294,7 +295,7 @@ fn table(agents: &[RealAgent]) -> String {
         let next = match (agent.attempt, agent.next_try) {
             (Some(_), Some(next)) => format!("; next try after {}", log::rfc3339(next)),
             (Some(count), None) => {
-                format!("; failed {count} times, not tried again by itself, see `release`")
+                format!("; failed {}, not tried again by itself, see `release`", times(count))
             }
             _ => String::new(),
         };
@@ -334,7 +335,7 @@ fn plan(arguments: &Arguments, config: Config) -> Result<ExitCode, Fault> {
         let agents: Vec<_> = decisions
             .iter()
             .map(|(name, it)| {
-                json!({"agent": name, "action": it.order.as_ref().map(apply::name_of), "why": it.why,
+                json!({"agent": name, "action": it.order.as_ref().map(Event::name), "why": it.why,
                        "errorCode": it.fault.as_ref().map(|fault| fault.code), "error": it.fault.as_ref().map(|fault| &fault.sentence)})
             })
             .collect();
@@ -342,7 +343,7 @@ fn plan(arguments: &Arguments, config: Config) -> Result<ExitCode, Fault> {
     } else {
         let mut rows = vec![["AGENT", "ACTION", "WHY"].map(str::to_owned)];
         rows.extend(decisions.iter().map(|(name, it)| {
-            [name.to_string(), it.order.as_ref().map_or("none", apply::name_of).to_owned(), it.why.clone()]
+            [name.to_string(), it.order.as_ref().map_or("none", Event::name).to_owned(), it.why.clone()]
         }));
         say(&columns(&rows));
         for error in errors.drain(..) {

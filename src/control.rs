@@ -107,9 +107,9 @@ impl Call {
     pub fn poll(&mut self, now: Duration) -> Option<Finished> {
         self.collect();
         if self.ending.is_none() && self.collected.len() > OUTPUT_BYTES_MAX {
-            self.end(Ending::Flood);
+            self.end_because(Ending::Flood);
         } else if self.ending.is_none() && now >= self.deadline {
-            self.end(Ending::Overdue);
+            self.end_because(Ending::Overdue);
         }
         if !self.has_exited() {
             // Killed and not gone: it hangs in the kernel, and nobody can do more about it than wait elsewhere.
@@ -125,18 +125,19 @@ impl Call {
         Some(self.finish(exit))
     }
 
-    /// Ends the call's whole process group at once.
-    pub fn kill(&mut self) {
+    /// Ends the call's whole process group at once; what is left is to be waited for.
+    pub fn end(self) -> Child {
         if !self.has_exited() {
             self.kill_group();
         }
+        self.process
     }
 
     fn finish(&mut self, exit: Option<ExitStatus>) -> Finished {
         Finished { verb: self.verb, exit, ending: self.ending, output: std::mem::take(&mut self.collected) }
     }
 
-    fn end(&mut self, ending: Ending) {
+    fn end_because(&mut self, ending: Ending) {
         self.ending = Some(ending);
         self.kill_group();
     }
@@ -166,13 +167,6 @@ impl Call {
                 Err(_) => return,
             }
         }
-    }
-}
-
-impl Drop for Call {
-    fn drop(&mut self) {
-        // A zombie would stay as long as the updater lives.
-        let _ = self.process.try_wait();
     }
 }
 
@@ -281,10 +275,10 @@ impl Finished {
         Ended { verb: self.verb, success, words: self.words() }
     }
 
-    /// The script does not know this verb: it says how it is to be used, or leaves with 127 or with the 2 of wrong use.
+    /// The script mentions this verb and does not know it: it says how it is to be used, or leaves with 127.
     pub fn is_unknown_verb(&self) -> bool {
-        let usage = String::from_utf8_lossy(&self.output).to_ascii_lowercase().contains("usage");
-        usage || self.exit.is_some_and(|exit| matches!(exit.code(), Some(2 | 127)))
+        let output = String::from_utf8_lossy(&self.output).trim_start().to_ascii_lowercase();
+        output.starts_with("usage:") || self.exit.is_some_and(|exit| exit.code() == Some(127))
     }
 
     fn words(&self) -> String {
@@ -337,11 +331,6 @@ fn mentions(text: &[u8], verb: &[u8]) -> bool {
             && before(at.checked_sub(1).and_then(|it| text.get(it)))
             && after(text.get(at + verb.len()))
     })
-}
-
-/// A version's script is there, is no link, and can be run.
-pub fn is_script(path: &Path) -> bool {
-    path.symlink_metadata().is_ok_and(|it| it.is_file() && it.mode() & 0o111 != 0)
 }
 
 #[cfg(test)]

@@ -134,13 +134,16 @@ impl Layout {
     pub fn agents(&self) -> Result<Vec<AgentName>, Fault> {
         let mut agents: Vec<AgentName> =
             self.folder_names(&self.base)?.into_iter().filter(|name| !Self::is_reserved(name)).collect();
-        agents.retain(|name| self.version_file(name).symlink_metadata().is_ok() || self.is_installed(name));
+        let installed = |name: &AgentName| self.versions(name).iter().any(|it| self.is_complete(name, it));
+        agents.retain(|name| self.version_file(name).symlink_metadata().is_ok() || installed(name));
         agents.sort();
         Ok(agents)
     }
 
-    fn is_installed(&self, name: &AgentName) -> bool {
-        self.versions(name).iter().any(|version| self.control(name, version).is_file())
+    /// The folder of this version holds a control script that is no link and can be run.
+    pub fn is_complete(&self, name: &AgentName, version: &Version) -> bool {
+        let script = self.control(name, version).symlink_metadata();
+        script.is_ok_and(|it| it.is_file() && it.mode() & 0o111 != 0)
     }
 
     /// The folder of an agent is there.
@@ -215,7 +218,7 @@ impl Layout {
         remove_all(&self.agent_staging(name))
     }
 
-    /// Out of sight at once, then deleted at leisure: nobody ever sees half a folder under a version's name.
+    /// Out of sight at once, then deleted: nobody ever sees half a folder under a version's name.
     fn discard(&self, path: &Path) -> Result<(), Fault> {
         let aside = self.staging().join(format!(".discarded-{}-{}", std::process::id(), unique()));
         rename(path, &aside)?;
@@ -292,10 +295,6 @@ impl Layout {
     ) -> Result<(), Fault> {
         make_folder(&self.agent(name), 0o755)?;
         write_json(path, value)
-    }
-
-    pub fn remove_own_file(&self, path: &Path) -> Result<(), Fault> {
-        remove_if_there(path)
     }
 
     fn out(&self, name: &AgentName) -> PathBuf {
@@ -437,7 +436,7 @@ fn sync_folder(path: &Path) -> Result<(), Fault> {
     synced.map_err(|error| Fault::io("sync", path, &error))
 }
 
-fn remove_if_there(path: &Path) -> Result<(), Fault> {
+pub fn remove_if_there(path: &Path) -> Result<(), Fault> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Fault::io("remove", path, &error)),
         _ => Ok(()),

@@ -101,15 +101,18 @@ impl Settings {
             config = config.proxy(Some(proxy));
         }
         if secure {
-            config = config.tls_config(self.tls()?);
+            config = config.tls_config(self.tls(self.roots()?)?);
+        } else if redirects_max > 0 {
+            // A redirect may lead up to https; without authorities that is refused then.
+            let roots = self.roots().unwrap_or_else(|_| RootCerts::new_with_certs(&[]));
+            config = config.tls_config(self.tls(roots)?);
         }
         Ok(config.build().new_agent())
     }
 
-    fn tls(&self) -> Result<TlsConfig, Fault> {
+    fn tls(&self, roots: RootCerts) -> Result<TlsConfig, Fault> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut tls =
-            TlsConfig::builder().root_certs(self.roots()?).unversioned_rustls_crypto_provider(provider);
+        let mut tls = TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(provider);
         if let (Some(cert), Some(key)) = (&self.client_cert_file, &self.client_key_file) {
             let pem = read_text(key)?;
             let key = PrivateKey::from_pem(pem.as_bytes()).map_err(|error| unusable(key, &error))?;
@@ -133,7 +136,7 @@ impl Settings {
             read_text(path)?;
         }
         if self.ca_file.is_some() || self.client_cert_file.is_some() {
-            self.tls()?;
+            self.tls(self.roots()?)?;
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ pub fn read(
     let intent: Option<Intent> = read_json(&layout.intent_file(name)).ok().flatten();
     let wanted = desired.and_then(|it| it.version.as_ref().ok());
     Ok(Real {
-        complete: version.as_ref().is_some_and(|version| is_complete(layout, name, version)),
+        complete: version.as_ref().is_some_and(|version| layout.is_complete(name, version)),
         record: version.as_ref().and_then(|version| record(layout, name, version)),
         wanted_record: wanted.and_then(|version| record(layout, name, version)),
         exists: layout.exists(name),
@@ -34,13 +34,9 @@ pub fn read(
     })
 }
 
-/// The folder holds a control script that can be run.
-pub fn is_complete(layout: &Layout, name: &AgentName, version: &Version) -> bool {
-    crate::control::is_script(&layout.control(name, version))
-}
-
-fn record(layout: &Layout, name: &AgentName, version: &Version) -> Option<Record> {
-    layout.record(name, version).filter(|_| is_complete(layout, name, version))
+/// What a version's folder was made from, when it is one that can be used.
+pub fn record(layout: &Layout, name: &AgentName, version: &Version) -> Option<Record> {
+    layout.record(name, version).filter(|_| layout.is_complete(name, version))
 }
 
 /// What failed before. A damaged file is forgotten: the worst that follows is one more try.

@@ -111,7 +111,7 @@ fn keep(arguments: &Arguments, config: Config) -> Result<(), Fault> {
         let until = until.into_iter().flatten().min().unwrap_or(moment.boot + Duration::from_secs(60));
         for request in sleeper.sleep(until, &host.pipes()) {
             match request {
-                Request::End => ending = ending.or_else(|| Some(end_by(&host, now()))),
+                Request::End => ending = ending.or_else(|| Some(end_by(&mut host, now()))),
                 Request::Reload => reload(arguments, &mut host),
             }
         }
@@ -138,7 +138,8 @@ fn log_start(config: &Config, layout: &Layout) {
 }
 
 /// An end waits only between stopping the old version and the flip.
-fn end_by(host: &Host, moment: Moment) -> Duration {
+fn end_by(host: &mut Host, moment: Moment) -> Duration {
+    host.wind_down(moment);
     let waits = host.agents.is_switching();
     log::event(Level::Info, "ending", &[("waits", &waits)]);
     moment.boot + host.config.apply.control.stop_timeout + host.config.apply.control.start_timeout
@@ -173,36 +174,48 @@ fn reopen_log(layout: &Layout) {
 /// One beat, work until every agent rests, a second beat to report. `Ok(false)`: something failed.
 fn once(config: Config) -> Result<bool, Fault> {
     let (layout, sleeper, _lock) = start(&config)?;
-    let mut host = Host::new(config, layout);
-    host.begin(now());
-    let first = work(&mut host, &sleeper)?;
-    while !host.agents.all_at_rest() {
-        step(&mut host, &sleeper)?;
+    let mut work = Work { host: Host::new(config, layout), sleeper, ending: false };
+    let first = work.beat()?;
+    while !work.host.agents.all_at_rest() {
+        work.step()?;
     }
-    host.begin(now());
-    let second = work(&mut host, &sleeper)?;
-    let failed = host.agents.report(now()).iter().any(|agent| cli::is_failure(&agent.error_code));
+    let second = work.beat()?;
+    let failed = work.host.agents.report(now()).iter().any(|agent| cli::is_failure(&agent.error_code));
     Ok(first && second && !failed)
 }
 
-/// Until the round ends. `Ok(false)`: the beat failed.
-fn work(host: &mut Host, sleeper: &Sleeper) -> Result<bool, Fault> {
-    loop {
-        match step(host, sleeper)? {
-            Some(Ended::Heard { .. }) => return Ok(true),
-            Some(Ended::Failed(_)) => return Ok(false),
-            Some(Ended::Started) | None => {}
-        }
-    }
+struct Work {
+    host: Host,
+    sleeper: Sleeper,
+    /// A signal came.
+    ending: bool,
 }
 
-fn step(host: &mut Host, sleeper: &Sleeper) -> Result<Option<Ended>, Fault> {
-    let ended = host.tick(now());
-    if ended.is_none() {
-        let until = host.next_wake().unwrap_or(now().boot);
-        if sleeper.sleep(until, &host.pipes()).contains(&Request::End) && !host.agents.is_switching() {
-            return Err(Fault::new(ops_wire::ErrorCode::Io, "ended by a signal"));
+impl Work {
+    /// A whole round. `Ok(false)`: the beat failed.
+    fn beat(&mut self) -> Result<bool, Fault> {
+        self.host.begin(now());
+        loop {
+            match self.step()? {
+                Some(Ended::Heard { .. }) => return Ok(true),
+                Some(Ended::Failed(_)) => return Ok(false),
+                Some(Ended::Started) | None => {}
+            }
         }
     }
-    Ok(ended)
+
+    fn step(&mut self) -> Result<Option<Ended>, Fault> {
+        let ended = self.host.tick(now());
+        if self.ending && !self.host.agents.is_switching() {
+            return Err(Fault::new(ops_wire::ErrorCode::Io, "ended by a signal"));
+        }
+        if ended.is_none() {
+            let until = self.host.next_wake().unwrap_or(now().boot);
+            if self.sleeper.sleep(until, &self.host.pipes()).contains(&Request::End) {
+                self.ending = true;
+                self.host.wind_down(now());
+            }
+        }
+        Ok(ended)
+    }
 }

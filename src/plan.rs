@@ -104,7 +104,7 @@ impl Class {
         use ErrorCode::*;
         match code {
             BadName | TooLarge | Md5Mismatch | Sha256Mismatch | SignatureInvalid | ArchiveInvalid
-            | ArchiveUnsafe | ControlMissing | VersionReused => Self::Content,
+            | ArchiveUnsafe | ControlMissing => Self::Content,
             NoSpace | Io => Self::Resource,
             TrialFailed | PrecheckRefused | AccountMissing | ControlUnsafe => Self::Upgrade,
             StopFailed | StartFailed | StartTimeout | RollbackFailed | StatusFailed | StatusTimeout => {
@@ -292,14 +292,19 @@ fn resume(real: &Real, desired: Option<&DesiredAgent>, now: Moment) -> Option<De
             return None;
         }
     }
-    let blocking = [Some(&up.to), up.from.as_ref()].into_iter().flatten();
-    if let Some(failure) =
-        blocking.filter_map(|it| real.past.blocks(it, None, now.unix)).find(|it| it.class == Class::Control)
-    {
-        return Some(waiting(failure));
+    Some(go_on(real, intent, now))
+}
+
+fn go_on(real: &Real, intent: &Intent, now: Moment) -> Decision {
+    let up = &intent.upgrade;
+    let mut blocking = [Some(&up.to), up.from.as_ref()].into_iter().flatten();
+    let failure =
+        blocking.find_map(|it| real.past.blocks(it, None, now.unix).filter(|it| it.class == Class::Control));
+    if let Some(failure) = failure {
+        return waiting(failure);
     }
     let why = format!("the upgrade to {} was left under way", up.to);
-    Some(act(Event::Resumed { intent: intent.clone(), same_boot: real.same_boot }, why))
+    act(Event::Resumed { intent: intent.clone(), same_boot: real.same_boot }, why)
 }
 
 fn waiting(failure: &Failure) -> Decision {
@@ -311,8 +316,13 @@ fn waiting(failure: &Failure) -> Decision {
         "it is not tried again before another version, another digest or `ops-updater release`"
     };
     let why =
-        format!("version {} failed ({}, {} times): {until}", failure.version, failure.code, failure.count);
+        format!("version {} failed ({}, {}): {until}", failure.version, failure.code, times(failure.count));
     Decision { order: None, why, fault: Some(fault) }
+}
+
+/// A count in words.
+pub fn times(count: u32) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
 }
 
 fn start(
@@ -326,7 +336,12 @@ fn start(
         return keep_running(real, desired, version, now);
     }
     if let Some(failure) = blocked(real, desired, version, now) {
-        return meanwhile(real, waiting(failure), now);
+        let waiting = waiting(failure);
+        return match &real.intent {
+            // What was under way before the order changed is not left half done.
+            Some(intent) => Decision { fault: waiting.fault, ..go_on(real, intent, now) },
+            None => meanwhile(real, waiting, now),
+        };
     }
     let from = real.version.clone().filter(|_| real.complete);
     let proven = real.intent.as_ref().map_or(from.clone(), |intent| intent.upgrade.from.clone());
@@ -459,6 +474,18 @@ fn unless_it_failed(real: &Real, version: &Version, now: Moment, order: Event, w
         Some(failure) => waiting(failure),
         None => act(order, why),
     }
+}
+
+/// The version that a restart is about: one that is wanted to run, and left to the updater.
+pub fn restart(real: &Real, desired: Option<&DesiredAgent>, settings: &Settings) -> Result<Version, Fault> {
+    if settings.only.as_ref().is_some_and(|only| *only != real.name) || real.held.is_some() {
+        return Err(Fault::new(ErrorCode::Held, "it is left alone on this host"));
+    }
+    if !desired.is_some_and(|it| it.cmd == Cmd::Start) {
+        return Err(Fault::new(ErrorCode::UnknownCmd, "it is not ordered to run"));
+    }
+    let version = real.version.clone().filter(|_| real.complete);
+    version.ok_or_else(|| Fault::new(ErrorCode::ControlMissing, "it is not installed"))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use ops_wire::{AgentName, Cmd, DesiredAgent, ErrorCode, Phase, RealAgent, Status
 
 use crate::error::Fault;
 use crate::plan::Real;
-use crate::upgrade::{self, Next, State};
+use crate::upgrade::{self, State};
 
 /// How far staging is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -86,9 +86,8 @@ fn phase(facts: &Facts<'_>, real: &Real, error_code: &str) -> Phase {
         State::Staging(_) if facts.progress.unpacking => Phase::Unpacking,
         State::Staging(_) => Phase::Downloading,
         State::Publishing(_) | State::Prechecking(_) | State::Recording(_) => Phase::Unpacking,
-        State::Stopping { next: Next::Start(_) | Next::Rest | Next::Remove | Next::TakeBack(..), .. }
-        | State::Removing => Phase::Stopping,
-        State::Preparing(_) | State::Starting { .. } | State::Flipping(_) | State::Restoring(..) => {
+        State::Stopping(_) | State::Removing => Phase::Stopping,
+        State::Preparing(_) | State::Starting(_) | State::Flipping(_) | State::Restoring(..) => {
             Phase::Starting
         }
         State::Trial { .. } => Phase::Trial,

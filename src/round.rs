@@ -107,8 +107,15 @@ impl Host {
         matches!(self.stage, Stage::Idle)
     }
 
+    /// The updater is to end: nothing new is begun.
+    pub fn wind_down(&mut self, now: Moment) {
+        self.stage = Stage::Idle;
+        self.agents.wind_down(&self.config.apply, now);
+    }
+
     /// Lets everything go on; tells when the round ended.
     pub fn tick(&mut self, now: Moment) -> Option<Ended> {
+        self.agents.bound_outputs();
         self.agents.tick(&self.config.apply, &self.config.plan, now);
         match &mut self.stage {
             Stage::Idle => None,
@@ -179,11 +186,11 @@ impl Host {
         }
         self.actions_done.clear();
         self.memory.accept(answer);
+        self.refresh();
         self.act(answer, now);
         if let Err(fault) = self.memory.save(&self.layout) {
             log::event(Level::Error, "not_noted", &[("error", &fault.sentence)]);
         }
-        self.refresh();
     }
 
     /// Actions are done once per id.
@@ -194,7 +201,7 @@ impl Host {
             }
             let done = match action.kind.as_str() {
                 "report" => Ok(()),
-                "restart" => self.agents.restart(&action.agent, &self.config.apply, now),
+                "restart" => self.agents.restart(&action.agent, &self.config.apply, &self.config.plan, now),
                 _ => Err(Fault::new(ErrorCode::UnknownCmd, "an action that this version does not know")),
             };
             let code = done.err().map(|fault| fault.code.to_string()).unwrap_or_default();

@@ -50,6 +50,7 @@ pub struct Upgrade {
     pub trial_secs: u32,
     #[serde(default)]
     pub rollout: Option<u64>,
+    /// How often the new version was begun to be started, this time included.
     #[serde(default)]
     pub starts: u32,
 }
@@ -182,23 +183,10 @@ pub enum State {
     Prechecking(Upgrade),
     /// The intent is written.
     Recording(Upgrade),
-    Stopping {
-        version: Version,
-        next: Next,
-        deadline: Duration,
-        killed: bool,
-        call: Option<Ended>,
-    },
+    Stopping(Stopping),
     /// The new `.version` is prepared under a temporary name.
     Preparing(Upgrade),
-    /// `called`: `./control start` was begun by us, and not merely looked whether it runs already.
-    Starting {
-        version: Version,
-        role: Role,
-        deadline: Duration,
-        called: bool,
-        call: Option<Ended>,
-    },
+    Starting(Starting),
     Flipping(Upgrade),
     Trial {
         upgrade: Upgrade,
@@ -209,6 +197,27 @@ pub enum State {
     /// `.version` names the old version again.
     Restoring(Upgrade, Fault),
     Removing,
+}
+
+/// A version on its way to a stop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stopping {
+    pub version: Version,
+    pub next: Next,
+    deadline: Duration,
+    killed: bool,
+    call: Option<Ended>,
+}
+
+/// A version on its way to a start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Starting {
+    version: Version,
+    pub role: Role,
+    deadline: Duration,
+    /// `./control start` was begun by us, and not merely looked whether it runs already.
+    called: bool,
+    call: Option<Ended>,
 }
 
 /// What a stop is for.
@@ -261,6 +270,33 @@ pub enum Event {
     Overdue,
 }
 
+impl Event {
+    /// The version that an order is about.
+    pub fn version(&self) -> Option<&Version> {
+        match self {
+            Self::StartOrdered(version)
+            | Self::StopOrdered(version)
+            | Self::UninstallOrdered(Some(version)) => Some(version),
+            Self::StageOrdered(up) | Self::UpgradeOrdered(up) => Some(&up.to),
+            Self::Resumed { intent, .. } => Some(&intent.upgrade.to),
+            _ => None,
+        }
+    }
+
+    /// What an order is called in the log and in plans.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::StartOrdered(_) => "starting",
+            Self::StopOrdered(_) => "stopping",
+            Self::UninstallOrdered(_) => "uninstalling",
+            Self::StageOrdered(_) => "staging",
+            Self::UpgradeOrdered(_) => "upgrading",
+            Self::Resumed { .. } => "resuming",
+            _ => "ordered",
+        }
+    }
+}
+
 /// What is to be carried out. File operations answer with [`Event::Done`] or [`Event::Failed`] at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -278,7 +314,7 @@ pub enum Action {
     Flip(Version),
     Restore(Option<Version>),
     Remove,
-    /// The upgrade is over, well or not: its record goes. After a good end garbage is collected, and `previous` is none.
+    /// The upgrade is over, well or not: its record goes. After a good end garbage is collected; `previous` is kept.
     Settle {
         previous: Option<Version>,
     },
@@ -309,7 +345,9 @@ impl State {
     /// When [`Event::Overdue`] happens, on the boot clock.
     pub fn deadline(&self) -> Option<Duration> {
         match self {
-            Self::Stopping { deadline, .. } | Self::Starting { deadline, .. } => Some(*deadline),
+            Self::Stopping(Stopping { deadline, .. }) | Self::Starting(Starting { deadline, .. }) => {
+                Some(*deadline)
+            }
             _ => None,
         }
     }
@@ -317,7 +355,9 @@ impl State {
     /// The version to look at again and again, if any.
     pub fn watched(&self) -> Option<&Version> {
         match self {
-            Self::Stopping { version, .. } | Self::Starting { version, .. } => Some(version),
+            Self::Stopping(Stopping { version, .. }) | Self::Starting(Starting { version, .. }) => {
+                Some(version)
+            }
             Self::Trial { upgrade, .. } => Some(&upgrade.to),
             _ => None,
         }
@@ -334,9 +374,11 @@ impl State {
             | Self::Flipping(upgrade)
             | Self::Restoring(upgrade, _)
             | Self::Trial { upgrade, .. }
-            | Self::Stopping { next: Next::Start(upgrade) | Next::TakeBack(upgrade, _), .. }
-            | Self::Starting { role: Role::New(upgrade) | Role::Old(upgrade, _), .. } => Some(upgrade),
-            Self::AtRest | Self::Removing | Self::Stopping { .. } | Self::Starting { .. } => None,
+            | Self::Stopping(Stopping { next: Next::Start(upgrade) | Next::TakeBack(upgrade, _), .. })
+            | Self::Starting(Starting { role: Role::New(upgrade) | Role::Old(upgrade, _), .. }) => {
+                Some(upgrade)
+            }
+            Self::AtRest | Self::Removing | Self::Stopping(_) | Self::Starting(_) => None,
         }
     }
 
@@ -344,8 +386,8 @@ impl State {
     pub fn is_switching(&self) -> bool {
         match self {
             Self::Preparing(_) | Self::Flipping(_) | Self::Restoring(..) => true,
-            Self::Stopping { next, .. } => matches!(next, Next::Start(_) | Next::TakeBack(..)),
-            Self::Starting { role, .. } => !matches!(role, Role::InUse),
+            Self::Stopping(it) => matches!(it.next, Next::Start(_) | Next::TakeBack(..)),
+            Self::Starting(it) => !matches!(it.role, Role::InUse),
             _ => false,
         }
     }
@@ -353,11 +395,10 @@ impl State {
     /// The name of the step that this state is, as reports call it.
     pub fn step(&self) -> Option<&'static str> {
         match self {
-            Self::Stopping { next: Next::TakeBack(..), .. } | Self::Starting { role: Role::Old(..), .. } => {
-                Some("take_back")
-            }
-            Self::Stopping { .. } => Some("stop"),
-            Self::Starting { .. } => Some("start"),
+            Self::Stopping(Stopping { next: Next::TakeBack(..), .. })
+            | Self::Starting(Starting { role: Role::Old(..), .. }) => Some("take_back"),
+            Self::Stopping(_) => Some("stop"),
+            Self::Starting(_) => Some("start"),
             Self::Flipping(_) => Some("flip"),
             Self::Trial { .. } => Some("trial"),
             _ => None,
@@ -378,16 +419,13 @@ pub fn on(state: State, event: Event, now: Moment, limits: &Limits) -> Transitio
         (State::Publishing(up) | State::Recording(up), Event::Failed(fault)) => refused(&up, fault),
         (State::Prechecking(up), Event::CallEnded(ended)) => table.prechecked(up, &ended),
         (State::Recording(up), Event::Done) => table.recorded(up),
-        (State::Stopping { version, next, deadline, killed, call }, event) => {
-            table.stopping(Stopping { version, next, deadline, killed, call }, event)
-        }
+        (State::Prechecking(_), Event::Withdrawn) => to(State::AtRest, []),
+        (State::Stopping(it), event) => table.stopping(it, event),
         // One that was begun before may run already.
-        (State::Preparing(up), Event::Done) if up.starts > 0 => table.look_before_start(up),
+        (State::Preparing(up), Event::Done) if up.starts > 1 => table.look_before_start(up),
         (State::Preparing(up), Event::Done) => table.start(Role::New(up.clone()), up.to),
         (State::Preparing(up), Event::Failed(fault)) => table.start_old(up, fault),
-        (State::Starting { version, role, deadline, called, call }, event) => {
-            table.starting(Starting { version, role, deadline, called, call }, event)
-        }
+        (State::Starting(it), event) => table.starting(it, event),
         (State::Flipping(up), Event::Done) => table.trial(up),
         (State::Flipping(up), Event::Failed(fault)) => table.take_back(up, fault),
         (State::Trial { upgrade, until, looks, pid }, event) => {
@@ -395,8 +433,7 @@ pub fn on(state: State, event: Event, now: Moment, limits: &Limits) -> Transitio
         }
         (State::Restoring(up, fault), Event::Done) => taken_back(&up, fault),
         (State::Restoring(up, _), Event::Failed(fault)) => waits(&up.to, fault),
-        (State::Removing, Event::Done) => to(State::AtRest, []),
-        (State::Removing, Event::Failed(_)) => to(State::AtRest, []),
+        (State::Removing, Event::Done | Event::Failed(_)) => to(State::AtRest, []),
         (state, _) => to(state, []),
     }
 }
@@ -419,46 +456,6 @@ fn taken_back(upgrade: &Upgrade, fault: Fault) -> Transition {
 /// Nothing more can be done now; `.upgrade` stays, and it goes on from there at the next try.
 fn waits(version: &Version, fault: Fault) -> Transition {
     to(State::AtRest, [Action::Remember { version: version.clone(), fault }])
-}
-
-struct Stopping {
-    version: Version,
-    next: Next,
-    deadline: Duration,
-    killed: bool,
-    call: Option<Ended>,
-}
-
-impl From<Stopping> for State {
-    fn from(it: Stopping) -> Self {
-        Self::Stopping {
-            version: it.version,
-            next: it.next,
-            deadline: it.deadline,
-            killed: it.killed,
-            call: it.call,
-        }
-    }
-}
-
-struct Starting {
-    version: Version,
-    role: Role,
-    deadline: Duration,
-    called: bool,
-    call: Option<Ended>,
-}
-
-impl From<Starting> for State {
-    fn from(it: Starting) -> Self {
-        Self::Starting {
-            version: it.version,
-            role: it.role,
-            deadline: it.deadline,
-            called: it.called,
-            call: it.call,
-        }
-    }
 }
 
 struct Table<'a> {
@@ -503,26 +500,29 @@ impl Table<'_> {
                 let fault = intent.fault.unwrap_or_else(|| interrupted(&up));
                 self.take_back(up, fault)
             }
-            _ if up.starts >= STARTS_MAX => {
-                let fault = interrupted(&up);
-                self.take_back(up, fault)
-            }
-            Phase::Switching => self.begun_again(up),
+            // Only the updater was started anew: the trial goes on.
             Phase::Trial if same_boot => {
                 let until = intent.deadline.map_or(self.now, Duration::from_secs);
                 let look = Action::Look(up.to.clone());
                 to(State::Trial { upgrade: up, until, looks: 0, pid: None }, [look])
             }
-            // The host came up anew, and the new version with it or not: the trial begins again.
-            Phase::Trial => self.look_before_start(up),
+            _ if up.starts >= STARTS_MAX => {
+                let fault = interrupted(&up);
+                self.take_back(up, fault)
+            }
+            phase => self.begun_again(up, phase),
         }
     }
 
     /// Counted before it is done: a version that takes the whole host down with it must not get a fourth start.
-    fn begun_again(&self, mut up: Upgrade) -> Transition {
+    fn begun_again(&self, mut up: Upgrade, phase: Phase) -> Transition {
         up.starts += 1;
-        let note = Action::Note(recorded_as(&up, Phase::Switching));
-        let mut again = self.recorded(up);
+        let note = Action::Note(recorded_as(&up, phase));
+        let mut again = match phase {
+            Phase::Switching | Phase::TakingBack => self.recorded(up),
+            // The host came up anew, and the new version with it or not: the trial begins again.
+            Phase::Trial => self.look_before_start(up),
+        };
         again.actions.insert(0, note);
         again
     }
@@ -530,15 +530,17 @@ impl Table<'_> {
     fn look_before_start(&self, up: Upgrade) -> Transition {
         let (version, deadline) = (up.to.clone(), self.now + self.limits.start_timeout);
         let look = Action::Look(version.clone());
-        to(State::Starting { version, role: Role::New(up), deadline, called: false, call: None }, [look])
+        let role = Role::New(up);
+        to(State::Starting(Starting { version, role, deadline, called: false, call: None }), [look])
     }
 
     /// A script that does not know `check` is one more that has nothing to object.
-    fn prechecked(&self, up: Upgrade, ended: &Ended) -> Transition {
+    fn prechecked(&self, mut up: Upgrade, ended: &Ended) -> Transition {
         if !ended.success {
             let sentence = format!("version {} refuses this host: ./control check: {}", up.to, ended.words);
             return refused(&up, Fault::new(ErrorCode::PrecheckRefused, sentence));
         }
+        up.starts = 1;
         let intent = recorded_as(&up, Phase::Switching);
         to(State::Recording(up), [Action::Record(intent)])
     }
@@ -558,7 +560,7 @@ impl Table<'_> {
     fn stop(&self, version: Version, next: Next) -> Transition {
         let deadline = self.now + self.limits.stop_timeout;
         let call = Action::Call(version.clone(), Verb::Stop);
-        to(State::Stopping { version, next, deadline, killed: false, call: None }, [call])
+        to(State::Stopping(Stopping { version, next, deadline, killed: false, call: None }), [call])
     }
 
     fn stopping(&self, mut it: Stopping, event: Event) -> Transition {
@@ -566,16 +568,16 @@ impl Table<'_> {
             Event::CallEnded(ended) if ended.verb == Verb::Stop => {
                 it.call = Some(ended);
                 let look = Action::Look(it.version.clone());
-                to(it.into(), [look])
+                to(State::Stopping(it), [look])
             }
             Event::Looked(look) if look.is_stopped() => self.stopped(it),
             Event::Looked(look) if it.killed && self.now >= it.deadline => self.stop_failed(it, &look),
             Event::Overdue if !it.killed => {
                 (it.killed, it.deadline) = (true, self.now + KILL_GRACE);
                 let (kill, look) = (Action::Kill(it.version.clone()), Action::Look(it.version.clone()));
-                to(it.into(), [kill, look])
+                to(State::Stopping(it), [kill, look])
             }
-            _ => to(it.into(), []),
+            _ => to(State::Stopping(it), []),
         }
     }
 
@@ -610,7 +612,7 @@ impl Table<'_> {
     fn start(&self, role: Role, version: Version) -> Transition {
         let deadline = self.now + self.limits.start_timeout;
         let call = Action::Call(version.clone(), Verb::Start);
-        to(State::Starting { version, role, deadline, called: true, call: None }, [call])
+        to(State::Starting(Starting { version, role, deadline, called: true, call: None }), [call])
     }
 
     fn start_old(&self, up: Upgrade, fault: Fault) -> Transition {
@@ -625,7 +627,7 @@ impl Table<'_> {
             Event::CallEnded(ended) if ended.verb == Verb::Start => {
                 it.call = Some(ended);
                 let look = Action::Look(it.version.clone());
-                to(it.into(), [look])
+                to(State::Starting(it), [look])
             }
             Event::Looked(look) if look.is_started() => self.started(it),
             Event::Looked(_) if !it.called => self.start(it.role, it.version),
@@ -637,9 +639,9 @@ impl Table<'_> {
             }
             Event::Overdue => {
                 let look = Action::Look(it.version.clone());
-                to(it.into(), [look])
+                to(State::Starting(it), [look])
             }
-            _ => to(it.into(), []),
+            _ => to(State::Starting(it), []),
         }
     }
 
@@ -670,11 +672,10 @@ impl Table<'_> {
         }
     }
 
-    fn trial(&self, mut up: Upgrade) -> Transition {
+    fn trial(&self, up: Upgrade) -> Transition {
         if up.trial_secs == 0 {
             return to(State::AtRest, [Action::Settle { previous: up.from }, Action::Forget(up.to)]);
         }
-        up.starts += 1;
         let until = self.now + Duration::from_secs(up.trial_secs.into());
         let mut intent = recorded_as(&up, Phase::Trial);
         intent.deadline = Some(until.as_secs() + 1);

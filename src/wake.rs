@@ -88,8 +88,7 @@ impl Schedule {
         let wait = back_off(settings.interval, self.failures, spread());
         let asked =
             retry_after_secs.map(|secs| Duration::from_secs(secs.into()).mul_f64(1.0 + 0.1 * spread()));
-        self.due =
-            self.due.max(now + asked.unwrap_or_default()).max(now + wait.saturating_sub(settings.interval));
+        self.due = self.due.max(now + asked.unwrap_or_default()).max(now + wait);
     }
 
     /// Something happened that ops-meta wants to know. While it fails, the back-off stands.

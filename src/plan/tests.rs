@@ -52,7 +52,7 @@ fn decision(real: &Real, desired: &DesiredAgent) -> Decision {
 
 /// What is done, by the name it has in the log; `none` when nothing is.
 fn done(real: &Real, desired: &DesiredAgent) -> &'static str {
-    decision(real, desired).order.as_ref().map_or("none", crate::apply::name_of)
+    decision(real, desired).order.as_ref().map_or("none", Event::name)
 }
 
 fn code(real: &Real, desired: &DesiredAgent) -> Option<ErrorCode> {
@@ -142,7 +142,7 @@ fn what_was_staged_unsigned_does_not_count_once_keys_are_configured() {
     for (signed, expected) in [(true, "upgrading"), (false, "staging")] {
         let kept = Real { wanted_record: Some(record(signed)), ..real("started") };
         let order = decide(&kept, Some(&order), &settings, NOW).order;
-        assert_eq!(order.as_ref().map(crate::apply::name_of), Some(expected));
+        assert_eq!(order.as_ref().map(Event::name), Some(expected));
     }
 }
 
@@ -245,10 +245,7 @@ fn an_upgrade_that_was_left_under_way_goes_on() {
         Intent { upgrade, phase: Phase::Switching, deadline: None, boot_id: String::new(), fault: None };
     let here = Real { intent: Some(intent), ..real("stoped") };
     assert_eq!(done(&here, &desired("1.0.1", "start")), "resuming");
-    assert_eq!(
-        decide(&here, None, &SETTINGS, NOW).order.as_ref().map(crate::apply::name_of),
-        Some("resuming")
-    );
+    assert_eq!(decide(&here, None, &SETTINGS, NOW).order.as_ref().map(Event::name), Some("resuming"));
     assert_eq!(done(&here, &desired("1.0.2", "start")), "staging");
     assert_eq!(done(&real("started"), &desired("1.0.0", "stop")), "stopping");
 }

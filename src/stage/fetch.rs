@@ -28,7 +28,7 @@ pub(super) struct Package {
     file: File,
     digest: HexDigest,
     size: u64,
-    signature: Option<Signature>,
+    signatures: Vec<Signature>,
 }
 
 /// The digest that the package has to have: the order's own, or the one in the md5 file.
@@ -102,7 +102,8 @@ fn download(job: &Job, url: &str, expected: &HexDigest, resume: bool) -> Result<
     let file = match (reply.status, begun) {
         (206, Some(begun)) if starts_at(&reply, begun.bytes) => begun.file,
         (200, _) => Begun::anew(job, reply.validator())?,
-        (206 | 416, _) => return download(job, url, expected, false),
+        // The rest of something else, or no rest at all.
+        (206 | 416, Some(_)) => return download(job, url, expected, false),
         _ => return Err(reply.refusal(url)),
     };
     receive(job, url, expected, &mut reply, file)
@@ -123,6 +124,11 @@ fn receive(
     let before = file.metadata().map_err(|error| Fault::io("look at", &path, &error))?.len();
     let total = reply.length().map(|rest| rest.saturating_add(before));
     let most = job.settings.tarball_bytes_max;
+    if let (Some(size), Some(promised)) = (total, job.desired.size)
+        && size != promised
+    {
+        return Err(other_size(job, expected, size, promised));
+    }
     if let Some(size) = job.desired.size.or(total).filter(|size| *size > most) {
         return Err(Fault::new(
             ErrorCode::TooLarge,
@@ -143,11 +149,26 @@ fn receive(
             format!("`{url}` ended after {} bytes instead of {}", digests.bytes, total.unwrap_or(0));
         return Err(Fault::new(ErrorCode::Unreachable, sentence));
     }
+    if let Some(promised) = job.desired.size.filter(|promised| *promised != digests.bytes) {
+        return Err(other_size(job, expected, digests.bytes, promised));
+    }
     let digest = digests
         .md5
         .or(digests.sha256)
         .ok_or_else(|| Fault::new(ErrorCode::Io, "a digest was not computed"))?;
-    Ok((Package { file, digest, size: digests.bytes, signature: None }, before > 0))
+    Ok((Package { file, digest, size: digests.bytes, signatures: Vec::new() }, before > 0))
+}
+
+/// Of other bytes than the digest promises, since it promises this many.
+fn other_size(job: &Job, expected: &HexDigest, size: u64, promised: u64) -> Fault {
+    let name = tarball_name(&job.desired.name, &job.version);
+    let code = if is_md5(expected) { ErrorCode::Md5Mismatch } else { ErrorCode::Sha256Mismatch };
+    let sentence = format!("{name} has {size} bytes, {promised} are promised");
+    Fault::new(code, sentence).with_digest(Some(expected))
+}
+
+fn is_md5(digest: &HexDigest) -> bool {
+    digest.as_str().len() == 32
 }
 
 /// A download under way.
@@ -165,8 +186,9 @@ struct Receiving<'a> {
 impl Receiving<'_> {
     /// Digests what is here and what comes, and writes what comes.
     fn all(&mut self, expected: &HexDigest, reply: &mut Reply) -> Result<Digests, Fault> {
-        let wanted = if expected.as_str().len() == 32 { Wanted::Md5 } else { Wanted::Sha256 };
-        let most = self.job.settings.tarball_bytes_max.saturating_sub(self.before);
+        let wanted = if is_md5(expected) { Wanted::Md5 } else { Wanted::Sha256 };
+        let most = self.job.settings.tarball_bytes_max.min(self.job.desired.size.unwrap_or(u64::MAX));
+        let most = most.saturating_sub(self.before);
         let coming = Paced::new(Limited::new(reply.reader(), most), self.job);
         (&mut &*self.file).rewind().map_err(|error| self.io("rewind", &error))?;
         let mut source = Digesting::new(self.file.take(self.before).chain(coming), wanted);
@@ -202,13 +224,13 @@ impl Receiving<'_> {
 }
 
 impl Package {
-    pub(super) fn with_signature(self, signature: Option<Signature>) -> Self {
-        Self { signature, ..self }
+    pub(super) fn with_signatures(self, signatures: Vec<Signature>) -> Self {
+        Self { signatures, ..self }
     }
 
     /// Compares the digest; a wrong file is thrown away. What is recorded is what was computed.
     pub(super) fn verify(&mut self, job: &Job, expected: &HexDigest) -> Result<Record, Fault> {
-        let is_md5 = expected.as_str().len() == 32;
+        let is_md5 = is_md5(expected);
         if self.digest != *expected {
             forget(job)?;
             let (code, kind) =
@@ -220,15 +242,13 @@ impl Package {
             );
             return Err(Fault::new(code, sentence).with_digest(Some(expected)));
         }
-        if let Some(signature) = &self.signature
-            && let Err(fault) = signature::verify(job, signature, &mut self.file)
-        {
+        if let Err(fault) = signature::verify(job, &self.signatures, &mut self.file) {
             forget(job)?;
             return Err(fault.with_digest(Some(expected)));
         }
         let digest = Some(self.digest.clone());
         let (md5, sha256) = if is_md5 { (digest, None) } else { (None, digest) };
-        Ok(Record { md5, sha256, size: self.size, signed: self.signature.is_some() })
+        Ok(Record { md5, sha256, size: self.size, signed: !self.signatures.is_empty() })
     }
 
     pub(super) fn into_file(self) -> File {
@@ -237,7 +257,7 @@ impl Package {
 }
 
 /// What went wrong while bytes came.
-fn broken(url: &str, error: io::Error) -> Fault {
+pub(super) fn broken(url: &str, error: io::Error) -> Fault {
     if let Some(slow) = error.get_ref().and_then(|it| it.downcast_ref::<Fault>()) {
         return Fault::new(slow.code, format!("`{url}` {}", slow.sentence));
     }

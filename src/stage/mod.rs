@@ -103,8 +103,8 @@ impl Job {
             return Ok((expected, None));
         }
         remove_all(&self.unpacked())?;
-        let signature = signature::find(self)?;
-        let package = fetch::fetch(self, &expected)?.with_signature(signature);
+        let signatures = signature::find(self)?;
+        let package = fetch::fetch(self, &expected)?.with_signatures(signatures);
         Ok((expected, Some(package)))
     }
 

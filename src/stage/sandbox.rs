@@ -13,7 +13,7 @@ use ops_wire::ErrorCode;
 use super::Settings;
 use crate::error::Fault;
 
-/// Address space; what is really used stays far below (docs/performance.md).
+/// Address space; what is really used stays far below.
 const MEMORY_BYTES_MAX: u64 = 512 << 20;
 const DESCRIPTORS_MAX: u64 = 64;
 /// An hour of computing is more than the largest package needs.
@@ -36,7 +36,7 @@ pub(super) fn bound(settings: &Settings) -> Result<(), Fault> {
     nix::sys::prctl::set_no_new_privs().map_err(|error| refused("give up new privileges", &error.to_string()))
 }
 
-/// From here on this process writes below `folder` only. What an old kernel cannot do comes back as a sentence.
+/// From here on this process writes below `folder` only. A kernel that confines nothing comes back as a sentence.
 pub(super) fn confine(folder: &Path) -> Result<Option<String>, Fault> {
     let write = AccessFs::from_write(ABI::V3);
     let confined = Ruleset::default()
@@ -47,8 +47,8 @@ pub(super) fn confine(folder: &Path) -> Result<Option<String>, Fault> {
         .and_then(|rules| rules.restrict_self())
         .map_err(|error| refused("confine itself", &error.to_string()))?;
     Ok(match confined.ruleset {
-        RulesetStatus::FullyEnforced => None,
-        RulesetStatus::PartiallyEnforced => None,
+        // Partly: an older kernel that does not know every right to write, and confines what it knows.
+        RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced => None,
         RulesetStatus::NotEnforced => {
             Some("this kernel has no Landlock: unpacking is not confined to its folder".to_owned())
         }

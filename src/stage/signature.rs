@@ -9,7 +9,7 @@ use ops_package::Limited;
 use ops_wire::{ErrorCode, tarball_name};
 
 use super::Job;
-use super::fetch::refuse_odd;
+use super::fetch::{broken, refuse_odd};
 use crate::error::Fault;
 
 /// A signature file has four lines.
@@ -21,39 +21,28 @@ pub fn is_key(text: &str) -> bool {
     PublicKey::from_base64(text).is_ok()
 }
 
-/// The signature that came with the order, or the one beside the tarball. `None`: no keys are configured.
-pub(super) fn find(job: &Job) -> Result<Option<Signature>, Fault> {
+/// The signatures that came with the order, or lie beside the tarball: none when no keys are configured, else one at least.
+pub(super) fn find(job: &Job) -> Result<Vec<Signature>, Fault> {
     if job.settings.public_keys.is_empty() {
-        return Ok(None);
+        return Ok(Vec::new());
     }
-    let text = match job.desired.signature.as_str() {
-        "" => beside_the_tarball(job)?,
-        sent => sent.to_owned(),
-    };
-    let signature =
-        Signature::decode(&text).map_err(|error| invalid(job, &format!("it cannot be read: {error}")))?;
-    let name = tarball_name(&job.desired.name, &job.version);
-    let named = signature.trusted_comment().split(['\t', ' ']).find_map(|field| field.strip_prefix("file:"));
-    if named != Some(name.as_str()) {
-        let named = named.unwrap_or("no file");
-        return Err(invalid(
-            job,
-            &format!("its trusted comment names {named:?}, it has to carry `file:{name}`"),
-        ));
+    match job.desired.signature.as_str() {
+        "" => beside_the_tarball(job),
+        sent => read(job, sent).map(|signature| vec![signature]),
     }
-    Ok(Some(signature))
 }
 
-/// Mirrors may fail, never decide: whatever a source gives is checked against the keys.
-fn beside_the_tarball(job: &Job) -> Result<String, Fault> {
+/// Mirrors may fail, never decide: what they give is only a candidate, to be checked against the keys.
+fn beside_the_tarball(job: &Job) -> Result<Vec<Signature>, Fault> {
+    let mut found = Vec::new();
     let mut last = Fault::new(ErrorCode::SignatureMissing, "the order names no place to find a signature");
     for url in job.desired.tarball_urls(&job.version) {
-        match fetch(job, &format!("{url}.minisig")) {
-            Ok(text) => return Ok(text),
+        match fetch(job, &format!("{url}.minisig")).and_then(|text| read(job, &text)) {
+            Ok(signature) => found.push(signature),
             Err(fault) => last = fault,
         }
     }
-    Err(last)
+    if found.is_empty() { Err(last) } else { Ok(found) }
 }
 
 fn fetch(job: &Job, url: &str) -> Result<String, Fault> {
@@ -67,17 +56,35 @@ fn fetch(job: &Job, url: &str) -> Result<String, Fault> {
         }
         _ => return Err(reply.refusal(url)),
     }
-    let mut text = String::new();
-    let read = Limited::new(reply.reader(), SIGNATURE_BYTES_MAX).read_to_string(&mut text);
-    read.map(|_| text).map_err(|error| invalid(job, &format!("`{url}` cannot be read: {error}")))
+    let mut text = Vec::new();
+    let read = Limited::new(reply.reader(), SIGNATURE_BYTES_MAX).read_to_end(&mut text);
+    read.map_err(|error| broken(url, error))?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// Checks the very descriptor that is going to be unpacked.
-pub(super) fn verify(job: &Job, signature: &Signature, file: &mut File) -> Result<(), Fault> {
-    let keys = job.settings.public_keys.iter().filter_map(|key| PublicKey::from_base64(key).ok());
-    let mut last = "no configured key can be read".to_owned();
-    for key in keys {
-        match holds(&key, signature, file) {
+/// A signature that is about this very file.
+fn read(job: &Job, text: &str) -> Result<Signature, Fault> {
+    let signature =
+        Signature::decode(text).map_err(|error| invalid(job, &format!("it cannot be read: {error}")))?;
+    let name = tarball_name(&job.desired.name, &job.version);
+    let named = signature.trusted_comment().split(['\t', ' ']).find_map(|field| field.strip_prefix("file:"));
+    if named == Some(name.as_str()) {
+        return Ok(signature);
+    }
+    let named = named.unwrap_or("no file");
+    Err(invalid(job, &format!("its trusted comment names {named:?}, it has to carry `file:{name}`")))
+}
+
+/// Checks the very descriptor that is going to be unpacked: one key and one signature have to fit.
+pub(super) fn verify(job: &Job, signatures: &[Signature], file: &mut File) -> Result<(), Fault> {
+    if job.settings.public_keys.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<_> =
+        job.settings.public_keys.iter().filter_map(|key| PublicKey::from_base64(key).ok()).collect();
+    let mut last = "there is no key and signature to compare".to_owned();
+    for (key, signature) in keys.iter().flat_map(|key| signatures.iter().map(move |it| (key, it))) {
+        match holds(key, signature, file) {
             Ok(()) => return Ok(()),
             Err(why) => last = why,
         }

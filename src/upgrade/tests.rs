@@ -278,7 +278,7 @@ fn a_trial_needs_three_looks_and_the_same_process() {
     };
     assert!(matches!(tried(1, Some(7), 7).state, State::Trial { looks: 2, .. }));
     assert!(tried(2, Some(7), 7).state.is_at_rest());
-    assert!(matches!(tried(2, Some(7), 8).state, State::Stopping { next: Next::TakeBack(..), .. }));
+    assert!(matches!(tried(2, Some(7), 8).state, State::Stopping(Stopping { next: Next::TakeBack(..), .. })));
 }
 
 #[test]
@@ -290,6 +290,39 @@ fn the_third_start_of_one_upgrade_is_its_last() {
     let mut world = World::new(Some("2"));
     world.run(Event::Resumed { intent, same_boot: false });
     assert_eq!((world.runs(), world.names()), (vec!["1"], Some("1")));
+}
+
+#[test]
+fn a_version_that_takes_the_host_down_with_it_gets_three_starts() {
+    let now = Moment { boot: Duration::ZERO, unix: 0 };
+    let noted = |transition: &Transition| {
+        transition.actions.iter().find_map(|it| match it {
+            Action::Record(intent) | Action::Note(intent) => Some(intent.clone()),
+            _ => None,
+        })
+    };
+    let checked = Event::CallEnded(Ended { verb: Verb::Check, success: true, words: String::new() });
+    for phase in [Phase::Switching, Phase::Trial] {
+        let first = on(State::Prechecking(upgrade(Some("1"), "2")), checked.clone(), now, &LIMITS);
+        let mut intent = Intent { phase, ..noted(&first).unwrap() };
+        assert_eq!(intent.upgrade.starts, 1);
+        for starts in 2..=STARTS_MAX {
+            let again = on(State::AtRest, Event::Resumed { intent, same_boot: false }, now, &LIMITS);
+            intent = noted(&again).unwrap();
+            assert_eq!((intent.phase, intent.upgrade.starts), (phase, starts));
+        }
+        let last = on(State::AtRest, Event::Resumed { intent, same_boot: false }, now, &LIMITS);
+        assert_eq!(noted(&last).unwrap().phase, Phase::TakingBack);
+    }
+}
+
+#[test]
+fn a_new_updater_in_the_same_boot_goes_on_with_the_trial() {
+    let upgrade = Upgrade { starts: STARTS_MAX, ..upgrade(Some("1"), "2") };
+    let intent = recorded_as(&upgrade, Phase::Trial);
+    let mut world = World::new(Some("2"));
+    world.run(Event::Resumed { intent, same_boot: true });
+    assert_eq!((world.runs(), world.names(), &world.intent), (vec!["2"], Some("2"), &None));
 }
 
 #[test]
@@ -354,7 +387,7 @@ proptest! {
         }
     }
 
-    /// No pair of a state and an event panics or waits for ever without a deadline, a look or a call.
+    /// Whatever the new version does and wherever the disk is full: one version runs, and `.version` names it.
     #[test]
     fn a_good_old_version_survives_every_bad_new_one(new in nature(), fails_at in proptest::option::of(1..6_usize)) {
         let mut world = World::new(Some("1")).with("2", Nature { stops: true, ..new });
