@@ -72,6 +72,8 @@ struct Agent {
     /// It is decided anew as soon as it was looked at.
     replan: bool,
     call: Option<(Version, Call)>,
+    /// Bytes of its output before the last start.
+    out_before: u64,
     queue: VecDeque<(Version, Verb)>,
     /// A look that is not complete yet.
     looking: Option<Look>,
@@ -306,6 +308,7 @@ impl Agent {
             awaited: false,
             replan: false,
             call: None,
+            out_before: 0,
             queue: VecDeque::new(),
             looking: None,
             look_at: Duration::ZERO,
@@ -492,13 +495,15 @@ impl Hand<'_> {
         self.happened(agent, Event::CallEnded(ended));
     }
 
-    /// What the script printed went into a file, since a daemon inherits it.
+    /// What the script printed in this start went into a file, since a daemon inherits it.
     fn tail_of_output(&self, agent: &Agent) -> String {
         use std::io::{Read, Seek, SeekFrom};
         let read = self.layout().open_out(&agent.name).ok().and_then(|mut file| {
             let mut bytes = Vec::new();
-            let from = file.metadata().ok()?.len().saturating_sub(1500);
-            file.seek(SeekFrom::Start(from)).ok()?;
+            let end = file.metadata().ok()?.len();
+            // It may have been cut meanwhile.
+            let begin = if agent.out_before <= end { agent.out_before } else { 0 };
+            file.seek(SeekFrom::Start(begin.max(end.saturating_sub(1500)))).ok()?;
             file.take(1500).read_to_end(&mut bytes).ok()?;
             Some(crate::error::tail(&bytes, 1500))
         });
@@ -570,6 +575,9 @@ impl Hand<'_> {
     fn begin_call(&self, agent: &mut Agent, version: &Version, verb: Verb) -> Result<(), Fault> {
         let folder = self.layout().version_folder(&agent.name, version);
         let out = if verb == Verb::Start { Some(self.layout().open_out(&agent.name)?) } else { None };
+        if let Some(out) = &out {
+            agent.out_before = out.metadata().map_or(0, |it| it.len());
+        }
         let call = Call::begin(&folder, verb, out, self.now.boot, &self.settings.control)?;
         agent.call = Some((version.clone(), call));
         Ok(())
@@ -600,6 +608,7 @@ impl Hand<'_> {
             let before = std::mem::replace(&mut agent.state, State::AtRest);
             let was_at_rest = before.is_at_rest();
             let transition = upgrade::on(before.clone(), event, self.now, &self.settings.limits());
+            self.tell(agent, &before, &transition);
             if was_at_rest && matches!(transition.state, State::Staging(_) | State::Prechecking(_)) {
                 agent.steps.clear();
             }
@@ -617,6 +626,29 @@ impl Hand<'_> {
                 self.agents.news = true;
                 log::event(Level::Debug, "at_rest", &[("agent", &agent.name)]);
             }
+        }
+    }
+
+    /// The turns of an upgrade that an operator waits for, in the log.
+    fn tell(&self, agent: &Agent, before: &State, transition: &upgrade::Transition) {
+        let tell = |level, name, version: &Version, what, value: &dyn std::fmt::Display| {
+            log::event(level, name, &[("agent", &agent.name), ("version", version), (what, value)]);
+        };
+        match (before, &transition.state) {
+            (State::Trial { .. }, State::Trial { .. }) => {}
+            (_, State::Trial { upgrade: up, .. }) => {
+                tell(Level::Info, "trial", &up.to, "secs", &up.trial_secs);
+            }
+            (State::Restoring(up, _), State::AtRest)
+                if matches!(transition.actions.first(), Some(Action::Settle { .. })) =>
+            {
+                let from = up.from.as_ref().map_or("none", Version::as_str);
+                tell(Level::Warn, "taken_back", &up.to, "runs_again", &from);
+            }
+            (State::Trial { upgrade: up, .. }, State::AtRest) => {
+                tell(Level::Info, "proven", &up.to, "secs", &up.trial_secs);
+            }
+            _ => {}
         }
     }
 

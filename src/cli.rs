@@ -187,29 +187,6 @@ pub fn is_failure(code: &str) -> bool {
     !code.is_empty() && code != ErrorCode::Held.as_str()
 }
 
-/// Descriptors of whoever started us must not reach agents, and files are made with the modes that are asked for.
-pub fn forget_inherited() {
-    use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
-    let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
-    let numbers: Vec<i32> =
-        open.filter_map(|it| it.file_name().to_str()?.parse().ok()).filter(|fd| *fd > 2).collect();
-    for number in numbers {
-        // SAFETY is not at stake: setting a flag on a descriptor that is closed by now is an error and nothing else.
-        if let Ok(path) = std::fs::read_link(format!("/proc/self/fd/{number}"))
-            && !path.as_os_str().is_empty()
-        {
-            let _ = fcntl(borrowed(number), FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC));
-        }
-    }
-}
-
-#[expect(unsafe_code, reason = "inherited descriptors have no owner in this program")]
-fn borrowed<'a>(number: i32) -> std::os::fd::BorrowedFd<'a> {
-    // SAFETY: the number was just listed as open, and this single thread closed nothing since.
-    unsafe { std::os::fd::BorrowedFd::borrow_raw(number) }
-}
-
 /// The commands that look, and the two that write one file.
 pub fn run(arguments: &Arguments, config: Config) -> ExitCode {
     let result = match &arguments.verb {
@@ -223,25 +200,28 @@ pub fn run(arguments: &Arguments, config: Config) -> ExitCode {
     result.unwrap_or_else(|fault| exit(Err(fault)))
 }
 
-fn existing(config: &Config, agent: &AgentName) -> Result<Layout, Fault> {
+/// One that is not installed yet can be held, too: it is not installed then.
+fn hold(config: &Config, agent: &AgentName, why: &str) -> Result<ExitCode, Fault> {
     let layout = Layout::open(&config.base)?;
-    if Layout::is_reserved(agent) || !layout.exists(agent) {
-        let sentence = format!("no agent `{agent}` is in `{}`", layout.base().display());
+    if Layout::is_reserved(agent) {
+        let sentence = format!("`{agent}` is a file of the updater, no agent can have this name");
         return Err(Fault::new(ErrorCode::BadName, sentence));
     }
-    Ok(layout)
-}
-
-fn hold(config: &Config, agent: &AgentName, why: &str) -> Result<ExitCode, Fault> {
-    existing(config, agent)?.hold(agent, why)?;
+    let here = if layout.exists(agent) { "" } else { " (it is not installed here)" };
+    layout.hold(agent, why)?;
     say(&format!(
-        "{agent} is held: the updater neither upgrades, starts nor stops it until `ops-updater release {agent}`\n"
+        "{agent} is held{here}: the updater neither installs, upgrades, starts nor stops it until `ops-updater release {agent}`\n"
     ));
     Ok(ExitCode::SUCCESS)
 }
 
 fn release(config: &Config, agent: &AgentName) -> Result<ExitCode, Fault> {
-    existing(config, agent)?.release(agent)?;
+    let layout = Layout::open(&config.base)?;
+    if Layout::is_reserved(agent) || !layout.exists(agent) {
+        let sentence = format!("no agent `{agent}` is in `{}`", layout.base().display());
+        return Err(Fault::new(ErrorCode::BadName, sentence));
+    }
+    layout.release(agent)?;
     say(&format!("{agent} is released\n"));
     Ok(ExitCode::SUCCESS)
 }
@@ -249,6 +229,7 @@ fn release(config: &Config, agent: &AgentName) -> Result<ExitCode, Fault> {
 /// The host as its files and processes say it is.
 fn looked_at(config: Config) -> Result<Host, Fault> {
     let layout = Layout::open(&config.base)?;
+    layout.make_sure_it_can_be_read()?;
     let mut host = Host::new(config, layout);
     host.look(now());
     wait_for_looks(&mut host);
@@ -295,7 +276,11 @@ fn table(agents: &[RealAgent]) -> String {
         let next = match (agent.attempt, agent.next_try) {
             (Some(_), Some(next)) => format!("; next try after {}", log::rfc3339(next)),
             (Some(count), None) => {
-                format!("; failed {}, not tried again by itself, see `release`", times(count))
+                let times = times(count);
+                format!(
+                    "; failed {times}, not tried again by itself before another version or digest: `ops-updater release {}`",
+                    agent.name
+                )
             }
             _ => String::new(),
         };
@@ -385,18 +370,21 @@ fn check(arguments: &Arguments, config: &Config) -> ExitCode {
             }
         }
     }
-    faults.extend(config.heartbeat.http.check().err().map(|fault| fault.sentence));
+    faults.extend(config.heartbeat.http.check().into_iter().map(|fault| fault.sentence));
     if config.wake.interval < Duration::from_secs(10) {
         warnings.push("`interval`: a beat this often is much for ops-meta; 10 or more is usual".to_owned());
     }
-    let unknown = config.warnings.iter().any(|it| it.contains("unknown key"));
-    let ok = faults.is_empty() && !unknown;
+    let ok = faults.is_empty() && config.unknown_keys.is_empty();
     if arguments.json {
         say(&format!("{}\n", json!({"ok": ok, "faults": faults, "warnings": warnings})));
     } else {
         warnings.iter().for_each(|it| say(&format!("warning: {it}\n")));
         faults.iter().for_each(|it| say(&format!("fault: {it}\n")));
-        say(if ok { "all well\n" } else { "something has to be mended\n" });
+        say(if ok {
+            "all well, as far as this host can tell; `ops-updater plan` asks ops-meta, too\n"
+        } else {
+            "something has to be mended\n"
+        });
     }
     if ok { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
 }

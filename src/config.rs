@@ -21,6 +21,8 @@ pub struct Config {
     pub plan: plan::Settings,
     pub apply: apply::Settings,
     pub warnings: Vec<String>,
+    /// Keys that this version does not know; a warning for each is among the warnings.
+    pub unknown_keys: Vec<String>,
 }
 
 /// Everything that is wrong with a file, a line each.
@@ -58,12 +60,15 @@ impl Config {
         };
         let mut reader = Reader { keys, folder, faults: Vec::new(), warnings: Vec::new() };
         let config = reader.config();
-        let unknown = reader.keys.keys().map(|key| format!("`{key}`: unknown key, ignored"));
-        reader.warnings.extend(unknown);
+        let unknown_keys: Vec<String> = reader.keys.keys().cloned().collect();
+        let unknown = unknown_keys.iter().map(|key| format!("`{key}`: unknown key, ignored"));
         if !reader.faults.is_empty() {
+            // Perhaps a missing key is one of them, misspelled.
+            reader.faults.extend(unknown);
             return Err(Faults(reader.faults));
         }
-        Ok(Self { warnings: reader.warnings, ..config })
+        reader.warnings.extend(unknown);
+        Ok(Self { warnings: reader.warnings, unknown_keys, ..config })
     }
 }
 
@@ -108,6 +113,7 @@ impl Reader<'_> {
                 stage: self.stage(http, public_keys),
             },
             warnings: Vec::new(),
+            unknown_keys: Vec::new(),
         }
     }
 
@@ -129,13 +135,21 @@ impl Reader<'_> {
             ca_file: self.path("caFile"),
             client_cert_file: self.path("clientCertFile"),
             client_key_file: self.path("clientKeyFile"),
-            proxy: self.text("proxy"),
+            proxy: self.proxy(),
             token_file: self.path("tokenFile"),
         };
         if settings.client_cert_file.is_some() != settings.client_key_file.is_some() {
             self.fault("clientCertFile", "one of it and `clientKeyFile` alone", "both or none");
         }
         settings
+    }
+
+    fn proxy(&mut self) -> Option<String> {
+        let text = self.text("proxy")?;
+        if !http::is_proxy(&text) {
+            self.fault("proxy", &format!("{text:?}"), "a URL with http or https");
+        }
+        Some(text)
     }
 
     fn stage(&mut self, http: http::Settings, public_keys: Vec<String>) -> stage::Settings {
@@ -177,8 +191,11 @@ impl Reader<'_> {
     /// `host:port` as in 2015, or a URL.
     fn server(&mut self) -> String {
         let allowed = "`host:port`, or a URL with http or https";
+        let faults = self.faults.len();
         let Some(text) = self.text("server") else {
-            self.fault("server", "nothing", allowed);
+            if self.faults.len() == faults {
+                self.fault("server", "nothing", allowed);
+            }
             return String::new();
         };
         let url = if text.contains("://") { text.clone() } else { format!("http://{text}") };

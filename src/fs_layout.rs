@@ -106,6 +106,20 @@ impl Layout {
         Ok(())
     }
 
+    /// An account that may not look would see an empty host where there is none.
+    pub fn make_sure_it_can_be_read(&self) -> Result<(), Fault> {
+        match fs::read_dir(self.own()) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(Fault::new(
+                ErrorCode::Io,
+                format!(
+                    "`{}` cannot be read by this account: use the one that the updater runs as",
+                    self.own().display()
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// One updater to a BASE: the lock ends with the process that holds it.
     pub fn lock(&self) -> Result<Lock, Fault> {
         let path = self.own().join("lock");
@@ -113,13 +127,18 @@ impl Layout {
         Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, cause)| match cause {
             nix::Error::EWOULDBLOCK => Fault::new(
                 ErrorCode::Io,
-                format!(
-                    "another ops-updater works on `{}`: its process id is in ops-updater.pid",
-                    self.base.display()
-                ),
+                format!("another ops-updater works on `{}`{}", self.base.display(), self.whom_to_end()),
             ),
             other => Fault::io("lock", &path, &other.into()),
         })
+    }
+
+    fn whom_to_end(&self) -> String {
+        let pid = read_bounded(&self.pid_file()).ok().flatten().unwrap_or_default();
+        match String::from_utf8_lossy(&pid).trim() {
+            "" => String::new(),
+            pid => format!(", its process id is {pid}: end it first, by `./control stop` for example"),
+        }
     }
 
     pub fn write_pid(&self) -> Result<(), Fault> {

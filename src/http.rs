@@ -131,15 +131,17 @@ impl Settings {
     }
 
     /// Reads every file that the settings name, so that `check` can say what is wrong with them.
-    pub fn check(&self) -> Result<(), Fault> {
-        if let Some(path) = &self.token_file {
-            read_text(path)?;
-        }
-        if self.ca_file.is_some() || self.client_cert_file.is_some() {
-            self.tls(self.roots()?)?;
-        }
-        Ok(())
+    pub fn check(&self) -> Vec<Fault> {
+        let token = self.token_file.as_ref().and_then(|path| read_text(path).err());
+        let roots = self.ca_file.as_ref().and_then(|path| certificates(path).err());
+        let own = self.tls(RootCerts::new_with_certs(&[])).err();
+        token.into_iter().chain(roots).chain(own).collect()
     }
+}
+
+/// Whether a proxy can be reached by this.
+pub fn is_proxy(url: &str) -> bool {
+    (url.starts_with("http://") || url.starts_with("https://")) && ureq::Proxy::new(url).is_ok()
 }
 
 fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, Fault> {

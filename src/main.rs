@@ -66,12 +66,23 @@ fn run(arguments: &Arguments, config: Config) -> ExitCode {
 
 /// What both ways to work begin with: one updater to a BASE, signals heard, nothing inherited.
 fn start(config: &Config) -> Result<(Layout, Sleeper, Lock), Fault> {
-    cli::forget_inherited();
+    forget_inherited();
     let layout = Layout::open(&config.base)?;
     layout.make_own()?;
     let lock = layout.lock()?;
     layout.clear_staging()?;
     Ok((layout, Sleeper::new()?, lock))
+}
+
+/// Descriptors of whoever started us must not stay open here or in agents, and files are made with the modes that are
+/// asked for. Nothing of our own is open yet.
+fn forget_inherited() {
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+    let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let open: Vec<i32> = open.filter_map(|it| it.file_name().to_str()?.parse().ok()).collect();
+    for descriptor in open.into_iter().filter(|it| *it > 2) {
+        let _ = nix::unistd::close(descriptor);
+    }
 }
 
 /// The loop: until somebody ends it.

@@ -253,9 +253,8 @@ pub fn decide(real: &Real, desired: Option<&DesiredAgent>, settings: &Settings, 
     if settings.only.as_ref().is_some_and(|only| *only != real.name) {
         return leave("`desiredAgent` in the configuration names another agent");
     }
-    if let Some(why) = &real.held {
-        let why = if why.is_empty() { "no reason given" } else { why };
-        return hindered(ErrorCode::Held, format!("held on this host: {why}"));
+    if let Some(fault) = held(real) {
+        return Decision { order: None, why: fault.sentence.clone(), fault: Some(fault) };
     }
     if let Some(decision) = resume(real, desired, now) {
         return decision;
@@ -276,6 +275,13 @@ pub fn decide(real: &Real, desired: Option<&DesiredAgent>, settings: &Settings, 
         Cmd::Stop => stop(real, now),
         Cmd::Uninstall => uninstall(real, now),
     }
+}
+
+/// A hold, as what stands in the way.
+pub fn held(real: &Real) -> Option<Fault> {
+    let why = real.held.as_ref()?;
+    let why = if why.is_empty() { "no reason given" } else { why };
+    Some(Fault::new(ErrorCode::Held, format!("held on this host: {why}")))
 }
 
 fn short(text: &str) -> String {
@@ -313,7 +319,7 @@ fn waiting(failure: &Failure) -> Decision {
     let until = if failure.next_try.is_some() {
         "the next try comes by itself"
     } else {
-        "it is not tried again before another version, another digest or `ops-updater release`"
+        "it is not tried again before another version, another digest (looked for every half hour) or `ops-updater release`"
     };
     let why =
         format!("version {} failed ({}, {}): {until}", failure.version, failure.code, times(failure.count));
@@ -433,7 +439,7 @@ fn unclear(look: &Look) -> Decision {
     let sentence = match &look.fault {
         Some(fault) => format!("{}; {}, so nothing is started", fault.sentence, look.processes),
         None => {
-            format!("its status is {:?} and {}, so nothing is started", look.status.as_str(), look.processes)
+            format!("its status is {}, and {}, so nothing is started", look.status_words(), look.processes)
         }
     };
     hindered(look.fault.as_ref().map_or(ErrorCode::StatusFailed, |fault| fault.code), sentence)
@@ -478,8 +484,11 @@ fn unless_it_failed(real: &Real, version: &Version, now: Moment, order: Event, w
 
 /// The version that a restart is about: one that is wanted to run, and left to the updater.
 pub fn restart(real: &Real, desired: Option<&DesiredAgent>, settings: &Settings) -> Result<Version, Fault> {
-    if settings.only.as_ref().is_some_and(|only| *only != real.name) || real.held.is_some() {
-        return Err(Fault::new(ErrorCode::Held, "it is left alone on this host"));
+    if let Some(fault) = held(real) {
+        return Err(fault);
+    }
+    if settings.only.as_ref().is_some_and(|only| *only != real.name) {
+        return Err(Fault::new(ErrorCode::Held, "`desiredAgent` in the configuration names another agent"));
     }
     if !desired.is_some_and(|it| it.cmd == Cmd::Start) {
         return Err(Fault::new(ErrorCode::UnknownCmd, "it is not ordered to run"));

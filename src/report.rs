@@ -3,7 +3,7 @@
 use ops_wire::{AgentName, Cmd, DesiredAgent, ErrorCode, Phase, RealAgent, Status, StepDone};
 
 use crate::error::Fault;
-use crate::plan::Real;
+use crate::plan::{self, Real};
 use crate::upgrade::{self, State};
 
 /// How far staging is.
@@ -46,7 +46,9 @@ pub fn agent(facts: &Facts<'_>) -> RealAgent {
         .as_ref()
         .and_then(|version| real.past.last(version, facts.desired.and_then(|it| it.digest())));
     let look_fault = real.look.as_ref().and_then(|it| it.fault.as_ref());
-    if let Some(failure) = failure.filter(|_| facts.fault.is_none_or(|it| it.code != ErrorCode::Held)) {
+    if let Some(held) = plan::held(real) {
+        (view.error_code, view.error) = (held.code.to_string(), held.sentence);
+    } else if let Some(failure) = failure {
         (view.error_code, view.error) = (failure.code.to_string(), failure.error.clone());
         (view.attempt, view.next_try) = (Some(failure.count), failure.next_try);
     } else if let Some(fault) = facts.fault.or(look_fault) {

@@ -128,10 +128,18 @@ impl Look {
         }
     }
 
+    /// The status, and what it should have been.
+    pub fn status_words(&self) -> String {
+        match (&self.status, &self.fault) {
+            (Status::Other(words), None) => format!("{words:?}, neither `started` nor `stoped`"),
+            (status, _) => format!("{:?}", status.as_str()),
+        }
+    }
+
     fn words(&self) -> String {
         let processes =
             if self.processes.is_empty() { String::new() } else { format!(", {}", self.processes) };
-        format!("its status is {:?}{processes}", self.status.as_str())
+        format!("its status is {}{processes}", self.status_words())
     }
 }
 

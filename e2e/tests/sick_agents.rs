@@ -108,7 +108,9 @@ fn stopped_in_its_correct_spelling_is_stopped() {
 
 #[test]
 fn a_version_that_dies_at_once_is_not_accepted() {
-    let host = Host::with(&Package::agent("alpha", "1.0.0"));
+    let mut host = Host::with(&Package::agent("alpha", "1.0.0"));
+    // With no trial at all, the moment that it lives would do.
+    host.base.set("trialSecs", 1);
     host.order(&Package::sick("alpha", "1.0.1", Sick::DiesAtOnce));
     host.base.daemon("alpha", "1.0.0");
     assert_eq!(host.base.version("alpha").as_deref(), Some("1.0.0"));
