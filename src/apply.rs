@@ -13,7 +13,7 @@ use crate::error::Fault;
 use crate::fs_layout::{Layout, remove_if_there};
 use crate::inventory;
 use crate::log::{self, Level};
-use crate::plan::{self, Decision, Real};
+use crate::plan::{self, Decision, Past, Real};
 use crate::processes;
 use crate::report::{self, Progress};
 use crate::stage::{self, Message};
@@ -30,6 +30,13 @@ const LOOK_LATE: Duration = Duration::from_millis(500);
 const TRIAL_LOOK: Duration = Duration::from_secs(10);
 /// Beyond the download a child gets this long for verifying, unpacking and syncing.
 const UNPACK_TIME: Duration = Duration::from_secs(1800);
+/// Children that stage at one time: an answer may order any number of packages.
+const STAGING_MAX: usize = 4;
+/// A version that ended is started again at once; if it ends again, after this long, doubled each time.
+const STARTS_APART: Duration = Duration::from_secs(10);
+const STARTS_APART_MAX: Duration = Duration::from_secs(600);
+/// One that ran this long begins anew.
+const STARTS_FORGOTTEN: Duration = Duration::from_secs(1800);
 /// Steps that are reported of one change.
 const STEPS_MAX: usize = 16;
 
@@ -88,6 +95,19 @@ struct Agent {
     steps: Vec<StepDone>,
     step_begun: Option<(&'static str, Moment)>,
     fault: Option<Fault>,
+    /// What failed, when it could not be written down.
+    unwritten: Option<Past>,
+    /// Starts of the version in use, for one that ends again and again.
+    starts: Starts,
+    /// The process group of our last start.
+    start_group: Option<i32>,
+}
+
+/// How often, and when last, a version that was down was started.
+#[derive(Debug, Clone, Copy, Default)]
+struct Starts {
+    count: u32,
+    at: Duration,
 }
 
 impl Agents {
@@ -111,8 +131,9 @@ impl Agents {
         for name in here.iter().chain(wanted) {
             self.agents.entry(name.clone()).or_insert_with(|| Agent::new(name.clone()));
         }
+        let desired: BTreeMap<&AgentName, &DesiredAgent> = desired.iter().map(|it| (&it.name, it)).collect();
         for agent in self.agents.values_mut() {
-            agent.desired = desired.iter().find(|it| it.name == agent.name).cloned();
+            agent.desired = desired.get(&agent.name).map(|it| (*it).clone());
         }
         Ok(())
     }
@@ -147,7 +168,7 @@ impl Agents {
         let lookable = |it: &&mut Agent| matches!(it.state, State::AtRest | State::Staging(_));
         for agent in self.agents.values_mut().filter(lookable) {
             match self.layout.version(&agent.name) {
-                Ok(Some(version)) if self.layout.is_complete(&agent.name, &version) => {
+                Ok(Some(version)) => {
                     agent.awaited = true;
                     agent.ask(version, Verb::Status);
                 }
@@ -178,6 +199,10 @@ impl Agents {
         self.agents.values().any(|it| it.state.is_switching())
     }
 
+    fn staging(&self) -> usize {
+        self.agents.values().filter(|it| it.staging.is_some()).count()
+    }
+
     /// Some agent came to rest since this was asked last.
     pub fn take_news(&mut self) -> bool {
         std::mem::take(&mut self.news)
@@ -195,6 +220,11 @@ impl Agents {
             let Some(mut agent) = self.agents.remove(&name) else { continue };
             agent.replan = false;
             Hand { agents: self, settings, now }.happened(&mut agent, Event::Withdrawn);
+            if !agent.state.is_switching() && agent.call.as_ref().is_some_and(|(_, call)| call.is_question())
+            {
+                // A script that hangs would stay for ever.
+                self.ending.extend(agent.call.take().map(|(_, call)| call.end()));
+            }
             self.agents.insert(name, agent);
         }
     }
@@ -256,7 +286,12 @@ impl Agents {
     }
 
     fn read(&self, agent: &Agent) -> Result<Real, Fault> {
-        inventory::read(&self.layout, &agent.name, agent.desired.as_ref(), agent.look.clone(), &self.boot_id)
+        let (name, desired) = (&agent.name, agent.desired.as_ref());
+        let mut real = inventory::read(&self.layout, name, desired, agent.look.clone(), &self.boot_id)?;
+        if let Some(past) = &agent.unwritten {
+            real.past.clone_from(past);
+        }
+        Ok(real)
     }
 
     /// Restarts an agent that is wanted to run: it is stopped here, and the next decision starts it.
@@ -297,6 +332,31 @@ impl Agents {
     }
 }
 
+impl Starts {
+    fn one_more(&mut self, now: Duration) {
+        let before = if now < self.at + STARTS_FORGOTTEN { self.count } else { 0 };
+        *self = Self { count: before + 1, at: now };
+    }
+
+    /// How long the next start has to wait: the first one not at all.
+    fn wait(&self, now: Duration) -> Option<Duration> {
+        let wait = match self.count {
+            0 => Duration::ZERO,
+            count => STARTS_APART.saturating_mul(1 << (count - 1).min(16)).min(STARTS_APART_MAX),
+        };
+        (self.at + wait).checked_sub(now).filter(|it| !it.is_zero())
+    }
+
+    fn fault(&self, version: &Version, now: Duration) -> Fault {
+        let wait = self.wait(now).unwrap_or_default().as_secs();
+        let times = plan::times(self.count);
+        let sentence = format!(
+            "version {version} was started {times} and ended each time; it is not started again for {wait} seconds"
+        );
+        Fault::new(ErrorCode::StartFailed, sentence)
+    }
+}
+
 impl Agent {
     fn new(name: AgentName) -> Self {
         Self {
@@ -320,6 +380,9 @@ impl Agent {
             steps: Vec::new(),
             step_begun: None,
             fault: None,
+            unwritten: None,
+            starts: Starts::default(),
+            start_group: None,
         }
     }
 
@@ -404,7 +467,10 @@ impl Hand<'_> {
             if !same {
                 agent.replan = true;
                 self.happened(agent, Event::Withdrawn);
-            } else if let Some(version) = plan::down(&real, self.now) {
+            } else if let Some(version) = plan::down(&real, self.now)
+                && agent.starts.wait(self.now.boot).is_none()
+            {
+                agent.starts.one_more(self.now.boot);
                 // A download may take long, and disturbs nothing.
                 log::event(
                     Level::Info,
@@ -417,7 +483,16 @@ impl Hand<'_> {
         }
         match decision.order {
             Some(Event::StartOrdered(_)) if in_trial => {}
+            // As soon as another one is done.
+            Some(Event::StageOrdered(_)) if self.agents.staging() >= STAGING_MAX => agent.replan = true,
+            Some(Event::StartOrdered(version)) if agent.starts.wait(self.now.boot).is_some() => {
+                agent.fault = Some(agent.starts.fault(&version, self.now.boot));
+            }
             Some(order) if allowed(&order) => {
+                match order {
+                    Event::StartOrdered(_) => agent.starts.one_more(self.now.boot),
+                    _ => agent.starts = Starts::default(),
+                }
                 let version = order.version().map(Version::to_string).unwrap_or_default();
                 log::event(
                     Level::Info,
@@ -579,6 +654,9 @@ impl Hand<'_> {
             agent.out_before = out.metadata().map_or(0, |it| it.len());
         }
         let call = Call::begin(&folder, verb, out, self.now.boot, &self.settings.control)?;
+        if verb == Verb::Start {
+            agent.start_group = Some(call.group());
+        }
         agent.call = Some((version.clone(), call));
         Ok(())
     }
@@ -693,6 +771,10 @@ impl Hand<'_> {
                 self.kill(agent, &version);
                 None
             }
+            Action::EndStart(version) => {
+                self.end_start(agent, &version);
+                None
+            }
             Action::Record(intent) => Some(outcome(self.record(agent, intent))),
             Action::Note(intent) => {
                 self.noted(agent, self.record(agent, intent));
@@ -738,6 +820,7 @@ impl Hand<'_> {
             return Err(Fault::new(ErrorCode::BadAnswer, "nothing is ordered any more"));
         };
         (agent.kept, agent.staged, agent.progress) = (false, None, Progress::default());
+        self.layout().make_agent(&agent.name)?;
         if self.layout().record(&agent.name, &up.to).is_none() {
             // It would have to be replaced, whatever is downloaded.
             self.refuse_used(agent, up)?;
@@ -745,7 +828,7 @@ impl Hand<'_> {
         let job = stage::Job {
             folder: self.layout().agent_staging(&agent.name),
             kept: inventory::record(self.layout(), &agent.name, &up.to),
-            refused: inventory::past(self.layout(), &agent.name).refused_digests(&up.to),
+            refused: self.past(agent).refused_digests(&up.to),
             version: up.to.clone(),
             download_timeout: self.settings.download_timeout,
             settings: self.settings.stage.clone(),
@@ -787,6 +870,17 @@ impl Hand<'_> {
         None
     }
 
+    fn end_start(&self, agent: &mut Agent, version: &Version) {
+        let Some(group) = agent.start_group.take() else { return };
+        let killed = control::kill_group_below(&self.layout().version_folder(&agent.name, version), group);
+        let pids: Vec<String> = killed.iter().map(|it| it.pid.to_string()).collect();
+        if !pids.is_empty() {
+            let fields: [(&str, &dyn std::fmt::Display); 3] =
+                [("agent", &agent.name), ("version", version), ("pids", &pids.join(","))];
+            log::event(Level::Warn, "killing", &fields);
+        }
+    }
+
     fn end_call(&mut self, agent: &mut Agent) {
         self.agents.ending.extend(agent.call.take().map(|(_, call)| call.end()));
     }
@@ -809,7 +903,7 @@ impl Hand<'_> {
 
     fn remove(&self, agent: &Agent) -> Result<(), Fault> {
         let folder = self.layout().agent(&agent.name);
-        let found: Vec<_> = processes::below(&folder).into_iter().filter(|it| it.executes).collect();
+        let found = processes::below(&folder);
         if !found.is_empty() {
             let sentence = format!("it is not removed while {}", processes::describe(&found, &folder));
             return Err(Fault::new(ErrorCode::StopFailed, sentence));
@@ -832,23 +926,34 @@ impl Hand<'_> {
                 ("error", &fault.sentence),
             ],
         );
-        let mut past = inventory::past(self.layout(), &agent.name);
+        let mut past = self.past(agent);
         past.remember(version, &fault, upgrading, self.now.unix, wake::spread());
-        let path = self.layout().failed_file(&agent.name);
-        self.noted(agent, self.layout().write_agent_json(&agent.name, &path, &past));
+        self.write_past(agent, past);
         agent.fault = Some(fault);
+    }
+
+    fn past(&self, agent: &Agent) -> Past {
+        agent.unwritten.clone().unwrap_or_else(|| inventory::past(self.layout(), &agent.name))
+    }
+
+    /// What a full disk does not take is remembered as long as this process lives: else it would be tried again at once.
+    fn write_past(&self, agent: &mut Agent, past: Past) {
+        let path = self.layout().failed_file(&agent.name);
+        let written = self.layout().write_agent_json(&agent.name, &path, &past);
+        agent.unwritten = written.is_err().then_some(past);
+        self.noted(agent, written);
     }
 
     fn forget(&mut self, agent: &mut Agent, version: &Version) {
         agent.fault = None;
-        let mut past = inventory::past(self.layout(), &agent.name);
+        let mut past = self.past(agent);
         let before = past.failures.len();
         past.forget(version);
-        let path = self.layout().failed_file(&agent.name);
         if past.failures.is_empty() {
-            self.noted(agent, remove_if_there(&path));
+            agent.unwritten = None;
+            self.noted(agent, remove_if_there(&self.layout().failed_file(&agent.name)));
         } else if past.failures.len() != before {
-            self.noted(agent, self.layout().write_agent_json(&agent.name, &path, &past));
+            self.write_past(agent, past);
         }
     }
 

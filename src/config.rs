@@ -46,8 +46,14 @@ const HOSTNAME_BYTES_MAX: usize = 253;
 impl Config {
     /// Reads the file at `path`. Relative paths in it are relative to its folder.
     pub fn load(path: &Path) -> Result<Self, Faults> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Faults(vec![format!("failed to read `{}`: {error}", path.display())]))?;
+        let failed = |why: String| Faults(vec![format!("failed to read `{}`: {why}", path.display())]);
+        // Whatever waits for a writer would keep the updater waiting, too.
+        match std::fs::metadata(path) {
+            Ok(it) if it.is_file() => {}
+            Ok(_) => return Err(failed("it is no file".to_owned())),
+            Err(error) => return Err(failed(error.to_string())),
+        }
+        let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
         let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
         Self::parse(&text, folder)
     }
@@ -105,6 +111,7 @@ impl Reader<'_> {
                 only: self.only(),
                 trial_secs: self.number("trialSecs", 120, 0, 86_400) as u32,
                 signatures: !public_keys.is_empty(),
+                account: own_account(),
             },
             apply: apply::Settings {
                 control,
@@ -147,7 +154,7 @@ impl Reader<'_> {
     fn proxy(&mut self) -> Option<String> {
         let text = self.text("proxy")?;
         if !http::is_proxy(&text) {
-            self.fault("proxy", &format!("{text:?}"), "a URL with http or https");
+            self.fault("proxy", &shown(&text), "a URL with http or https");
         }
         Some(text)
     }
@@ -205,7 +212,7 @@ impl Reader<'_> {
         let port = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).map(|(_, port)| port);
         let bad_port = port.is_some_and(|port| port.parse::<u16>().is_err());
         if host.is_empty() || host.starts_with(':') || url.contains(odd) || bad_port {
-            self.fault("server", &format!("{text:?}"), allowed);
+            self.fault("server", &shown(&text), allowed);
         }
         url.trim_end_matches('/').to_owned()
     }
@@ -215,7 +222,7 @@ impl Reader<'_> {
         let name = self.text("hostname").or_else(own).unwrap_or_default();
         if name.is_empty() || name.len() > HOSTNAME_BYTES_MAX || name.contains(char::is_control) {
             let allowed = format!("1 to {HOSTNAME_BYTES_MAX} bytes without control characters");
-            self.fault("hostname", &format!("{name:?}"), &allowed);
+            self.fault("hostname", &shown(&name), &allowed);
         }
         name
     }
@@ -225,7 +232,7 @@ impl Reader<'_> {
         match text.parse() {
             Ok(name) => Some(name),
             Err(why) => {
-                self.fault("desiredAgent", &format!("{text:?} ({why})"), "an agent's name, or empty");
+                self.fault("desiredAgent", &format!("{} ({why})", shown(&text)), "an agent's name, or empty");
                 None
             }
         }
@@ -299,6 +306,18 @@ impl Reader<'_> {
     fn path(&mut self, key: &str) -> Option<PathBuf> {
         self.text(key).map(|text| self.folder.join(text))
     }
+}
+
+/// What this process runs as, by its name.
+fn own_account() -> String {
+    if nix::unistd::Uid::effective().is_root() {
+        return "root".to_owned();
+    }
+    std::env::var("USER").unwrap_or_default()
+}
+
+fn shown(text: &str) -> String {
+    format!("{:?}", text.chars().take(80).collect::<String>())
 }
 
 fn found(value: &Value) -> String {

@@ -99,6 +99,16 @@ impl Call {
         self.deadline
     }
 
+    /// Its process group, which a daemon that it begins stays in unless it leaves.
+    pub fn group(&self) -> i32 {
+        self.pid().as_raw()
+    }
+
+    /// It does not change anything.
+    pub fn is_question(&self) -> bool {
+        !matches!(self.verb, Verb::Start | Verb::Stop)
+    }
+
     pub fn pipe(&self) -> Option<&ChildStdout> {
         self.output.as_ref()
     }
@@ -117,7 +127,7 @@ impl Call {
             return given_up.then(|| self.finish(None));
         }
         self.collect();
-        if self.verb != Verb::Start && self.verb != Verb::Stop {
+        if self.is_question() {
             // What a question leaves behind would pile up. Its pid is still ours, as nobody has waited for it yet.
             self.kill_group();
         }
@@ -219,7 +229,9 @@ fn refuse_what_others_may_write(script: &Path) -> Result<(), Fault> {
     if !Uid::effective().is_root() {
         return Ok(());
     }
-    let writable = script.ancestors().find(|path| others_may_write(path));
+    // Where links lead to counts as well as where they lie.
+    let real = std::fs::canonicalize(script).unwrap_or_else(|_| script.to_owned());
+    let writable = script.ancestors().chain(real.ancestors()).find(|path| others_may_write(path));
     writable.map_or(Ok(()), |path| {
         let sentence = format!(
             "`{}` is not run as root, since others than root may write `{}`: give it to root and take their right to write away",
@@ -307,7 +319,15 @@ fn last_line(output: &[u8]) -> Option<String> {
 
 /// Kills the processes that execute a file below a version's folder, never more.
 pub fn kill_below(folder: &Path) -> Vec<Process> {
-    let processes: Vec<Process> = processes::below(folder).into_iter().filter(|it| it.executes).collect();
+    kill_those(processes::below(folder).into_iter().filter(|it| it.executes).collect())
+}
+
+/// Kills what a start of ours left behind: processes of its group that still have to do with the version's folder.
+pub fn kill_group_below(folder: &Path, group: i32) -> Vec<Process> {
+    kill_those(processes::below(folder).into_iter().filter(|it| it.group == group).collect())
+}
+
+fn kill_those(processes: Vec<Process>) -> Vec<Process> {
     for process in processes.iter().filter(|it| processes::is_alive(it)) {
         let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
     }

@@ -15,8 +15,9 @@ use crate::error::Fault;
 use crate::plan::Record;
 
 /// Files in BASE that are the updater's own, and therefore no agents.
-const RESERVED: &[&str] =
-    &["ops-updater", "cfg.json", "cfg.example.json", "control", "ops-updater.pid", "ops-updater.log"];
+const RESERVED: &[&str] = &["ops-updater", "cfg.json", "cfg.example.json", "control"];
+/// And whatever is written beside them.
+const RESERVED_BEGINNINGS: &[&str] = &["ops-updater.", "cfg.json."];
 /// The largest file of our own that is read back.
 const OWN_FILE_BYTES_MAX: u64 = 4 << 20;
 /// An agent's own output is cut above this.
@@ -95,7 +96,8 @@ impl Layout {
     }
 
     pub fn is_reserved(name: &AgentName) -> bool {
-        RESERVED.contains(&name.as_str())
+        let name = name.as_str();
+        RESERVED.contains(&name) || RESERVED_BEGINNINGS.iter().any(|it| name.starts_with(it))
     }
 
     /// Makes the updater's own folders.
@@ -153,21 +155,36 @@ impl Layout {
     pub fn agents(&self) -> Result<Vec<AgentName>, Fault> {
         let mut agents: Vec<AgentName> =
             self.folder_names(&self.base)?.into_iter().filter(|name| !Self::is_reserved(name)).collect();
-        let installed = |name: &AgentName| self.versions(name).iter().any(|it| self.is_complete(name, it));
-        agents.retain(|name| self.version_file(name).symlink_metadata().is_ok() || installed(name));
+        agents.retain(|name| self.is_agent(name));
         agents.sort();
         Ok(agents)
     }
 
+    fn is_agent(&self, name: &AgentName) -> bool {
+        self.version_file(name).symlink_metadata().is_ok()
+            || self.versions(name).iter().any(|it| self.is_complete(name, it))
+    }
+
+    /// Something of an agent is here: not just a folder that somebody else made.
+    pub fn has_agent(&self, name: &AgentName) -> bool {
+        let own = [self.failed_file(name), self.intent_file(name)];
+        self.exists(name) && (self.is_agent(name) || own.iter().any(|it| it.symlink_metadata().is_ok()))
+    }
+
     /// The folder of this version holds a control script that is no link and can be run.
     pub fn is_complete(&self, name: &AgentName, version: &Version) -> bool {
+        let folder = self.version_folder(name, version).symlink_metadata();
         let script = self.control(name, version).symlink_metadata();
-        script.is_ok_and(|it| it.is_file() && it.mode() & 0o111 != 0)
+        folder.is_ok_and(|it| it.is_dir()) && script.is_ok_and(|it| it.is_file() && it.mode() & 0o111 != 0)
     }
 
     /// The folder of an agent is there.
     pub fn exists(&self, name: &AgentName) -> bool {
         self.agent(name).symlink_metadata().is_ok_and(|it| it.is_dir())
+    }
+
+    pub fn make_agent(&self, name: &AgentName) -> Result<(), Fault> {
+        make_folder(&self.agent(name), 0o755)
     }
 
     /// The version folders of an agent.

@@ -14,6 +14,8 @@ use crate::http;
 pub const KIND: &str = "beat";
 /// An answer is not longer than this.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
+/// Agents of one host: more is a mistake, and each costs a child at every beat.
+const AGENTS_MAX: usize = 500;
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -118,6 +120,13 @@ fn decode(body: &str) -> Result<Answer, Fault> {
     let answer = Answer::read(body.as_bytes()).map_err(|why| {
         Fault::new(ErrorCode::BadAnswer, format!("the answer of ops-meta cannot be read: {why}"))
     })?;
+    if answer.desired_agents.len() > AGENTS_MAX {
+        let sentence = format!(
+            "ops-meta orders {} agents, at most {AGENTS_MAX} are possible",
+            answer.desired_agents.len()
+        );
+        return Err(Fault::new(ErrorCode::TooLarge, sentence));
+    }
     if answer.error_message.is_empty() {
         return Ok(answer);
     }

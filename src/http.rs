@@ -80,6 +80,12 @@ impl Settings {
         request.call().map(Reply::from).map_err(|error| fault(url, error))
     }
 
+    /// Asks for a small file, which has to come as fast as an answer of ops-meta.
+    pub fn get_small(&self, url: &str) -> Result<Reply, Fault> {
+        let agent = self.agent(url, REDIRECTS_MAX, Some(self.answer_timeout))?;
+        agent.get(url).call().map(Reply::from).map_err(|error| fault(url, error))
+    }
+
     fn agent(&self, url: &str, redirects_max: u32, whole: Option<Duration>) -> Result<Agent, Fault> {
         let secure = url.starts_with("https:");
         let mut config = Agent::config_builder()
@@ -203,7 +209,7 @@ impl Reply {
         let code = if self.status == 404 { ErrorCode::NotThereYet } else { ErrorCode::HttpStatus };
         let reason =
             StatusCode::from_u16(self.status).ok().and_then(|it| it.canonical_reason()).unwrap_or_default();
-        let mut fault = Fault::new(code, format!("`{url}` answered {} {reason}", self.status));
+        let mut fault = Fault::new(code, format!("`{}` answered {} {reason}", shown(url), self.status));
         if matches!(self.status, 429 | 503) {
             fault.retry_after_secs = self.header("retry-after").and_then(retry_after_secs);
         }
@@ -244,8 +250,15 @@ pub fn fault(url: &str, error: ureq::Error) -> Fault {
         ureq::Error::BadUri(_) => (Unreachable, "it is no URL".to_owned()),
         _ => (Unreachable, error.to_string()),
     };
-    let bounded: String = url.chars().take(300).collect();
-    Fault::new(code, format!("failed to reach `{bounded}`: {why}"))
+    Fault::new(code, format!("failed to reach `{}`: {why}", shown(url)))
+}
+
+/// A URL for a sentence: bounded, and without what stands before `@`, which may be a password.
+pub fn shown(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    format!("{scheme}://{host}{path}").chars().take(300).collect()
 }
 
 fn io_words(error: &io::Error) -> (ErrorCode, String) {
@@ -305,6 +318,12 @@ fn configure_lookup() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_is_not_shown() {
+        assert_eq!(shown("http://me:secret@host:1/a@b"), "http://host:1/a@b");
+        assert_eq!(shown("http://host/a"), "http://host/a");
+    }
 
     #[test]
     fn retry_after_is_seconds_or_a_date_and_an_hour_at_most() {

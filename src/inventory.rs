@@ -23,7 +23,7 @@ pub fn read(
         complete: version.as_ref().is_some_and(|version| layout.is_complete(name, version)),
         record: version.as_ref().and_then(|version| record(layout, name, version)),
         wanted_record: wanted.and_then(|version| record(layout, name, version)),
-        exists: layout.exists(name),
+        exists: layout.has_agent(name),
         held: layout.held(name),
         same_boot: intent.as_ref().is_some_and(|it| it.boot_id == boot_id),
         past: past(layout, name),

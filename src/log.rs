@@ -2,8 +2,11 @@
 
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 static DEBUG: AtomicBool = AtomicBool::new(false);
 
@@ -40,8 +43,12 @@ pub fn event(level: Level, name: &str, fields: &[(&str, &dyn fmt::Display)]) {
         return;
     }
     let line = line(unix_secs(), level, name, fields);
-    // A log that cannot be written must not stop the work.
-    let _ = std::io::stderr().lock().write_all(line.as_bytes());
+    // A log that cannot be written must not stop the work: not even one whose reader has gone to sleep.
+    let stderr = std::io::stderr();
+    let mut writable = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
+    if poll(&mut writable, PollTimeout::ZERO).is_ok_and(|ready| ready > 0) {
+        let _ = stderr.lock().write_all(line.as_bytes());
+    }
 }
 
 fn unix_secs() -> i64 {

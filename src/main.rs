@@ -88,7 +88,9 @@ fn forget_inherited() {
 /// The loop: until somebody ends it.
 fn keep(arguments: &Arguments, config: Config) -> Result<(), Fault> {
     let (layout, sleeper, _lock) = start(&config)?;
-    layout.write_pid()?;
+    if let Err(fault) = layout.write_pid() {
+        log::event(Level::Error, "not_noted", &[("error", &fault.sentence)]);
+    }
     log_start(&config, &layout);
     let mut host = Host::new(config, layout.clone());
     let mut schedule = Schedule::new(&host.config.wake, now().boot);

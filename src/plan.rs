@@ -5,7 +5,7 @@ use ops_wire::{AgentName, Cmd, DesiredAgent, ErrorCode, HexDigest, Md5, Version}
 use serde::{Deserialize, Serialize};
 
 use crate::error::Fault;
-use crate::upgrade::{Event, Intent, Look, Moment, Upgrade};
+use crate::upgrade::{Event, Intent, Look, Moment, Phase, Upgrade};
 
 /// First wait after a failure of the network, doubled each time, with jitter.
 const NETWORK_WAIT_SECS: i64 = 30;
@@ -33,7 +33,7 @@ pub struct Real {
     pub record: Option<Record>,
     /// What the folder of the desired version was made from; `None` when there is no such folder or nobody recorded it.
     pub wanted_record: Option<Record>,
-    /// Some folder of this name is there at all.
+    /// Something of this agent is here.
     pub exists: bool,
     /// The last look; `None` when there is no version to look at.
     pub look: Option<Look>,
@@ -116,17 +116,20 @@ impl Class {
 
     /// Seconds until the next try after the `count`th failure; `None`: not by itself. `spread` in 0..1 is the jitter.
     fn wait_secs(self, count: u32, spread: f64) -> Option<i64> {
-        let doubled = |first: i64, most: i64| (first << (count.clamp(1, 16) - 1)).min(most);
         let secs = match self {
             Self::Content => return None,
             Self::Upgrade if count >= UPGRADE_TRIES_MAX => return None,
             Self::Resource => RESOURCE_WAIT_SECS,
-            Self::Network => doubled(NETWORK_WAIT_SECS, NETWORK_WAIT_SECS_MAX),
-            Self::Upgrade | Self::Control => doubled(CONTROL_WAIT_SECS, CONTROL_WAIT_SECS_MAX),
+            Self::Network => doubled(NETWORK_WAIT_SECS, count, NETWORK_WAIT_SECS_MAX),
+            Self::Upgrade | Self::Control => doubled(CONTROL_WAIT_SECS, count, CONTROL_WAIT_SECS_MAX),
         };
         // Between 75 % and 100 % of the wait: never above the bound.
         Some(secs - (secs as f64 * 0.25 * spread) as i64)
     }
+}
+
+fn doubled(first: i64, count: u32, most: i64) -> i64 {
+    (first << (count.clamp(1, 16) - 1)).min(most)
 }
 
 /// What failed on this host with one agent: the content of `.failed`.
@@ -154,8 +157,14 @@ impl Past {
         let same = |it: &Failure| it.version == *version && it.class == class && it.digest == fault.digest;
         let count = self.failures.iter().find(|it| same(it)).map_or(0, |it| it.count) + 1;
         self.failures.retain(|it| !same(it));
-        let asked = fault.retry_after_secs.map(|secs| i64::from(secs).min(NETWORK_WAIT_SECS_MAX));
-        let wait = class.wait_secs(count, spread).map(|secs| asked.map_or(secs, |asked| asked.max(1)));
+        let wait = match (class, fault.retry_after_secs) {
+            // What was asked for; a server that asks for nothing again and again gets more.
+            (Class::Network, Some(asked)) => {
+                let secs = doubled(asked.max(1).into(), count, NETWORK_WAIT_SECS_MAX);
+                Some((secs + (secs as f64 * 0.1 * spread) as i64).min(NETWORK_WAIT_SECS_MAX))
+            }
+            _ => class.wait_secs(count, spread),
+        };
         self.failures.push(Failure {
             version: version.clone(),
             digest: fault.digest.clone(),
@@ -246,6 +255,8 @@ pub struct Settings {
     pub trial_secs: u32,
     /// Keys are configured: what was staged unsigned does not count.
     pub signatures: bool,
+    /// What the updater itself runs as.
+    pub account: String,
 }
 
 /// Decides for one agent at rest, or (a changed order) in its trial.
@@ -288,11 +299,12 @@ fn short(text: &str) -> String {
     text.chars().take(40).collect()
 }
 
-/// An upgrade that somebody left under way goes on, unless something else is ordered by now.
+/// An upgrade that somebody left under way goes on. Another order waits for its end, since two versions may have to be
+/// stopped; only in the trial is it known which one runs.
 fn resume(real: &Real, desired: Option<&DesiredAgent>, now: Moment) -> Option<Decision> {
     let intent = real.intent.as_ref()?;
     let up = &intent.upgrade;
-    if let Some(DesiredAgent { cmd, version, .. }) = desired {
+    if let (Phase::Trial, Some(DesiredAgent { cmd, version, .. })) = (intent.phase, desired) {
         let other_version = version.as_ref().is_ok_and(|it| *it != up.to && up.from.as_ref() != Some(it));
         if matches!(cmd, Cmd::Stop | Cmd::Uninstall) || (*cmd == Cmd::Start && other_version) {
             return None;
@@ -341,6 +353,10 @@ fn start(
     if real.version.as_ref() == Some(version) && real.complete {
         return keep_running(real, desired, version, now);
     }
+    if let Some(fault) = not_supported(desired, settings) {
+        let waiting = Decision { order: None, why: fault.sentence.clone(), fault: Some(fault) };
+        return meanwhile(real, waiting, now);
+    }
     if let Some(failure) = blocked(real, desired, version, now) {
         let waiting = waiting(failure);
         return match &real.intent {
@@ -354,7 +370,8 @@ fn start(
     let upgrade = Upgrade {
         // What is ordered now cannot be what one falls back to.
         from: proven.filter(|it| it != version),
-        replaces: from,
+        // Whatever its folder still holds, something of it may run.
+        replaces: real.version.clone(),
         to: version.clone(),
         digest: desired.digest().cloned(),
         trial_secs: desired.trial_secs.unwrap_or(settings.trial_secs),
@@ -372,6 +389,25 @@ fn start(
         Some(true) => act(Event::UpgradeOrdered(upgrade), why),
         _ => act(Event::StageOrdered(upgrade), why),
     }
+}
+
+/// What this version cannot do is not done in another way.
+fn not_supported(desired: &DesiredAgent, settings: &Settings) -> Option<Fault> {
+    if !desired.run_user.is_empty() && desired.run_user != settings.account {
+        let sentence = format!(
+            "it is to run as {:?}; this version of the updater runs agents as its own account only, {:?}",
+            short(&desired.run_user),
+            settings.account
+        );
+        return Some(Fault::new(ErrorCode::AccountMissing, sentence));
+    }
+    (!desired.config_file_name.is_empty()).then(|| {
+        let sentence = format!(
+            "it needs the configuration file {:?}; this version of the updater fetches none",
+            short(&desired.config_file_name)
+        );
+        Fault::new(ErrorCode::BadAnswer, sentence)
+    })
 }
 
 /// While the wanted version cannot be had, the one in use is kept running.
@@ -446,7 +482,7 @@ fn unclear(look: &Look) -> Decision {
 }
 
 fn stop(real: &Real, now: Moment) -> Decision {
-    let (Some(version), true) = (&real.version, real.complete) else {
+    let Some(version) = &real.version else {
         return leave("it is not installed, so there is nothing to stop");
     };
     match &real.look {
@@ -466,7 +502,7 @@ fn uninstall(real: &Real, now: Moment) -> Decision {
     if !real.exists {
         return leave("as wanted: it is not installed");
     }
-    match real.version.as_ref().filter(|_| real.complete) {
+    match &real.version {
         Some(version) => {
             let order = Event::UninstallOrdered(Some(version.clone()));
             unless_it_failed(real, version, now, order, "it is not wanted on this host")

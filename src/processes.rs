@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// How many processes a sentence names.
@@ -15,6 +16,7 @@ pub struct Process {
     pub executes: bool,
     /// Its working folder lies there.
     pub works: bool,
+    pub group: i32,
     /// In Unix clock ticks since boot: with the pid, it names one process for ever.
     pub started: u64,
 }
@@ -22,11 +24,18 @@ pub struct Process {
 /// The processes that execute a file below `folder` or work there. Our own process and zombies are none of them.
 pub fn below(folder: &Path) -> Vec<Process> {
     let own = std::process::id() as i32;
-    pids().filter(|pid| *pid != own).filter_map(|pid| related(pid, folder)).collect()
+    let folder = real(folder);
+    pids().filter(|pid| *pid != own).filter_map(|pid| related(pid, &folder)).collect()
+}
+
+/// As the kernel names it: the links of `/proc` lead to real paths.
+fn real(folder: &Path) -> PathBuf {
+    fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned())
 }
 
 /// Whether some process executes, works or has a file open below `folder`.
 pub fn uses(folder: &Path) -> bool {
+    let folder = &real(folder);
     !below(folder).is_empty() || pids().any(|pid| has_open(pid, folder))
 }
 
@@ -36,12 +45,24 @@ fn pids() -> impl Iterator<Item = i32> {
 }
 
 fn related(pid: i32, folder: &Path) -> Option<Process> {
-    let executes = link(pid, "exe").is_some_and(|it| it.starts_with(folder));
-    let works = link(pid, "cwd").is_some_and(|it| it.starts_with(folder));
+    let leads_here =
+        |name| link(pid, name).is_some_and(|it| it.starts_with(folder) && is_ours(pid, name, &it));
+    let (executes, works) = (leads_here("exe"), leads_here("cwd"));
     if !executes && !works {
         return None;
     }
-    Some(Process { pid, executes, works, started: started(pid)? })
+    let (group, started) = stat(pid)?;
+    Some(Process { pid, executes, works, group, started })
+}
+
+/// In a container the same path may be another file.
+fn is_ours(pid: i32, name: &str, path: &Path) -> bool {
+    let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
+    if namespace(&pid.to_string()) == namespace("self") {
+        return true;
+    }
+    let file = |path: &Path| fs::metadata(path).ok().map(|it| (it.dev(), it.ino()));
+    file(Path::new(&format!("/proc/{pid}/{name}"))).is_some_and(|theirs| file(path) == Some(theirs))
 }
 
 /// Where a link of `/proc/PID` leads; of a deleted file, where it was.
@@ -58,18 +79,22 @@ fn has_open(pid: i32, folder: &Path) -> bool {
     descriptors.filter_map(|it| fs::read_link(it.path()).ok()).any(|target| target.starts_with(folder))
 }
 
-/// When a process started; `None` when it is gone or a zombie.
-fn started(pid: i32) -> Option<u64> {
+/// Process group and start of a process; `None` when it is gone or a zombie.
+fn stat(pid: i32) -> Option<(i32, u64)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The command's name is in parentheses and may hold anything; what follows the last one is regular (proc(5)).
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
     let state = fields.next()?;
-    (!matches!(state, "Z" | "X")).then(|| fields.nth(18)?.parse().ok())?
+    if matches!(state, "Z" | "X") {
+        return None;
+    }
+    let group = fields.nth(1)?.parse().ok()?;
+    Some((group, fields.nth(16)?.parse().ok()?))
 }
 
 /// The same process is still there.
 pub fn is_alive(process: &Process) -> bool {
-    started(process.pid) == Some(process.started)
+    stat(process.pid).is_some_and(|(_, started)| started == process.started)
 }
 
 /// Processes in words, for a sentence.

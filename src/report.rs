@@ -69,10 +69,10 @@ fn unreadable(facts: &Facts<'_>, fault: &Fault) -> RealAgent {
 fn status(real: &Real) -> Status {
     match (&real.version, &real.look) {
         (None, _) => Status::Stopped,
-        (Some(_), Some(look)) => look.status.clone(),
-        (Some(version), None) if !real.complete => {
+        (Some(version), _) if !real.complete => {
             Status::Other(format!("the folder of version {version} has no control script that can be run"))
         }
+        (Some(_), Some(look)) => look.status.clone(),
         (Some(_), None) => Status::Other("not looked at yet".to_owned()),
     }
 }

@@ -2,7 +2,7 @@
 //! clock, no file and no process; [`Action`]s are carried out elsewhere and come back as [`Event`]s.
 //!
 //! An upgrade, in order: a child stages the package; the folder gets its name; the new version's own precheck; the
-//! intent is recorded; the old version is stopped and seen stopped; the new `.version` is prepared; the new version is
+//! intent is recorded; the new `.version` is prepared; the old version is stopped and seen stopped; the new version is
 //! started and seen started; `.version` flips; the trial. From the moment the old one stops, every failure leads back
 //! to the last proven version.
 
@@ -315,6 +315,8 @@ pub enum Action {
     Look(Version),
     /// The processes that execute a file below this version's folder, and our own calls.
     Kill(Version),
+    /// What our own start of this version left behind in its process group: it might start the agent late.
+    EndStart(Version),
     Record(Intent),
     /// Like `Record`, but what follows does not depend on it.
     Note(Intent),
@@ -393,7 +395,7 @@ impl State {
     /// Between stopping the old version and the flip: the only time in which the updater should not end.
     pub fn is_switching(&self) -> bool {
         match self {
-            Self::Preparing(_) | Self::Flipping(_) | Self::Restoring(..) => true,
+            Self::Flipping(_) | Self::Restoring(..) => true,
             Self::Stopping(it) => matches!(it.next, Next::Start(_) | Next::TakeBack(..)),
             Self::Starting(it) => !matches!(it.role, Role::InUse),
             _ => false,
@@ -426,13 +428,13 @@ pub fn on(state: State, event: Event, now: Moment, limits: &Limits) -> Transitio
         }
         (State::Publishing(up) | State::Recording(up), Event::Failed(fault)) => refused(&up, fault),
         (State::Prechecking(up), Event::CallEnded(ended)) => table.prechecked(up, &ended),
-        (State::Recording(up), Event::Done) => table.recorded(up),
+        (State::Recording(up), Event::Done) => prepare(up),
         (State::Prechecking(_), Event::Withdrawn) => to(State::AtRest, []),
         (State::Stopping(it), event) => table.stopping(it, event),
+        (State::Preparing(up), Event::Done) => table.prepared(up),
         // One that was begun before may run already.
-        (State::Preparing(up), Event::Done) if up.starts > 1 => table.look_before_start(up),
-        (State::Preparing(up), Event::Done) => table.start(Role::New(up.clone()), up.to),
-        (State::Preparing(up), Event::Failed(fault)) => table.start_old(up, fault),
+        (State::Preparing(up), Event::Failed(fault)) if up.starts > 1 => table.take_back(up, fault),
+        (State::Preparing(up), Event::Failed(fault)) => taken_back(&up, fault),
         (State::Starting(it), event) => table.starting(it, event),
         (State::Flipping(up), Event::Done) => table.trial(up),
         (State::Flipping(up), Event::Failed(fault)) => table.take_back(up, fault),
@@ -527,7 +529,7 @@ impl Table<'_> {
         up.starts += 1;
         let note = Action::Note(recorded_as(&up, phase));
         let mut again = match phase {
-            Phase::Switching | Phase::TakingBack => self.recorded(up),
+            Phase::Switching | Phase::TakingBack => prepare(up),
             // The host came up anew, and the new version with it or not: the trial begins again.
             Phase::Trial => self.look_before_start(up),
         };
@@ -553,16 +555,20 @@ impl Table<'_> {
         to(State::Recording(up), [Action::Record(intent)])
     }
 
-    fn recorded(&self, up: Upgrade) -> Transition {
+    fn prepared(&self, up: Upgrade) -> Transition {
         match up.replaces.clone() {
             Some(version) => self.stop(version, Next::Start(up)),
-            None => self.prepare(up),
+            None => self.start_new(up),
         }
     }
 
-    fn prepare(&self, up: Upgrade) -> Transition {
+    /// One that was begun before may run already.
+    fn start_new(&self, up: Upgrade) -> Transition {
+        if up.starts > 1 {
+            return self.look_before_start(up);
+        }
         let version = up.to.clone();
-        to(State::Preparing(up), [Action::Prepare(version)])
+        self.start(Role::New(up), version)
     }
 
     fn stop(&self, version: Version, next: Next) -> Transition {
@@ -593,7 +599,7 @@ impl Table<'_> {
         match it.next {
             Next::Rest => to(State::AtRest, [Action::Settle { previous: None }, Action::Forget(it.version)]),
             Next::Remove => to(State::Removing, [Action::Remove]),
-            Next::Start(up) => self.prepare(up),
+            Next::Start(up) => self.start_new(up),
             Next::TakeBack(up, fault) => self.start_old(up, fault),
         }
     }
@@ -723,8 +729,9 @@ impl Table<'_> {
 
     fn take_back(&self, up: Upgrade, fault: Fault) -> Transition {
         let intent = Intent { fault: Some(fault.clone()), ..recorded_as(&up, Phase::TakingBack) };
-        let mut back = self.stop(up.to.clone(), Next::TakeBack(up, fault));
-        back.actions.insert(0, Action::Note(intent));
+        let version = up.to.clone();
+        let mut back = self.stop(version.clone(), Next::TakeBack(up, fault));
+        back.actions.splice(0..0, [Action::Note(intent), Action::EndStart(version)]);
         back
     }
 }
@@ -739,6 +746,12 @@ fn judge(pid: Option<u32>, look: &Look) -> Option<String> {
         }
         _ => look.unhealthy.as_ref().map(|words| format!("./control health: {words}")),
     }
+}
+
+/// Before anything is stopped: what can fail for lack of space fails here.
+fn prepare(up: Upgrade) -> Transition {
+    let version = up.to.clone();
+    to(State::Preparing(up), [Action::Prepare(version)])
 }
 
 fn interrupted(up: &Upgrade) -> Fault {

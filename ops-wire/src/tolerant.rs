@@ -89,6 +89,10 @@ fn ordered_differently(agents: &[DesiredAgent]) -> HashSet<AgentName> {
 
 fn tolerant_answer(bytes: &[u8]) -> Result<Answer, Unreadable> {
     let (mut fields, mut refused) = (object(bytes, "desiredAgents")?, Vec::new());
+    // It would say whether anything else counts.
+    if let Some(other) = fields.get("errorMessage").filter(|it| !it.is_string() && !it.is_null()) {
+        return Err(Unreadable(format!("`errorMessage` is {}, not a string", kind(other))));
+    }
     let desired_agents =
         entries::<DesiredAgent>(fields.remove("desiredAgents"), "desiredAgents", &mut refused);
     Ok(Answer {

@@ -139,10 +139,19 @@ fn a_bad_real_agent_spoils_only_itself() {
 }
 
 #[test]
+fn an_error_message_that_cannot_be_read_spoils_the_answer() {
+    for bad in [json!(5), json!(["no"]), json!({})] {
+        let value = json!({"errorMessage": bad, "desiredAgents": [{"name": "a", "cmd": "stop"}]});
+        assert!(
+            Answer::read(value.to_string().as_bytes()).is_err(),
+            "{value}: it says whether the rest counts"
+        );
+    }
+}
+
+#[test]
 fn a_bad_field_of_an_answer_spoils_only_itself() {
     let table = [
-        ("errorMessage", json!(5)),
-        ("errorMessage", json!(["no"])),
         ("generation", json!("5")),
         ("generation", json!(-5)),
         ("generation", json!(1e19)),

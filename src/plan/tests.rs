@@ -5,10 +5,10 @@ use std::time::Duration;
 use ops_wire::Status;
 
 use super::*;
-use crate::upgrade::Phase;
 
 const NOW: Moment = Moment { boot: Duration::from_secs(1000), unix: 1_700_000_000 };
-const SETTINGS: Settings = Settings { only: None, trial_secs: 120, signatures: false };
+const SETTINGS: Settings =
+    Settings { only: None, trial_secs: 120, signatures: false, account: String::new() };
 const MD5: &str = "d41d8cd98f00b204e9800998ecf8427e";
 const OTHER_MD5: &str = "00000000000000000000000000000000";
 
@@ -155,12 +155,12 @@ fn another_content_under_the_version_in_use_is_reported_and_nothing_is_done() {
 }
 
 #[test]
-fn a_version_whose_folder_is_gone_is_staged_again_and_nothing_is_stopped() {
+fn a_version_whose_folder_is_gone_is_staged_again_and_what_still_runs_of_it_is_stopped() {
     let gone = Real { complete: false, look: None, ..real("") };
     let Some(Event::StageOrdered(upgrade)) = decision(&gone, &desired("1.0.0", "start")).order else {
         panic!()
     };
-    assert_eq!((upgrade.from, upgrade.replaces), (None, None));
+    assert_eq!((upgrade.from, upgrade.replaces), (None, Some(version("1.0.0"))));
 }
 
 fn failed(code: ErrorCode, times: u32, digest: Option<HexDigest>) -> Past {
@@ -225,9 +225,13 @@ fn another_digest_is_another_package() {
 #[test]
 fn retry_after_is_obeyed() {
     let mut past = Past::default();
-    let busy = Fault { retry_after_secs: Some(600), ..Fault::new(ErrorCode::HttpStatus, "busy") };
-    past.remember(&version("1.0.1"), &busy, true, NOW.unix, 0.0);
+    let busy = |secs| Fault { retry_after_secs: Some(secs), ..Fault::new(ErrorCode::HttpStatus, "busy") };
+    past.remember(&version("1.0.1"), &busy(600), true, NOW.unix, 0.0);
     assert_eq!(past.failures[0].next_try, Some(NOW.unix + 600));
+    for waits in [1, 2, 4] {
+        past.remember(&version("1.0.2"), &busy(0), true, NOW.unix, 0.0);
+        assert_eq!(past.failures[1].next_try, Some(NOW.unix + waits), "and more each time");
+    }
 }
 
 #[test]
@@ -246,6 +250,12 @@ fn an_upgrade_that_was_left_under_way_goes_on() {
     let here = Real { intent: Some(intent), ..real("stoped") };
     assert_eq!(done(&here, &desired("1.0.1", "start")), "resuming");
     assert_eq!(decide(&here, None, &SETTINGS, NOW).order.as_ref().map(Event::name), Some("resuming"));
-    assert_eq!(done(&here, &desired("1.0.2", "start")), "staging");
+    for other in [desired("1.0.2", "start"), desired("1.0.1", "stop"), desired("1.0.1", "uninstall")] {
+        assert_eq!(done(&here, &other), "resuming", "either version may run");
+    }
+    let mut in_trial = here.clone();
+    in_trial.intent.as_mut().unwrap().phase = Phase::Trial;
+    in_trial.version = Some(version("1.0.1"));
+    assert_eq!(done(&in_trial, &desired("1.0.2", "start")), "staging");
     assert_eq!(done(&real("started"), &desired("1.0.0", "stop")), "stopping");
 }

@@ -43,9 +43,11 @@ pub(super) fn expected(job: &Job) -> Result<HexDigest, Fault> {
 }
 
 fn from_md5_file(job: &Job, url: &str) -> Result<HexDigest, Fault> {
-    let missing = |why: String| Fault::new(ErrorCode::Md5Missing, format!("`{url}` gives no digest: {why}"));
+    let missing = |why: String| {
+        Fault::new(ErrorCode::Md5Missing, format!("`{}` gives no digest: {why}", http::shown(url)))
+    };
     refuse_odd(url)?;
-    let mut reply = job.settings.http.get(url, None)?;
+    let mut reply = job.settings.http.get_small(url)?;
     match reply.status {
         200 => {}
         404 => {
@@ -132,7 +134,7 @@ fn receive(
     if let Some(size) = job.desired.size.or(total).filter(|size| *size > most) {
         return Err(Fault::new(
             ErrorCode::TooLarge,
-            format!("`{url}` has {size} bytes, `tarballBytesMax` is {most}"),
+            format!("`{}` has {size} bytes, `tarballBytesMax` is {most}", http::shown(url)),
         ));
     }
     job.make_sure_of_room(
@@ -145,12 +147,18 @@ fn receive(
     let mut receiving = Receiving { job, url, file: &file, before, total, position: 0, said: None };
     let digests = receiving.all(expected, reply)?;
     if total.is_some_and(|total| digests.bytes != total) {
-        let sentence =
-            format!("`{url}` ended after {} bytes instead of {}", digests.bytes, total.unwrap_or(0));
+        let sentence = format!(
+            "`{}` ended after {} bytes instead of {}",
+            http::shown(url),
+            digests.bytes,
+            total.unwrap_or(0)
+        );
         return Err(Fault::new(ErrorCode::Unreachable, sentence));
     }
-    if let Some(promised) = job.desired.size.filter(|promised| *promised != digests.bytes) {
-        return Err(other_size(job, expected, digests.bytes, promised));
+    if let Some(promised) = job.desired.size.filter(|promised| *promised > digests.bytes) {
+        let sentence =
+            format!("`{}` ended after {} bytes instead of {promised}", http::shown(url), digests.bytes);
+        return Err(Fault::new(ErrorCode::Unreachable, sentence));
     }
     let digest = digests
         .md5
@@ -259,12 +267,13 @@ impl Package {
 /// What went wrong while bytes came.
 pub(super) fn broken(url: &str, error: io::Error) -> Fault {
     if let Some(slow) = error.get_ref().and_then(|it| it.downcast_ref::<Fault>()) {
-        return Fault::new(slow.code, format!("`{url}` {}", slow.sentence));
+        return Fault::new(slow.code, format!("`{}` {}", http::shown(url), slow.sentence));
     }
     match TooLarge::from_io(&error) {
-        Some(too_large) => {
-            Fault::new(ErrorCode::TooLarge, format!("`{url}` has {too_large}, see `tarballBytesMax`"))
-        }
+        Some(too_large) => Fault::new(
+            ErrorCode::TooLarge,
+            format!("`{}` has {too_large}, see `tarballBytesMax`", http::shown(url)),
+        ),
         None => http::fault(url, error.into()),
     }
 }

@@ -16,7 +16,7 @@ use crate::child;
 use crate::error::Fault;
 use crate::fs_layout::remove_all;
 use crate::http;
-use crate::plan::{Failure, Record};
+use crate::plan::{Class, Failure, Record};
 
 pub use signature::is_key;
 
@@ -75,7 +75,10 @@ pub enum Message {
 pub fn run() -> Result<(), Fault> {
     let job: Job = child::take_job()?;
     http::resolve_without_foreign_modules();
-    child::say(&job.stage().unwrap_or_else(Message::Failed));
+    child::say(&job.stage().unwrap_or_else(|fault| {
+        job.clean_up(&fault);
+        Message::Failed(fault)
+    }));
     Ok(())
 }
 
@@ -112,6 +115,15 @@ impl Job {
         match self.refused.iter().find(|it| it.digest.as_ref() == Some(expected)) {
             None => Ok(()),
             Some(known) => Err(Fault::new(known.code, known.error.clone()).with_digest(Some(expected))),
+        }
+    }
+
+    /// Only a download that a later try can go on with is kept.
+    fn clean_up(&self, fault: &Fault) {
+        // What cannot be removed goes at the next try, or at the next start of the updater.
+        let _ = remove_all(&self.unpacked());
+        if Class::of(fault.code) != Class::Network {
+            let _ = fetch::forget(self);
         }
     }
 

@@ -47,11 +47,12 @@ fn beside_the_tarball(job: &Job) -> Result<Vec<Signature>, Fault> {
 
 fn fetch(job: &Job, url: &str) -> Result<String, Fault> {
     refuse_odd(url)?;
-    let mut reply = job.settings.http.get(url, None)?;
+    let mut reply = job.settings.http.get_small(url)?;
     match reply.status {
         200 => {}
         404 => {
-            let sentence = format!("`{url}` is not there, and `publicKeys` demand a signature");
+            let sentence =
+                format!("`{}` is not there, and `publicKeys` demand a signature", crate::http::shown(url));
             return Err(Fault::new(ErrorCode::SignatureMissing, sentence));
         }
         _ => return Err(reply.refusal(url)),

@@ -12,8 +12,8 @@ use super::Job;
 use crate::error::Fault;
 use crate::plan::Record;
 
-/// Room is looked at again before a file of this size.
-const LARGE_FILE_BYTES: u64 = 1 << 20;
+/// Room is looked at again whenever this much is about to be written.
+const UNCHECKED_BYTES_MAX: u64 = 1 << 20;
 
 /// Unpacks the verified file, records what it is, and makes all of it durable by one `syncfs`.
 pub(super) fn unpack(job: &Job, mut file: File, record: &Record) -> Result<(), Fault> {
@@ -28,7 +28,7 @@ pub(super) fn unpack(job: &Job, mut file: File, record: &Record) -> Result<(), F
         entries_max: job.settings.unpacked_entries_max,
         ..Limits::default()
     };
-    let mut writer = Writer { job, folder: &folder };
+    let mut writer = Writer { job, folder: &folder, unchecked: UNCHECKED_BYTES_MAX };
     ops_package::walk(file, &limits, &mut writer).map_err(|error| match error {
         WalkError::Refused(refusal) => {
             let code =
@@ -64,9 +64,20 @@ fn create(path: &Path, mode: u32) -> io::Result<File> {
 struct Writer<'a> {
     job: &'a Job,
     folder: &'a Path,
+    /// Bytes written since room was looked at.
+    unchecked: u64,
 }
 
 impl Writer<'_> {
+    fn make_sure_of_room(&mut self, size: u64) -> Result<(), Fault> {
+        self.unchecked = self.unchecked.saturating_add(size);
+        if self.unchecked >= UNCHECKED_BYTES_MAX {
+            self.job.make_sure_of_room(size)?;
+            self.unchecked = 0;
+        }
+        Ok(())
+    }
+
     fn at(&self, path: &EntryPath) -> PathBuf {
         self.folder.join(path.as_path())
     }
@@ -96,9 +107,7 @@ impl Sink for Writer<'_> {
         size: u64,
         content: &mut dyn BufRead,
     ) -> Result<(), Fault> {
-        if size >= LARGE_FILE_BYTES {
-            self.job.make_sure_of_room(size)?;
-        }
+        self.make_sure_of_room(size)?;
         let path = self.at(path);
         let written = create(&path, mode).and_then(|file| copy(content, file));
         written.map_err(|error| Fault::io("write", &path, &error))
