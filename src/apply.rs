@@ -13,8 +13,8 @@ use crate::error::Fault;
 use crate::fs_layout::{Layout, remove_if_there};
 use crate::inventory;
 use crate::log::{self, Level};
-use crate::plan::{self, Decision, Past, Real};
-use crate::processes;
+use crate::plan::{self, Decision, Past, Real, Starts};
+use crate::processes::{self, Process};
 use crate::report::{self, Progress};
 use crate::stage::{self, Message};
 use crate::upgrade::{
@@ -32,11 +32,6 @@ const TRIAL_LOOK: Duration = Duration::from_secs(10);
 const UNPACK_TIME: Duration = Duration::from_secs(1800);
 /// Children that stage at one time: an answer may order any number of packages.
 const STAGING_MAX: usize = 4;
-/// A version that ended is started again at once; if it ends again, after this long, doubled each time.
-const STARTS_APART: Duration = Duration::from_secs(10);
-const STARTS_APART_MAX: Duration = Duration::from_secs(600);
-/// One that ran this long begins anew.
-const STARTS_FORGOTTEN: Duration = Duration::from_secs(1800);
 /// Steps that are reported of one change.
 const STEPS_MAX: usize = 16;
 
@@ -101,13 +96,6 @@ struct Agent {
     starts: Starts,
     /// The process group of our last start.
     start_group: Option<i32>,
-}
-
-/// How often, and when last, a version that was down was started.
-#[derive(Debug, Clone, Copy, Default)]
-struct Starts {
-    count: u32,
-    at: Duration,
 }
 
 impl Agents {
@@ -329,31 +317,6 @@ impl Agents {
     pub fn pipes(&self) -> Vec<BorrowedFd<'_>> {
         let calls = self.agents.values().filter_map(|it| it.call.as_ref()?.1.pipe().map(AsFd::as_fd));
         calls.chain(self.agents.values().filter_map(|it| it.staging.as_ref()?.pipe())).collect()
-    }
-}
-
-impl Starts {
-    fn one_more(&mut self, now: Duration) {
-        let before = if now < self.at + STARTS_FORGOTTEN { self.count } else { 0 };
-        *self = Self { count: before + 1, at: now };
-    }
-
-    /// How long the next start has to wait: the first one not at all.
-    fn wait(&self, now: Duration) -> Option<Duration> {
-        let wait = match self.count {
-            0 => Duration::ZERO,
-            count => STARTS_APART.saturating_mul(1 << (count - 1).min(16)).min(STARTS_APART_MAX),
-        };
-        (self.at + wait).checked_sub(now).filter(|it| !it.is_zero())
-    }
-
-    fn fault(&self, version: &Version, now: Duration) -> Fault {
-        let wait = self.wait(now).unwrap_or_default().as_secs();
-        let times = plan::times(self.count);
-        let sentence = format!(
-            "version {version} was started {times} and ended each time; it is not started again for {wait} seconds"
-        );
-        Fault::new(ErrorCode::StartFailed, sentence)
     }
 }
 
@@ -873,12 +836,7 @@ impl Hand<'_> {
     fn end_start(&self, agent: &mut Agent, version: &Version) {
         let Some(group) = agent.start_group.take() else { return };
         let killed = control::kill_group_below(&self.layout().version_folder(&agent.name, version), group);
-        let pids: Vec<String> = killed.iter().map(|it| it.pid.to_string()).collect();
-        if !pids.is_empty() {
-            let fields: [(&str, &dyn std::fmt::Display); 3] =
-                [("agent", &agent.name), ("version", version), ("pids", &pids.join(","))];
-            log::event(Level::Warn, "killing", &fields);
-        }
+        tell_killed(agent, version, &killed);
     }
 
     fn end_call(&mut self, agent: &mut Agent) {
@@ -888,12 +846,7 @@ impl Hand<'_> {
     fn kill(&mut self, agent: &mut Agent, version: &Version) {
         self.end_call(agent);
         let killed = control::kill_below(&self.layout().version_folder(&agent.name, version));
-        let killed: Vec<String> = killed.iter().map(|it| it.pid.to_string()).collect();
-        log::event(
-            Level::Warn,
-            "killing",
-            &[("agent", &agent.name), ("version", version), ("pids", &killed.join(","))],
-        );
+        tell_killed(agent, version, &killed);
     }
 
     fn record(&self, agent: &Agent, mut intent: Intent) -> Result<(), Fault> {
@@ -985,6 +938,15 @@ impl Hand<'_> {
             }
             self.noted(agent, removed);
         }
+    }
+}
+
+fn tell_killed(agent: &Agent, version: &Version, killed: &[Process]) {
+    let pids: Vec<String> = killed.iter().map(|it| it.pid.to_string()).collect();
+    if !pids.is_empty() {
+        let fields: [(&str, &dyn std::fmt::Display); 3] =
+            [("agent", &agent.name), ("version", version), ("pids", &pids.join(","))];
+        log::event(Level::Warn, "killing", &fields);
     }
 }
 
