@@ -87,24 +87,8 @@ fn desired(policies: &[Policy], hostname: &str) -> Vec<DesiredAgent> {
 }
 
 fn desired_agent(name: AgentName, order: Order) -> DesiredAgent {
-    DesiredAgent {
-        name,
-        version: order.version.ok_or_else(|| "there is none".to_owned()),
-        tarball: order.tarball,
-        md5: order.md5,
-        cmd: order.cmd,
-        sha256: None,
-        signature: String::new(),
-        size: None,
-        unpacked_size: None,
-        mirrors: Vec::new(),
-        trial_secs: None,
-        rollout: None,
-        run_user: String::new(),
-        config_file_name: String::new(),
-        config_remote_url: String::new(),
-        config_sha256: None,
-    }
+    let version = order.version.ok_or_else(|| "there is none".to_owned());
+    DesiredAgent { md5: order.md5, ..DesiredAgent::with_any_version(name, version, order.tarball, order.cmd) }
 }
 
 #[cfg(test)]
