@@ -43,14 +43,14 @@ fn policy(entry: &Value, path: &str, faults: &mut Faults) -> Option<Policy> {
     keys.finish(faults);
     let (name, default) = default?;
     let policy = Policy { name, default, others };
-    note_incomplete(&policy, path, faults);
+    note_no_version(&policy, path, faults);
     Some(policy)
 }
 
-fn note_incomplete(policy: &Policy, path: &str, faults: &mut Faults) {
-    for prefix in policy.incomplete_starts() {
-        let found = format!("a start without version or tarball for hosts beginning with {prefix:?}");
-        faults.note(path, found, "a start with a version and a tarball");
+fn note_no_version(policy: &Policy, path: &str, faults: &mut Faults) {
+    for prefix in policy.starts_without_version() {
+        let found = format!("a start without a version for hosts beginning with {prefix:?}");
+        faults.note(path, found, "a start with a version");
     }
 }
 
