@@ -214,6 +214,44 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_the_readme_is_read_without_a_word() {
+        let readme = include_str!("../../../README.md");
+        let example = readme.split("```json").nth(1).unwrap().split("```").next().unwrap();
+        let config = Config::check(serde_json::from_str(example).unwrap()).unwrap();
+        assert_eq!((config.policies.len(), config.unknown), (1, vec![]));
+    }
+
+    #[test]
+    fn every_key_is_in_the_documentation() {
+        let whole = json!({
+            "debug": false, "tarballDir": "", "http": {"enabled": true, "listen": ":1"},
+            "agents": [{
+                "default": {"name": "a", "version": "", "tarball": "", "md5": "", "cmd": ""},
+                "others": [{"prefix": ""}],
+            }],
+            "tls": {"certFile": "c", "keyFile": "k", "clientCaFile": ""},
+            "hostsMax": 1, "downloadsMax": 1, "connectionsMax": 1, "bytesPerSecMin": 0,
+            "timeouts": {"headerMillis": 10, "bodyMillis": 10, "idleMillis": 10},
+        });
+        assert_eq!(Config::check(whole.clone()).unwrap().unknown, [""; 0]);
+        let documentation = include_str!("../../../docs/ops-meta.md");
+        for key in keys(&whole) {
+            let named = [format!("{key}`"), format!("`{key}.")];
+            assert!(named.iter().any(|name| documentation.contains(name)), "{key} is not in it");
+        }
+    }
+
+    fn keys(value: &Value) -> Vec<&str> {
+        match value {
+            Value::Object(fields) => {
+                fields.iter().flat_map(|(key, value)| [vec![key.as_str()], keys(value)].concat()).collect()
+            }
+            Value::Array(entries) => entries.iter().flat_map(keys).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    #[test]
     fn addresses_are_those_that_go_understood() {
         for (text, expected) in [
             (":2000", Some("0.0.0.0:2000")),
