@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 
-use crate::support::{Server, config, config_with, read_reply, request};
+use crate::support::{Server, config, config_with, eventually, read_reply, request};
 use serde_json::json;
 
 const NAME: &str = "/falcon-agent-1.0.0.tar.gz";
@@ -205,11 +205,7 @@ fn downloads_have_a_number_and_the_next_is_told_when_to_ask_again() {
     assert_eq!(server.get("/a.md5").status, 200);
     assert_eq!(server.ask("HEAD", NAME, &[], b"").status, 200);
     drop(slow);
-    let end = Instant::now() + Duration::from_secs(10);
-    while server.get(NAME).status != 200 {
-        assert!(Instant::now() < end, "the place was never given back");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    eventually("the place given back", || (server.get(NAME).status == 200).then_some(()));
 }
 
 #[test]
@@ -219,11 +215,7 @@ fn a_client_that_stops_reading_loses_its_place() {
     let mut stalled = server.connect();
     stalled.write_all(&request("GET", "/large", &[], b"")).unwrap();
     stalled.read_exact(&mut [0; 12]).unwrap();
-    let end = Instant::now() + Duration::from_secs(10);
-    while server.get(NAME).status != 200 {
-        assert!(Instant::now() < end, "the place was never given back");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    eventually("the place given back", || (server.get(NAME).status == 200).then_some(()));
 }
 
 const LARGE: usize = 8 << 20;
