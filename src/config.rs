@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ops_wire::AgentName;
+use ops_wire::{AgentName, Hostname};
 use serde_json::{Map, Value};
 
 use crate::{apply, control, heartbeat, http, plan, stage, wake};
@@ -40,8 +40,6 @@ const GIB: u64 = 1 << 30;
 /// Labels of a host, and the longest key or value of one.
 const LABELS_MAX: usize = 64;
 const LABEL_BYTES_MAX: usize = 256;
-/// A hostname, as DNS bounds it.
-const HOSTNAME_BYTES_MAX: usize = 253;
 
 impl Config {
     /// Reads the file at `path`. Relative paths in it are relative to its folder.
@@ -220,9 +218,9 @@ impl Reader<'_> {
     fn hostname(&mut self) -> String {
         let own = || nix::unistd::gethostname().ok().and_then(|it| it.into_string().ok());
         let name = self.text("hostname").or_else(own).unwrap_or_default();
-        if name.is_empty() || name.len() > HOSTNAME_BYTES_MAX || name.contains(char::is_control) {
-            let allowed = format!("1 to {HOSTNAME_BYTES_MAX} bytes without control characters");
-            self.fault("hostname", &shown(&name), &allowed);
+        if let Err(why) = Hostname::check(&name) {
+            let allowed = "1 to 253 bytes of letters, digits and signs, as ops-meta takes them";
+            self.fault("hostname", &format!("{} ({why})", shown(&name)), allowed);
         }
         name
     }
@@ -377,6 +375,19 @@ mod tests {
         }
         for bad in ["ftp://a", "http://", ":2000", "a b", "a:70000", "u@h:1", "http://a?x"] {
             assert!(parse(&format!(r#"{{"server": "{bad}"}}"#)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_hostname_that_ops_meta_would_refuse_is_a_fault() {
+        let with =
+            |hostname: &str| parse(&serde_json::json!({"server": "a:1", "hostname": hostname}).to_string());
+        for good in ["web01", "lg-dinp-01.bj", "10.0.0.1", "北京-01"] {
+            assert_eq!(with(good).unwrap().heartbeat.hostname, good);
+        }
+        for bad in [" ", "a b", "a\nb", "a\u{202e}b", &"a".repeat(254)] {
+            let faults = with(bad).unwrap_err().0;
+            assert!(faults.len() == 1 && faults[0].starts_with("`hostname`: found"), "{bad:?}: {faults:?}");
         }
     }
 

@@ -245,7 +245,8 @@ pub fn fault(url: &str, error: ureq::Error) -> Fault {
         ureq::Error::Tls(_) | ureq::Error::Pem(_) => (TlsFailed, error.to_string()),
         ureq::Error::Io(error) => io_words(error),
         ureq::Error::Protocol(_) | ureq::Error::Http(_) => {
-            (HttpStatus, format!("it does not speak HTTP: {error}"))
+            let hint = if url.starts_with("http:") { "; should it be https?" } else { "" };
+            (HttpStatus, format!("it does not speak HTTP: {error}{hint}"))
         }
         ureq::Error::BadUri(_) => (Unreachable, "it is no URL".to_owned()),
         _ => (Unreachable, error.to_string()),
@@ -276,8 +277,37 @@ fn io_words(error: &io::Error) -> (ErrorCode, String) {
 }
 
 fn tls_words(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(reason) => certificate_words(reason),
+        rustls::Error::AlertReceived(alert) => alert_words(*alert),
+        rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => {
+            "it does not speak TLS; should it be http?".to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
+/// What the server has against this host.
+fn alert_words(alert: rustls::AlertDescription) -> String {
+    use rustls::AlertDescription as Alert;
+    match alert {
+        Alert::CertificateRequired => "it wants a certificate of this host; see `clientCertFile`".to_owned(),
+        Alert::BadCertificate
+        | Alert::UnsupportedCertificate
+        | Alert::CertificateRevoked
+        | Alert::CertificateExpired
+        | Alert::CertificateUnknown
+        | Alert::DecryptError
+        | Alert::UnknownCA => {
+            format!("it refuses the certificate of this host ({alert:?}); see `clientCertFile`")
+        }
+        Alert::ProtocolVersion => "it speaks neither TLS 1.2 nor 1.3, and older ones are not safe".to_owned(),
+        other => format!("it refuses to speak TLS: {other:?}"),
+    }
+}
+
+fn certificate_words(reason: &rustls::CertificateError) -> String {
     use rustls::CertificateError as Certificate;
-    let rustls::Error::InvalidCertificate(reason) = error else { return error.to_string() };
     match reason {
         Certificate::UnknownIssuer | Certificate::BadSignature => {
             "no trusted authority signed its certificate; see `caFile`".to_owned()

@@ -33,5 +33,5 @@ pub use meta::Meta;
 pub use package::{Entry, Package, gzip, tar};
 pub use processes::{Process, below, is_alive, kill};
 pub use programs::{binary, debian, free_port};
-pub use tls::Authority;
+pub use tls::{Authority, Identity, Valid};
 pub use wait::{SOON, wait_for};

@@ -1,6 +1,7 @@
 //! Which hosts may speak: those of this machine, and others only where somebody said so. Whoever may send heartbeats
 //! may fill the list of hosts and read what is wanted of them.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use crate::args::AnonymousHosts;
@@ -31,18 +32,32 @@ impl Admission {
     }
 }
 
+/// Anybody could reach this address, and nobody wanted that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotAdmitted;
+
+impl fmt::Display for NotAdmitted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "it is no loopback address and hosts would not have to say who they are: \
+             give --allow-anonymous-hosts to want that, or `tls.clientCaFile` in the configuration",
+        )
+    }
+}
+
 /// Decides, or says why the server must not start.
-pub fn admission(listen: SocketAddr, asked: AnonymousHosts, config: &Config) -> Result<Admission, String> {
+pub fn admission(
+    listen: SocketAddr,
+    asked: AnonymousHosts,
+    config: &Config,
+) -> Result<Admission, NotAdmitted> {
     let client_ca = config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
     match asked {
         _ if client_ca => Ok(Admission::Certificates),
         _ if listen.ip().to_canonical().is_loopback() => Ok(Admission::Loopback),
         AnonymousHosts::Allowed => Ok(Admission::Anonymous),
         AnonymousHosts::NotAllowed if !config.policies.is_empty() => Ok(Admission::Implied),
-        AnonymousHosts::NotAllowed => Err(format!(
-            "`{listen}` is no loopback address and hosts would not have to say who they are: \
-             give --allow-anonymous-hosts to want that, or `tls.clientCaFile` in the configuration"
-        )),
+        AnonymousHosts::NotAllowed => Err(NotAdmitted),
     }
 }
 

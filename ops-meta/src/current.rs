@@ -1,10 +1,10 @@
 //! The compiled answer: what a beat gets, as prepared bytes. Made anew after each change and swapped whole.
 
 use bytes::Bytes;
-use ops_wire::{Answer, DesiredAgent};
+use ops_wire::{Answer, DesiredAgent, Hostname};
 
+use crate::domain::Prefixes;
 use crate::domain::policy2015::{self, Policy};
-use crate::domain::{Hostname, Prefixes};
 
 /// The answer that changes nothing.
 const NO_CHANGE: Bytes = Bytes::from_static(br#"{"errorMessage":"","desiredAgents":[]}"#);

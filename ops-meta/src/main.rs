@@ -15,39 +15,64 @@ mod serve;
 mod tls;
 mod work;
 
-use std::error::Error;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use tokio::runtime::Runtime;
 
-use admission::admission;
+use admission::{NotAdmitted, admission};
 use args::{Typed, Wanted};
-use running::{App, Running};
-
-const NO_ADDRESS: &str = "there is no address to listen on: set `http.listen` in cfg.json, or say \
-                          `ops-meta serve --listen ADDR`";
+use running::{App, NotInForce, Running};
 
 fn main() -> ExitCode {
     match run(Typed::parse().wanted()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("ops-meta: {error}");
+        Err(failure) => {
+            eprintln!("ops-meta: {failure}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(wanted: Wanted) -> Result<(), Box<dyn Error>> {
-    let running = Running::read(wanted.config.as_deref())?;
-    let listen = wanted.listen.or(running.config.listen).ok_or(NO_ADDRESS)?;
-    let admission = admission(listen, wanted.anonymous_hosts, &running.config)?;
+/// Why the server does not serve.
+enum Failure {
+    Configuration(NotInForce),
+    NoAddress,
+    NotAdmitted(SocketAddr, NotAdmitted),
+    Runtime(io::Error),
+    Serve(SocketAddr, io::Error),
+}
+
+fn run(wanted: Wanted) -> Result<(), Failure> {
+    let running = Running::read(wanted.config.as_deref()).map_err(Failure::Configuration)?;
+    let listen = wanted.listen.or(running.config.listen).ok_or(Failure::NoAddress)?;
+    let admission = admission(listen, wanted.anonymous_hosts, &running.config)
+        .map_err(|why| Failure::NotAdmitted(listen, why))?;
     let app = Arc::new(App::new(running, wanted.config));
     let warn = || {
         app.running().warn();
         admission.warn();
     };
     let serving = serve::serve(app.clone(), listen, warn);
-    let served = tokio::runtime::Runtime::new()?.block_on(serving);
-    served.map_err(|error| format!("failed to serve `{listen}`: {error}").into())
+    let served = Runtime::new().map_err(Failure::Runtime)?.block_on(serving);
+    served.map_err(|error| Failure::Serve(listen, error))
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Configuration(why) => why.fmt(f),
+            Self::NoAddress => f.write_str(
+                "failed to serve: there is no address to listen on; set `http.listen` in cfg.json, or say \
+                 `ops-meta serve --listen ADDR`",
+            ),
+            Self::NotAdmitted(listen, why) => write!(f, "failed to serve `{listen}`: {why}"),
+            Self::Runtime(error) => write!(f, "failed to start threads: {error}"),
+            Self::Serve(listen, error) => write!(f, "failed to serve `{listen}`: {error}"),
+        }
+    }
 }

@@ -42,10 +42,22 @@ impl Running {
         Ok(Self { config, current, tls })
     }
 
-    /// Tells of the keys that nobody reads; they are no reason not to start.
+    /// Tells of what is odd and no reason not to start. Looks at the disk.
     pub fn warn(&self) {
         for key in &self.config.unknown {
             log::line("unknown_key", &[("level", "warning"), ("key", key)]);
+        }
+        // 2015 took this; hosts report what they cannot do.
+        for policy in &self.config.policies {
+            for prefix in policy.starts_without_tarball() {
+                let fields = [("level", "warning"), ("agent", policy.name.as_str()), ("prefix", prefix)];
+                log::line("start_without_tarball", &fields);
+            }
+        }
+        // It may be mounted later.
+        if let Some(dir) = self.config.tarball_dir.as_deref().filter(|dir| !dir.is_dir()) {
+            let fields = [("level", "warning"), ("tarballDir", &*dir.to_string_lossy())];
+            log::line("no_tarball_dir", &fields);
         }
     }
 

@@ -14,7 +14,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use tokio::io::{AsyncRead, AsyncWrite};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -33,6 +34,17 @@ const FINISH_SECS: u64 = 10;
 const HEAD_BYTES_MAX: usize = 32 << 10;
 /// Descriptors for everything that is no connection and no download.
 const OTHER_FILES: u64 = 64;
+/// A host that went away without a word is asked whether it is there after this long, so often.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(30))
+    .with_interval(Duration::from_secs(10))
+    .with_retries(3);
+/// What the kernel keeps unsent. Without it an answer lies there by the megabyte, and a slow client that takes it
+/// steadily looks from here as if it took nothing for a minute.
+const UNSENT_BYTES_MAX: u32 = 128 << 10;
+/// How long a client whose handshake failed is heard out, and how much of it.
+const PARTING: Duration = Duration::from_secs(2);
+const PARTING_BYTES_MAX: u64 = 1 << 20;
 /// Before the next accept, when the operating system is out of something.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -40,6 +52,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub async fn serve(app: Arc<App>, listen: SocketAddr, warn: impl FnOnce()) -> std::io::Result<()> {
     let mut signals = Signals::new()?;
     let listener = TcpListener::bind(listen).await?;
+    set_up(&listener)?;
     log::line("listening", &[("listening", &listener.local_addr()?.to_string())]);
     warn();
     tokio::spawn(expiry::run(app.clone()));
@@ -56,6 +69,15 @@ pub async fn serve(app: Arc<App>, listen: SocketAddr, warn: impl FnOnce()) -> st
     drop(listener);
     house.finish().await;
     Ok(())
+}
+
+/// What every accepted connection inherits (tcp(7)).
+fn set_up(listener: &TcpListener) -> std::io::Result<()> {
+    let socket = SockRef::from(listener);
+    // Answers are small and leave at once.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&KEEPALIVE)?;
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)
 }
 
 /// What is configured, or what the operating system has descriptors for.
@@ -133,8 +155,6 @@ impl House {
     }
 
     fn welcome(&self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
-        // Answers are small and leave at once.
-        let _ = stream.set_nodelay(true);
         let guest = Guest {
             app: self.app.clone(),
             router: self.router.clone(),
@@ -168,12 +188,15 @@ struct Guest {
 impl Guest {
     async fn serve(self, stream: TcpStream) {
         let running = self.app.running().clone();
-        let stream = Patient::new(stream, running.config.limits.idle);
+        let stream = Patient::new(stream, running.config.limits.patience);
         let Some(tls) = running.tls.clone() else { return self.speak(stream).await };
-        let handshake = TlsAcceptor::from(tls).accept(stream);
+        let handshake = TlsAcceptor::from(tls).accept(stream).into_fallible();
         match tokio::time::timeout(running.config.limits.header, handshake).await {
             Ok(Ok(stream)) => self.speak(stream).await,
-            Ok(Err(error)) => self.refuse_tls(&error.to_string()),
+            Ok(Err((error, stream))) => {
+                self.refuse_tls(&error.to_string());
+                let _ = tokio::time::timeout(PARTING, hear_out(stream)).await;
+            }
             Err(_) => self.refuse_tls("the handshake took too long"),
         }
     }
@@ -199,6 +222,14 @@ impl Guest {
             tell(&self.app, self.peer, "connection_broken", &error);
         }
     }
+}
+
+/// Lets the client read why it was refused: bytes of it that were never read would make the kernel answer with a reset,
+/// which overtakes the reason.
+async fn hear_out(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Result<()> {
+    stream.shutdown().await?;
+    tokio::io::copy(&mut stream.take(PARTING_BYTES_MAX), &mut tokio::io::sink()).await?;
+    Ok(())
 }
 
 /// What breaks a connection is the network's business, or a scanner's: told only where more is asked for.

@@ -69,7 +69,9 @@ impl fmt::Display for TlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pem(path, error) => write!(f, "failed to read `{}`: {error}", path.display()),
-            Self::NoCertificate(path) => write!(f, "`{}` has no certificate in it", path.display()),
+            Self::NoCertificate(path) => {
+                write!(f, "failed to read `{}`: there is no certificate in it", path.display())
+            }
             Self::ClientCa(path, why) => write!(f, "failed to trust `{}`: {why}", path.display()),
             Self::Pair(cert, key, error) => {
                 write!(f, "failed to use `{}` with `{}`: {error}", cert.display(), key.display())

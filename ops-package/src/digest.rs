@@ -5,7 +5,8 @@ use std::io::{self, Read, Write};
 use ops_wire::HexDigest;
 use sha2::{Digest, Sha256};
 
-/// A digest that a package is known by.
+/// A digest that a package is known by. sha256 is the cheaper one where the processor helps (measured: 1,420 MB/s
+/// against 490), so md5 is worth computing only where nothing else is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Algorithm {
     /// 2015's.
@@ -13,16 +14,7 @@ pub enum Algorithm {
     Sha256,
 }
 
-/// Which digests to compute. sha256 is the cheaper one where the processor helps (measured: 1,420 MB/s against 490),
-/// so md5 is worth computing only where nothing else is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
-    Md5,
-    Sha256,
-    Both,
-}
-
-/// What went by.
+/// What went by, and the one digest that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Digests {
     pub bytes: u64,
@@ -39,12 +31,12 @@ pub struct Digesting<T> {
 }
 
 impl<T> Digesting<T> {
-    pub fn new(inner: T, wanted: Wanted) -> Self {
+    pub fn new(inner: T, algorithm: Algorithm) -> Self {
         Self {
             inner,
             bytes: 0,
-            md5: (wanted != Wanted::Sha256).then(md5::Context::new),
-            sha256: (wanted != Wanted::Md5).then(Sha256::new),
+            md5: (algorithm == Algorithm::Md5).then(md5::Context::new),
+            sha256: (algorithm == Algorithm::Sha256).then(Sha256::new),
         }
     }
 

@@ -3,7 +3,7 @@
 //! * [`walk`] reads such a tarball once, front to back, and tells a [`Sink`] what is in it. What is doubtful is
 //!   refused, never skipped or repaired: the first refusal ends the walk.
 //! * [`Digesting`] and [`Limited`] wrap any stream: digests and a size while the bytes go by, and an end to them.
-//! * [`find_sum`] and [`sum_line`] read and write the files that stand beside a tarball (`.md5`, `.sha256`).
+//! * [`find_sum`] reads the files that stand beside a tarball (`.md5`, `.sha256`).
 //!
 //! This crate opens no file and no socket and holds no more than a few megabytes, whatever an archive claims.
 
@@ -23,11 +23,11 @@ mod sums;
 mod tree;
 mod walk;
 
-pub use digest::{Algorithm, Digesting, Digests, Wanted};
+pub use digest::{Algorithm, Digesting, Digests};
 pub use limited::{Limited, TooLarge};
 pub use limits::Limits;
 pub use path::EntryPath;
 pub use refusal::Refusal;
 pub use sink::Sink;
-pub use sums::{SUMS_BYTES_MAX, SumsError, find_sum, sum_line};
+pub use sums::{SUMS_BYTES_MAX, SumsError, find_sum};
 pub use walk::{Summary, WalkError, walk};

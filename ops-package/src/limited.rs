@@ -16,10 +16,6 @@ impl<R> Limited<R> {
     pub fn new(inner: R, bytes_max: u64) -> Self {
         Self { inner, left: bytes_max, limit: bytes_max }
     }
-
-    pub fn into_inner(self) -> R {
-        self.inner
-    }
 }
 
 impl<R: Read> Read for Limited<R> {

@@ -87,11 +87,6 @@ pub fn find_sum(text: &[u8], algorithm: Algorithm, file: &str) -> Result<HexDige
     Ok(digest)
 }
 
-/// The line md5sum or sha256sum writes, with its end.
-pub fn sum_line(digest: &HexDigest, file: &str) -> String {
-    format!("{digest}  {file}\n")
-}
-
 fn bare_error(file: &str) -> SumsError {
     SumsError::Bare { file: file.to_owned() }
 }

@@ -148,6 +148,17 @@ pub enum Md5 {
     Digest(HexDigest),
 }
 
+impl Md5 {
+    /// 32 hexadecimal digits are the digest itself; whatever else is not empty is a prefix.
+    pub fn read(text: &str) -> Self {
+        match HexDigest::md5(text) {
+            _ if text.is_empty() => Self::TarballPrefix,
+            Some(digest) => Self::Digest(digest),
+            None => Self::Prefix(text.to_owned()),
+        }
+    }
+}
+
 impl Serialize for Md5 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(match self {
@@ -160,12 +171,7 @@ impl Serialize for Md5 {
 
 impl<'de> Deserialize<'de> for Md5 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Ok(match HexDigest::md5(&text) {
-            _ if text.is_empty() => Self::TarballPrefix,
-            Some(digest) => Self::Digest(digest),
-            None => Self::Prefix(text),
-        })
+        std::borrow::Cow::<str>::deserialize(deserializer).map(|text| Self::read(&text))
     }
 }
 
@@ -183,6 +189,16 @@ pub enum Cmd {
 }
 
 impl Cmd {
+    pub fn read(text: &str) -> Self {
+        match text {
+            "" => Self::Blank,
+            "start" => Self::Start,
+            "stop" => Self::Stop,
+            "uninstall" => Self::Uninstall,
+            other => Self::Unknown(other.to_owned()),
+        }
+    }
+
     pub fn as_str(&self) -> &str {
         match self {
             Self::Blank => "",
@@ -202,14 +218,7 @@ impl Serialize for Cmd {
 
 impl<'de> Deserialize<'de> for Cmd {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Ok(match text.as_str() {
-            "" => Self::Blank,
-            "start" => Self::Start,
-            "stop" => Self::Stop,
-            "uninstall" => Self::Uninstall,
-            _ => Self::Unknown(text),
-        })
+        std::borrow::Cow::<str>::deserialize(deserializer).map(|text| Self::read(&text))
     }
 }
 

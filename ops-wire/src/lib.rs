@@ -13,7 +13,7 @@ mod tolerant;
 pub use code::ErrorCode;
 pub use desired::{Action, Answer, Cmd, DesiredAgent, Md5};
 pub use heartbeat::{ActionDone, Heartbeat, HostError, Phase, RealAgent, Status, StepDone};
-pub use names::{AgentName, HexDigest, NameError, Version};
+pub use names::{AgentName, HexDigest, Hostname, HostnameError, NameError, Version};
 pub use tolerant::{Refused, Unreadable};
 
 /// The name of a package's tarball, as the download server has it: `NAME-VERSION.tar.gz` (2015).

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use minisign_verify::Signature;
 use nix::fcntl::OFlag;
-use ops_package::{Algorithm, Digesting, Digests, Limited, SUMS_BYTES_MAX, TooLarge, Wanted, find_sum};
+use ops_package::{Algorithm, Digesting, Digests, Limited, SUMS_BYTES_MAX, TooLarge, find_sum};
 use ops_wire::{ErrorCode, HexDigest, tarball_name};
 
 use super::{Job, Message, signature};
@@ -194,12 +194,12 @@ struct Receiving<'a> {
 impl Receiving<'_> {
     /// Digests what is here and what comes, and writes what comes.
     fn all(&mut self, expected: &HexDigest, reply: &mut Reply) -> Result<Digests, Fault> {
-        let wanted = if is_md5(expected) { Wanted::Md5 } else { Wanted::Sha256 };
+        let algorithm = if is_md5(expected) { Algorithm::Md5 } else { Algorithm::Sha256 };
         let most = self.job.settings.tarball_bytes_max.min(self.job.desired.size.unwrap_or(u64::MAX));
         let most = most.saturating_sub(self.before);
         let coming = Paced::new(Limited::new(reply.reader(), most), self.job);
         (&mut &*self.file).rewind().map_err(|error| self.io("rewind", &error))?;
-        let mut source = Digesting::new(self.file.take(self.before).chain(coming), wanted);
+        let mut source = Digesting::new(self.file.take(self.before).chain(coming), algorithm);
         let mut chunk = vec![0; CHUNK_BYTES];
         loop {
             let read = match source.read(&mut chunk) {

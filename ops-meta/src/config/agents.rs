@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ops_wire::{AgentName, Cmd, HexDigest, Md5, Version};
+use ops_wire::{AgentName, Cmd, Md5, Version};
 use serde_json::Value;
 
 use super::faults::{Faults, Keys, shown};
@@ -43,14 +43,14 @@ fn policy(entry: &Value, path: &str, faults: &mut Faults) -> Option<Policy> {
     keys.finish(faults);
     let (name, default) = default?;
     let policy = Policy { name, default, others };
-    note_incomplete(&policy, path, faults);
+    note_no_version(&policy, path, faults);
     Some(policy)
 }
 
-fn note_incomplete(policy: &Policy, path: &str, faults: &mut Faults) {
-    for prefix in policy.incomplete_starts() {
-        let found = format!("a start without version or tarball for hosts beginning with {prefix:?}");
-        faults.note(path, found, "a start with a version and a tarball");
+fn note_no_version(policy: &Policy, path: &str, faults: &mut Faults) {
+    for prefix in policy.starts_without_version() {
+        let found = format!("a start without a version for hosts beginning with {prefix:?}");
+        faults.note(path, found, "a start with a version");
     }
 }
 
@@ -81,7 +81,7 @@ fn order(keys: &mut Keys<'_>, faults: &mut Faults) -> Order {
     Order {
         version: version(keys, faults),
         tarball: url(keys, "tarball", faults).unwrap_or_default().to_owned(),
-        md5: md5(url(keys, "md5", faults).unwrap_or_default()),
+        md5: Md5::read(url(keys, "md5", faults).unwrap_or_default()),
         cmd: cmd(keys, faults),
     }
 }
@@ -106,24 +106,11 @@ fn url<'a>(keys: &mut Keys<'a>, key: &'static str, faults: &mut Faults) -> Optio
     Some(text)
 }
 
-fn md5(text: &str) -> Md5 {
-    match HexDigest::md5(text) {
-        _ if text.is_empty() => Md5::TarballPrefix,
-        Some(digest) => Md5::Digest(digest),
-        None => Md5::Prefix(text.to_owned()),
-    }
-}
-
+/// A host would leave the agent alone; who wrote this had something else in mind.
 fn cmd(keys: &mut Keys<'_>, faults: &mut Faults) -> Cmd {
-    let text = keys.text("cmd", faults).unwrap_or_default();
-    match text {
-        "" => Cmd::Blank,
-        "start" => Cmd::Start,
-        "stop" => Cmd::Stop,
-        "uninstall" => Cmd::Uninstall,
-        _ => {
-            faults.note(&keys.path_of("cmd"), shown(&text.into()), "start, stop, uninstall or empty");
-            Cmd::Blank
-        }
+    let cmd = Cmd::read(keys.text("cmd", faults).unwrap_or_default());
+    if let Cmd::Unknown(text) = &cmd {
+        faults.note(&keys.path_of("cmd"), shown(&text.as_str().into()), "start, stop, uninstall or empty");
     }
+    cmd
 }

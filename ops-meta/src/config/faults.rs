@@ -66,12 +66,16 @@ pub struct Keys<'a> {
 impl<'a> Keys<'a> {
     pub fn of(value: &'a Value, path: &str, faults: &mut Faults) -> Option<Self> {
         match value {
-            Value::Object(fields) => Some(Self { path: path.to_owned(), fields, known: Vec::new() }),
+            Value::Object(fields) => Some(Self::of_fields(fields, path)),
             other => {
                 faults.note(path, shown(other), "an object");
                 None
             }
         }
+    }
+
+    pub fn of_fields(fields: &'a Map<String, Value>, path: &str) -> Self {
+        Self { path: path.to_owned(), fields, known: Vec::new() }
     }
 
     pub fn path_of(&self, key: &str) -> String {

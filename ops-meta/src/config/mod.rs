@@ -1,33 +1,27 @@
 //! cfg.json: raw, then checked once. All faults are told at once, each with its key, what was found and what is
 //! allowed.
 //!
-//! The keys of 2015 are read as they stand; `tls`, `hostsMax`, `downloadsMax`, `connectionsMax` and `timeouts` are
-//! ours and optional.
+//! The keys of 2015 are read as they stand; `tls`, `hostsMax`, `downloadsMax`, `connectionsMax`, `bytesPerSecMin` and
+//! `timeouts` are ours and optional. docs/ops-meta.md has them all.
 
 mod agents;
+mod error;
 mod faults;
+mod limits;
 
-use std::fmt;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::domain::policy2015::Policy;
-pub use faults::Fault;
-use faults::{Faults, Keys, shown};
+pub use error::ConfigError;
+use faults::{Fault, Faults, Keys, shown};
+pub use limits::Limits;
 
 /// The largest configuration, in bytes.
 const CONFIG_BYTES_MAX: u64 = 16 << 20;
-// Least, default and most of each number.
-const HOSTS: (u64, u64, u64) = (1, 2_000_000, 100_000_000);
-const DOWNLOADS: (u64, u64, u64) = (1, 200, 100_000);
-const CONNECTIONS: (u64, u64, u64) = (1, 10_000, 1_000_000);
-const HEADER_MILLIS: (u64, u64, u64) = (10, 10_000, 600_000);
-const BODY_MILLIS: (u64, u64, u64) = (10, 15_000, 600_000);
-const IDLE_MILLIS: (u64, u64, u64) = (10, 60_000, 3_600_000);
 
 /// A checked configuration.
 #[derive(Debug, Clone)]
@@ -53,29 +47,6 @@ pub struct TlsFiles {
     pub key: PathBuf,
     /// When given, every client has to show a certificate of this authority.
     pub client_ca: Option<PathBuf>,
-}
-
-/// What is bounded, and how.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    pub hosts_max: usize,
-    pub downloads_max: usize,
-    pub connections_max: usize,
-    /// From the first byte waited for until the head of a request is there.
-    pub header: Duration,
-    /// For the whole body of a request.
-    pub body: Duration,
-    /// Without a byte in either direction.
-    pub idle: Duration,
-}
-
-/// Why there is no configuration.
-#[derive(Debug)]
-pub enum ConfigError {
-    Unreadable(PathBuf, std::io::Error),
-    TooLarge(PathBuf),
-    NotJson(PathBuf, serde_json::Error),
-    Faulty(PathBuf, Vec<Fault>),
 }
 
 impl Config {
@@ -104,24 +75,10 @@ impl Config {
 
     /// What is in force when there is no file: no agents, no files, the default limits.
     pub fn without_file() -> Self {
-        let limits = Limits {
-            hosts_max: HOSTS.1 as usize,
-            downloads_max: DOWNLOADS.1 as usize,
-            connections_max: CONNECTIONS.1 as usize,
-            header: Duration::from_millis(HEADER_MILLIS.1),
-            body: Duration::from_millis(BODY_MILLIS.1),
-            idle: Duration::from_millis(IDLE_MILLIS.1),
-        };
-        Self {
-            debug: false,
-            tarball_dir: None,
-            listen: None,
-            policies: Vec::new(),
-            tls: None,
-            limits,
-            raw: Value::Object(serde_json::Map::new()),
-            unknown: Vec::new(),
-        }
+        let none = Map::new();
+        // That `agents` is missing is the one fault, and none here.
+        let config = checked(Keys::of_fields(&none, ""), &mut Faults::default());
+        Self { raw: Value::Object(none), ..config }
     }
 }
 
@@ -136,7 +93,7 @@ fn checked(mut keys: Keys<'_>, faults: &mut Faults) -> Config {
     let entries = keys.entries("agents", faults).unwrap_or_default();
     let policies = agents::policies(&entries, faults);
     let tls = tls(&mut keys, faults);
-    let limits = limits(&mut keys, faults);
+    let limits = Limits::read(&mut keys, faults);
     keys.finish(faults);
     let (raw, unknown) = (Value::Null, Vec::new());
     Config { debug, tarball_dir, listen, policies, tls, limits, raw, unknown }
@@ -173,39 +130,6 @@ fn tls(keys: &mut Keys<'_>, faults: &mut Faults) -> Option<TlsFiles> {
     tls.finish(faults);
     Some(TlsFiles { cert: cert?.into(), key: key?.into(), client_ca })
 }
-
-fn limits(keys: &mut Keys<'_>, faults: &mut Faults) -> Limits {
-    let hosts_max = keys.number("hostsMax", HOSTS, faults) as usize;
-    let downloads_max = keys.number("downloadsMax", DOWNLOADS, faults) as usize;
-    let connections_max = keys.number("connectionsMax", CONNECTIONS, faults) as usize;
-    let empty = Value::Object(serde_json::Map::new());
-    let value = keys.take("timeouts").unwrap_or(&empty);
-    let defaults = Config::without_file().limits;
-    let Some(mut timeouts) = Keys::of(value, "timeouts", faults) else { return defaults };
-    let header = Duration::from_millis(timeouts.number("headerMillis", HEADER_MILLIS, faults));
-    let body = Duration::from_millis(timeouts.number("bodyMillis", BODY_MILLIS, faults));
-    let idle = Duration::from_millis(timeouts.number("idleMillis", IDLE_MILLIS, faults));
-    timeouts.finish(faults);
-    Limits { hosts_max, downloads_max, connections_max, header, body, idle }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable(path, error) => write!(f, "failed to read `{}`: {error}", path.display()),
-            Self::TooLarge(path) => {
-                write!(f, "`{}` has more than {CONFIG_BYTES_MAX} bytes", path.display())
-            }
-            Self::NotJson(path, error) => write!(f, "`{}` is not JSON: {error}", path.display()),
-            Self::Faulty(path, faults) => {
-                write!(f, "`{}` has {} fault(s)", path.display(), faults.len())?;
-                faults.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
-            }
-        }
-    }
-}
-
-impl std::error::Error for ConfigError {}
 
 #[cfg(test)]
 mod tests {
@@ -287,6 +211,44 @@ mod tests {
         let mut unknown = Config::check(raw).unwrap().unknown;
         unknown.sort();
         assert_eq!(unknown, ["agents[0].default.new", "agents[0].more", "tls2"]);
+    }
+
+    #[test]
+    fn the_example_of_the_readme_is_read_without_a_word() {
+        let readme = include_str!("../../../README.md");
+        let example = readme.split("```json").nth(1).unwrap().split("```").next().unwrap();
+        let config = Config::check(serde_json::from_str(example).unwrap()).unwrap();
+        assert_eq!((config.policies.len(), config.unknown), (1, vec![]));
+    }
+
+    #[test]
+    fn every_key_is_in_the_documentation() {
+        let whole = json!({
+            "debug": false, "tarballDir": "", "http": {"enabled": true, "listen": ":1"},
+            "agents": [{
+                "default": {"name": "a", "version": "", "tarball": "", "md5": "", "cmd": ""},
+                "others": [{"prefix": ""}],
+            }],
+            "tls": {"certFile": "c", "keyFile": "k", "clientCaFile": ""},
+            "hostsMax": 1, "downloadsMax": 1, "connectionsMax": 1, "bytesPerSecMin": 0,
+            "timeouts": {"headerMillis": 10, "bodyMillis": 10, "idleMillis": 10},
+        });
+        assert_eq!(Config::check(whole.clone()).unwrap().unknown, [""; 0]);
+        let documentation = include_str!("../../../docs/ops-meta.md");
+        for key in keys(&whole) {
+            let named = [format!("{key}`"), format!("`{key}.")];
+            assert!(named.iter().any(|name| documentation.contains(name)), "{key} is not in it");
+        }
+    }
+
+    fn keys(value: &Value) -> Vec<&str> {
+        match value {
+            Value::Object(fields) => {
+                fields.iter().flat_map(|(key, value)| [vec![key.as_str()], keys(value)].concat()).collect()
+            }
+            Value::Array(entries) => entries.iter().flat_map(keys).collect(),
+            _ => Vec::new(),
+        }
     }
 
     #[test]

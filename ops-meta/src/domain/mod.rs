@@ -1,9 +1,7 @@
-//! Pure: no socket, no clock, no file. Which host should run what, and what a host may be called.
+//! Pure: no socket, no clock, no file. Which host should run what, and which part of a file is asked for.
 
-mod hostname;
 pub mod policy2015;
 mod prefixes;
 pub mod range;
 
-pub use hostname::Hostname;
 pub use prefixes::Prefixes;

@@ -60,13 +60,22 @@ impl Policy {
         matching.fold(self.default.clone(), |order, other| order.overridden_by(&other.order))
     }
 
-    /// The prefixes whose hosts would be told to start this agent without being told which version, or from where.
-    pub fn incomplete_starts(&self) -> Vec<&str> {
-        let incomplete = |prefix: &&str| {
+    /// The prefixes whose hosts would be told to start this agent without being told which version.
+    pub fn starts_without_version(&self) -> Vec<&str> {
+        self.starts_where(|order| order.version.is_none())
+    }
+
+    /// The prefixes whose hosts would be told to start this agent and could not get it from anywhere.
+    pub fn starts_without_tarball(&self) -> Vec<&str> {
+        self.starts_where(|order| order.tarball.is_empty())
+    }
+
+    fn starts_where(&self, lacking: impl Fn(&Order) -> bool) -> Vec<&str> {
+        let starts = |prefix: &&str| {
             let order = self.order_for(prefix);
-            order.cmd == Cmd::Start && (order.version.is_none() || order.tarball.is_empty())
+            order.cmd == Cmd::Start && lacking(&order)
         };
-        self.prefixes().filter(incomplete).collect()
+        self.prefixes().filter(starts).collect()
     }
 
     /// Every prefix that makes a difference, and the empty one.
@@ -87,24 +96,8 @@ fn desired(policies: &[Policy], hostname: &str) -> Vec<DesiredAgent> {
 }
 
 fn desired_agent(name: AgentName, order: Order) -> DesiredAgent {
-    DesiredAgent {
-        name,
-        version: order.version.ok_or_else(|| "there is none".to_owned()),
-        tarball: order.tarball,
-        md5: order.md5,
-        cmd: order.cmd,
-        sha256: None,
-        signature: String::new(),
-        size: None,
-        unpacked_size: None,
-        mirrors: Vec::new(),
-        trial_secs: None,
-        rollout: None,
-        run_user: String::new(),
-        config_file_name: String::new(),
-        config_remote_url: String::new(),
-        config_sha256: None,
-    }
+    let version = order.version.ok_or_else(|| "there is none".to_owned());
+    DesiredAgent { md5: order.md5, ..DesiredAgent::with_any_version(name, version, order.tarball, order.cmd) }
 }
 
 #[cfg(test)]
@@ -176,10 +169,12 @@ mod tests {
     fn a_start_that_lacks_something_is_found_wherever_it_comes_about() {
         let start = order("", "", "", Cmd::Start);
         let complete = order("1", "http://t", "", Cmd::Blank);
-        assert_eq!(policy(start.clone(), vec![("lg", complete.clone())]).incomplete_starts(), [""]);
-        assert!(policy(start.clone(), vec![("", complete.clone())]).incomplete_starts().is_empty());
-        let half = order("1", "", "", Cmd::Blank);
-        assert_eq!(policy(half, vec![("lg", start), ("lg-", complete)]).incomplete_starts(), ["lg"]);
+        let late = policy(start.clone(), vec![("lg", complete.clone())]);
+        assert_eq!((late.starts_without_version(), late.starts_without_tarball()), (vec![""], vec![""]));
+        let whole = policy(start.clone(), vec![("", complete.clone())]);
+        assert_eq!((whole.starts_without_version(), whole.starts_without_tarball()), (vec![], vec![]));
+        let half = policy(order("1", "", "", Cmd::Blank), vec![("lg", start), ("lg-", complete)]);
+        assert_eq!((half.starts_without_version(), half.starts_without_tarball()), (vec![], vec!["lg"]));
     }
 
     type Fields = [&'static str; 4];

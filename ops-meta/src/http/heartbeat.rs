@@ -9,10 +9,9 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use ops_wire::{Heartbeat, RealAgent, Refused, Status};
+use ops_wire::{Heartbeat, Hostname, RealAgent, Refused, Status};
 
 use super::error::Refusal;
-use crate::domain::Hostname;
 use crate::fleet::Recorded;
 use crate::log;
 use crate::running::App;

@@ -206,15 +206,18 @@ fn line(host: &str, real: Option<&Real>) -> String {
 fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
-        match c {
-            // Line separators and marks that turn the direction of writing are no control characters to Unicode.
-            _ if c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
-                line.extend(c.escape_default());
-            }
-            _ => line.push(c),
+        if c.is_control() || turns(c) {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
         }
     }
     line
+}
+
+/// Line separators and marks that turn the direction of writing, which are no control characters to Unicode.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// In this machine's time zone, as in 2015.
@@ -257,6 +260,6 @@ mod tests {
     fn a_status_stays_on_its_line() {
         assert_eq!(one_line("started"), "started");
         assert_eq!(one_line("a\nweb02 1.0 started"), "a\\nweb02 1.0 started");
-        assert_eq!(one_line("a\u{2028}b\u{202e}\r\u{1b}"), "a\\u{2028}b\\u{202e}\\r\\u{1b}");
+        assert_eq!(one_line("a\u{2028}b\u{202e}\r\u{1b}\u{200f}"), "a\\u{2028}b\\u{202e}\\r\\u{1b}\\u{200f}");
     }
 }

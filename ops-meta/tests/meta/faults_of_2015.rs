@@ -1,9 +1,10 @@
 //! What the 2015 ops-meta got wrong, each seen there; one test each.
 
 use std::io::{Read as _, Write as _};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::support::{Server, beat, config, config_with, refused, request};
+use crate::support::{Server, beat, config, config_with, eventually, read_reply, refused, request};
 use serde_json::{Value, json};
 
 #[test]
@@ -132,6 +133,22 @@ fn m8_connections_that_say_nothing_are_closed() {
     }
     drip_is_closed(&server, b"GET /health HTTP/1.1\r\nX: ");
     drip_is_closed(&server, b"POST /heartbeat HTTP/1.1\r\nHost: m\r\nContent-Length: 9999\r\n\r\n");
+}
+
+#[test]
+fn m8_a_host_that_went_away_without_a_word_is_asked_whether_it_is_there() {
+    let server = Server::start(&config());
+    let mut stream = server.connect();
+    stream.write_all(&request("GET", "/health", &[], b"")).unwrap();
+    assert_eq!(read_reply(&mut stream, false).unwrap().text(), "ok");
+    // proc(5): the server's end of the connection, and its timer, which is 2 for keepalive once all is acknowledged.
+    let hex = |address: SocketAddr| format!("0100007F:{:04X}", address.port());
+    let ends = format!("{} {} 01", hex(stream.peer_addr().unwrap()), hex(stream.local_addr().unwrap()));
+    eventually("a keepalive timer", || {
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let line = table.lines().find(|line| line.contains(&ends)).unwrap();
+        line.split_whitespace().nth(5).unwrap().starts_with("02:").then_some(())
+    });
 }
 
 /// A head or a body that comes a byte at a time makes progress all the time, and still has an end.

@@ -1,6 +1,6 @@
 //! The other URLs of 2015, for operators and their scripts.
 
-use crate::support::{Server, beat, config, config_with};
+use crate::support::{Server, beat, config, config_with, eventually};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -78,9 +78,7 @@ fn a_reload_changes_what_hosts_are_told() {
     new["agents"][0]["default"]["version"] = json!("1.0.2");
     server.configure(&new);
     server.signal(Signal::SIGHUP);
-    while version_wanted(&server) != "1.0.2" {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    eventually("the new version", || (version_wanted(&server) == "1.0.2").then_some(()));
 }
 
 #[test]

@@ -48,6 +48,8 @@ fn every_fault_of_a_configuration_is_said_at_once() {
         "hostsMax": 0,
         "downloadsMax": -1,
         "connectionsMax": 1.5,
+        "bytesPerSecMin": "much",
+        "timeouts": { "idleMillis": 1 },
         "tls": { "certFile": "x" },
         "agents": [
             null,
@@ -55,7 +57,7 @@ fn every_fault_of_a_configuration_is_said_at_once() {
             {},
             { "default": { "name": "a/b", "version": "../x", "tarball": "-x", "md5": 5, "cmd": "go" } },
             { "default": { "name": "a", "version": "1" }, "others": [null, { "prefix": 5, "version": "a b" }] },
-            { "default": { "name": "s", "cmd": "start" } },
+            { "default": { "name": "s", "tarball": "http://t", "cmd": "start" } },
             { "default": { "name": "a", "version": "1" } },
             { "default": null, "others": {} }
         ]
@@ -69,6 +71,8 @@ fn every_fault_of_a_configuration_is_said_at_once() {
         "hostsMax",
         "downloadsMax",
         "connectionsMax",
+        "bytesPerSecMin",
+        "timeouts.idleMillis",
         "tls.keyFile",
         "agents[0]",
         "agents[1]",
@@ -103,6 +107,48 @@ fn what_cannot_be_read_is_named() {
 fn a_key_of_a_newer_version_is_a_warning() {
     let server = Server::start(&config_with(json!({ "hosts_max": 5, "tls": null })));
     server.wait_for_log(&["level=warn", "key=hosts_max"]);
+}
+
+#[test]
+fn a_start_without_a_tarball_is_a_warning_as_2015_took_it() {
+    let mut without = config();
+    without["agents"][0]["default"]["tarball"] = json!("");
+    without["agents"][0]["others"][0]["tarball"] = json!("http://lg");
+    let server = Server::start(&without);
+    server.wait_for_log(&["start_without_tarball", "level=warn", "agent=falcon-agent", "prefix=\"\""]);
+    assert!(!server.log().iter().any(|line| line.contains("prefix=lg-")));
+    let wanted = &server.post("/heartbeat", &beat("web01", "started")).json()["desiredAgents"][0];
+    assert_eq!((&wanted["cmd"], &wanted["tarball"]), (&json!("start"), &json!("")));
+}
+
+#[test]
+fn a_tarball_dir_that_does_not_exist_is_named_at_the_start_and_on_reload() {
+    let server = Server::start(&config_with(json!({ "tarballDir": "nowhere" })));
+    server.wait_for_log(&["no_tarball_dir", "level=warn", "tarballDir=nowhere"]);
+    server.configure(&config_with(json!({ "tarballDir": "elsewhere" })));
+    assert_eq!(server.get("/config/reload").json()["msg"], "success");
+    server.wait_for_log(&["no_tarball_dir", "tarballDir=elsewhere"]);
+    assert_eq!(server.get("/x").status, 404);
+
+    std::fs::create_dir(server.path("elsewhere")).unwrap();
+    std::fs::write(server.path("elsewhere/x"), "here").unwrap();
+    assert_eq!(server.get("/x").text(), "here", "it may come later");
+}
+
+#[test]
+fn why_it_does_not_start_is_one_sentence_of_one_kind() {
+    let elsewhere = config_with(json!({ "http": { "listen": "0.0.0.0:0" }, "agents": [] })).to_string();
+    for (args, config) in [
+        (&["-c", "cfg.json"][..], None),
+        (&["-c", "cfg.json"], Some("{")),
+        (&["-c", "cfg.json"], Some("{}")),
+        (&["-c", "cfg.json"], Some(&*elsewhere)),
+        (&["serve"], None),
+        (&["serve", "--listen", "192.0.2.1:1", "--allow-anonymous-hosts"], None),
+    ] {
+        let said = refused(args, config);
+        assert!(said.starts_with("ops-meta: failed to "), "{args:?} {config:?}: {said}");
+    }
 }
 
 #[test]

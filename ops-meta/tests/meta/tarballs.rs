@@ -2,9 +2,9 @@
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::symlink;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::support::{Server, config, config_with, read_reply, request};
+use crate::support::{Server, config, config_with, eventually, read_reply, request};
 use serde_json::json;
 
 const NAME: &str = "/falcon-agent-1.0.0.tar.gz";
@@ -205,11 +205,7 @@ fn downloads_have_a_number_and_the_next_is_told_when_to_ask_again() {
     assert_eq!(server.get("/a.md5").status, 200);
     assert_eq!(server.ask("HEAD", NAME, &[], b"").status, 200);
     drop(slow);
-    let end = std::time::Instant::now() + Duration::from_secs(10);
-    while server.get(NAME).status != 200 {
-        assert!(std::time::Instant::now() < end, "the place was never given back");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    eventually("the place given back", || (server.get(NAME).status == 200).then_some(()));
 }
 
 #[test]
@@ -219,11 +215,42 @@ fn a_client_that_stops_reading_loses_its_place() {
     let mut stalled = server.connect();
     stalled.write_all(&request("GET", "/large", &[], b"")).unwrap();
     stalled.read_exact(&mut [0; 12]).unwrap();
-    let end = std::time::Instant::now() + Duration::from_secs(10);
-    while server.get(NAME).status != 200 {
-        assert!(std::time::Instant::now() < end, "the place was never given back");
-        std::thread::sleep(Duration::from_millis(10));
+    eventually("the place given back", || (server.get(NAME).status == 200).then_some(()));
+}
+
+const LARGE: usize = 8 << 20;
+
+/// Fetches a file of `LARGE` bytes and takes `step` of it every 50 ms, for 6 s; then the rest. How much there was.
+fn taken_slowly(server: &Server, step: usize) -> usize {
+    std::fs::write(server.path("tarballs/large"), vec![1; LARGE]).unwrap();
+    let mut stream = server.connect();
+    stream.write_all(&request("GET", "/large", &["Connection: close"], b"")).unwrap();
+    let (began, mut taken) = (Instant::now(), Vec::new());
+    while began.elapsed() < Duration::from_secs(6) {
+        let mut part = (&mut stream).take(step as u64);
+        if part.read_to_end(&mut taken).is_err() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
     }
+    // Its end, or a reset.
+    let _ = stream.read_to_end(&mut taken);
+    taken.len()
+}
+
+#[test]
+fn a_client_that_takes_less_than_the_least_is_cut_off() {
+    let server = server(json!({ "bytesPerSecMin": 8 << 20, "timeouts": { "idleMillis": 1000 } }));
+    let taken = taken_slowly(&server, 16 << 10);
+    assert!(taken < LARGE, "all of it was sent");
+}
+
+/// Neither by its rate, nor since the kernel took megabytes at once and asked for no more for a long while.
+#[test]
+fn an_honest_slow_client_is_not_cut_off() {
+    let server = server(json!({ "bytesPerSecMin": 32 << 10, "timeouts": { "idleMillis": 2000 } }));
+    let taken = taken_slowly(&server, 10 << 10);
+    assert!(taken > LARGE, "only {taken} bytes were sent");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Read};
 
-use ops_package::{Digesting, EntryPath, Limits, Refusal, Sink, WalkError, Wanted, walk};
+use ops_package::{Algorithm, Digesting, EntryPath, Limits, Refusal, Sink, WalkError, walk};
 
 use crate::recording::small_limits;
 use crate::tarball::{Tar, gz};
@@ -126,7 +126,7 @@ fn a_slow_and_interrupted_tarball_is_read() {
 #[test]
 fn a_reader_that_is_lent_is_read_to_its_end() {
     let tarball = large().gz();
-    let mut reader = Digesting::new(&tarball[..], Wanted::Sha256);
+    let mut reader = Digesting::new(&tarball[..], Algorithm::Sha256);
     walk(&mut reader, &Limits::default(), &mut Lazy::reading(0)).unwrap();
     assert_eq!(reader.finish().1.bytes, tarball.len() as u64);
 }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use ops_package::{Algorithm, SUMS_BYTES_MAX, SumsError, find_sum, sum_line};
+use ops_package::{Algorithm, SUMS_BYTES_MAX, SumsError, find_sum};
 
 const FILE: &str = "agent-1.0.tar.gz";
 const MD5: &str = "900150983cd24fb0d6963f7d28e17f72";
@@ -101,17 +101,13 @@ fn a_name_from_outside_is_shown_escaped_and_bounded() {
 }
 
 #[test]
-fn what_is_written_is_read_and_md5sum_writes_the_same() {
-    let digest = find_sum(format!("{MD5}  {FILE}").as_bytes(), Algorithm::Md5, FILE).unwrap();
-    let line = sum_line(&digest, FILE);
-    assert_eq!(md5(&line).as_deref(), Ok(MD5));
+fn what_md5sum_writes_is_read() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(FILE), "abc").unwrap();
     for flag in ["--text", "--binary", "--tag"] {
         if let Ok(output) = Command::new("md5sum").arg(flag).arg(FILE).current_dir(&folder).output() {
             let text = String::from_utf8(output.stdout).unwrap();
             assert_eq!(md5(&text).as_deref(), Ok(MD5), "{flag}");
-            assert!(flag != "--text" || text == line);
         }
     }
 }

@@ -5,7 +5,7 @@ mod client;
 mod server;
 
 pub use client::{Reply, exchange, read_reply, request};
-pub use server::{Server, refused};
+pub use server::{Server, eventually, refused};
 
 use serde_json::{Value, json};
 
