@@ -13,7 +13,7 @@ use crate::error::Fault;
 use crate::fs_layout::{Layout, remove_if_there};
 use crate::inventory;
 use crate::log::{self, Level};
-use crate::plan::{self, Decision, Real};
+use crate::plan::{self, Decision, Past, Real};
 use crate::processes;
 use crate::report::{self, Progress};
 use crate::stage::{self, Message};
@@ -86,6 +86,8 @@ struct Agent {
     steps: Vec<StepDone>,
     step_begun: Option<(&'static str, Moment)>,
     fault: Option<Fault>,
+    /// What failed and could not be written down, perhaps for the very want of space that it tells of.
+    unwritten: Option<Past>,
 }
 
 impl Agents {
@@ -111,6 +113,10 @@ impl Agents {
         }
         for agent in self.agents.values_mut() {
             agent.desired = desired.iter().find(|it| it.name == agent.name).cloned();
+            let written = |past: &Past| self.layout.write_failed(&agent.name, past).is_ok();
+            if agent.unwritten.as_ref().is_some_and(written) {
+                agent.unwritten = None;
+            }
         }
         Ok(())
     }
@@ -254,7 +260,14 @@ impl Agents {
     }
 
     fn read(&self, agent: &Agent) -> Result<Real, Fault> {
-        inventory::read(&self.layout, &agent.name, agent.desired.as_ref(), agent.look.clone(), &self.boot_id)
+        let (look, desired) = (agent.look.clone(), agent.desired.as_ref());
+        let mut real = inventory::read(&self.layout, &agent.name, desired, look, &self.boot_id)?;
+        real.past = self.past(agent);
+        Ok(real)
+    }
+
+    fn past(&self, agent: &Agent) -> Past {
+        agent.unwritten.clone().unwrap_or_else(|| inventory::past(&self.layout, &agent.name))
     }
 
     /// Restarts an agent that is wanted to run: it is stopped here, and the next decision starts it.
@@ -317,6 +330,7 @@ impl Agent {
             steps: Vec::new(),
             step_begun: None,
             fault: None,
+            unwritten: None,
         }
     }
 
@@ -713,7 +727,7 @@ impl Hand<'_> {
         let job = stage::Job {
             folder: self.layout().agent_staging(&agent.name),
             kept: inventory::record(self.layout(), &agent.name, &up.to),
-            refused: inventory::past(self.layout(), &agent.name).refused_digests(&up.to),
+            refused: self.agents.past(agent).refused_digests(&up.to),
             version: up.to.clone(),
             download_timeout: self.settings.download_timeout,
             settings: self.settings.stage.clone(),
@@ -800,24 +814,26 @@ impl Hand<'_> {
                 ("error", &fault.sentence),
             ],
         );
-        let mut past = inventory::past(self.layout(), &agent.name);
+        let mut past = self.agents.past(agent);
         past.remember(version, &fault, upgrading, self.now.unix, wake::spread());
-        let path = self.layout().failed_file(&agent.name);
-        self.noted(agent, self.layout().write_agent_json(&agent.name, &path, &past));
+        self.write_down(agent, past);
         agent.fault = Some(fault);
     }
 
     fn forget(&mut self, agent: &mut Agent, version: &Version) {
         agent.fault = None;
-        let mut past = inventory::past(self.layout(), &agent.name);
+        let mut past = self.agents.past(agent);
         let before = past.failures.len();
         past.forget(version);
-        let path = self.layout().failed_file(&agent.name);
-        if past.failures.is_empty() {
-            self.noted(agent, remove_if_there(&path));
-        } else if past.failures.len() != before {
-            self.noted(agent, self.layout().write_agent_json(&agent.name, &path, &past));
+        if past.failures.len() != before || past.failures.is_empty() {
+            self.write_down(agent, past);
         }
+    }
+
+    fn write_down(&self, agent: &mut Agent, past: Past) {
+        let written = self.layout().write_failed(&agent.name, &past);
+        agent.unwritten = written.is_err().then_some(past);
+        self.noted(agent, written);
     }
 
     /// What could not be written down, but does not stop the work.
