@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
+use crate::control::{Sick, script};
 use crate::package::Package;
 use crate::processes::{Process, below, kill, send};
 use crate::programs::binary;
@@ -19,6 +20,8 @@ pub struct Base {
     cfg: Map<String, Value>,
     updater: PathBuf,
     child: Option<Child>,
+    /// BASE is a disk of its own.
+    mounted: bool,
 }
 
 /// How a command ended.
@@ -56,7 +59,7 @@ impl Base {
             "connectTimeoutSecs": 5, "answerTimeoutSecs": 10,
         });
         let Value::Object(cfg) = cfg else { unreachable!() };
-        let base = Self { folder, cfg, updater: binary("ops-updater"), child: None };
+        let base = Self { folder, cfg, updater: binary("ops-updater"), child: None, mounted: false };
         base.write_cfg();
         base
     }
@@ -222,6 +225,29 @@ impl Base {
         self.agent(name).join(version).join("control").is_file()
     }
 
+    /// The script of a version that is here becomes this one, as if the agent got sick.
+    pub fn becomes(&self, name: &str, version: &str, sick: Sick) {
+        let path = self.agent(name).join(version).join("control");
+        let new = path.with_extension("new");
+        fs::write(&new, script(&[sick])).unwrap();
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::rename(&new, &path).unwrap();
+    }
+
+    /// BASE, empty as yet, becomes a disk of this many bytes. Only root may do that, and not in every container: then
+    /// the reason comes back.
+    pub fn on_a_disk_of(&mut self, bytes: u64) -> Result<(), String> {
+        let options = format!("size={bytes},mode=755");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(self.path());
+        let output = mount.output().map_err(|error| format!("mount: {error}"))?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+        }
+        self.mounted = true;
+        Ok(())
+    }
+
     /// Puts an agent here as the 2015 updater does, and starts it.
     pub fn install_as_in_2015(&self, package: &Package) {
         let folder = self.agent(&package.name).join(&package.version);
@@ -253,6 +279,10 @@ impl Drop for Base {
         }
         // Everything that runs here was started by this test.
         below(self.folder.path()).iter().for_each(|it| kill(it.pid));
+        if self.mounted {
+            // Lazily: what is still open there must not keep it.
+            let _ = Command::new("umount").arg("-l").arg(self.path()).status();
+        }
     }
 }
 

@@ -18,6 +18,8 @@ pub enum Sick {
     IgnoresStop,
     /// `stop` does nothing, and the daemon executes a file from elsewhere, so that nobody may kill it.
     CannotBeStopped,
+    /// `stop` stops the daemon and then kills whoever called it, once.
+    StopKillsCaller,
 }
 
 /// The script of an agent that does as it should.
@@ -44,6 +46,8 @@ pub fn script(sick: &[Sick]) -> String {
     };
     let stop = if has(Sick::IgnoresStop) || has(Sick::CannotBeStopped) {
         ":"
+    } else if has(Sick::StopKillsCaller) {
+        "runs || exit 0\n    kill $pid\n    while runs; do sleep 0.02; done\n    [ -e killed ] && exit 0\n    : >killed\n    kill -9 $PPID"
     } else {
         "runs || exit 0\n    kill $pid\n    while runs; do sleep 0.02; done"
     };

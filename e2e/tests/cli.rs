@@ -177,22 +177,6 @@ fn an_agent_that_is_not_here_cannot_be_held() {
 }
 
 #[test]
-fn one_base_has_one_updater() {
-    let (_meta, _files, mut base) = with_alpha();
-    base.start();
-    let pid_file = base.path().join("ops-updater.pid");
-    wait_for("the pid file", SOON, || pid_file.exists());
-    assert_eq!(std::fs::read_to_string(&pid_file).unwrap().trim(), base.updater_pid().to_string());
-    let ran = base.once().exits(1);
-    assert!(ran.stderr.contains("another ops-updater"), "{ran:?}");
-    base.run(&[]).exits(1);
-    base.run(&["status"]).exits(0);
-    base.run(&["plan"]).exits(0);
-    assert!(base.is_running());
-    assert_eq!(std::fs::read_to_string(&pid_file).unwrap().trim(), base.updater_pid().to_string());
-}
-
-#[test]
 fn sigterm_ends_the_updater_and_leaves_agents_running() {
     let (meta, _files, mut base) = with_alpha();
     let running = base.daemon("alpha", "1.0.0");

@@ -8,10 +8,7 @@
     reason = "a test that cannot go on ends here"
 )]
 
-use e2e::{
-    Answer, Base, FakeMeta, FileServer, Package, SOON, Sick, changes, error_code, is_alive, kill, snapshot,
-    wait_for,
-};
+use e2e::{Answer, Base, FakeMeta, FileServer, Package, SOON, Sick, error_code, is_alive, kill, wait_for};
 use serde_json::json;
 
 /// A host on which alpha 1.0.0 was ordered and runs.
@@ -69,24 +66,6 @@ fn a_downgrade_is_an_upgrade_and_needs_no_download_of_what_is_here() {
 }
 
 #[test]
-fn stop_stops_whatever_version_it_names_and_start_starts_again() {
-    let (meta, files, base) = with_alpha();
-    let running = base.daemon("alpha", "1.0.0");
-    meta.order(&[files.order(&Package::agent("alpha", "9.9.9"), "stop")]);
-    base.once().exits(0);
-    assert!(!is_alive(running) && base.daemons("alpha").is_empty());
-    assert_eq!(
-        (&meta.agent("alpha")["version"], &meta.agent("alpha")["status"]),
-        (&json!("1.0.0"), &json!("stoped"))
-    );
-    let asked = files.requests();
-    meta.order(&[files.order(&Package::agent("alpha", "1.0.0"), "start")]);
-    base.once().exits(0);
-    base.daemon("alpha", "1.0.0");
-    assert_eq!(files.requests(), asked);
-}
-
-#[test]
 fn uninstall_stops_the_agent_and_takes_its_folder_away() {
     let (meta, files, base) = with_alpha();
     let running = base.daemon("alpha", "1.0.0");
@@ -126,20 +105,6 @@ fn an_unknown_order_is_reported_and_the_agent_left_alone() {
     base.once().exits(1);
     assert_eq!(base.daemon("alpha", "1.0.0"), running);
     assert_eq!(error_code(&meta.agent("alpha")), "unknown_cmd");
-}
-
-#[test]
-fn an_agent_as_wanted_costs_nothing() {
-    let (_meta, files, base) = with_alpha();
-    base.once().exits(0);
-    let (before, requests) = (snapshot(&base.path()), files.requests());
-    base.once().exits(0);
-    assert_eq!(files.requests(), requests, "nothing is asked of the download server");
-    assert_eq!(
-        changes(&before, &snapshot(&base.path())),
-        Vec::<std::path::PathBuf>::new(),
-        "no file changes"
-    );
 }
 
 #[test]

@@ -8,7 +8,7 @@
     reason = "a test that cannot go on ends here"
 )]
 
-use e2e::{Base, FakeMeta, FileServer, Package, Sick, error_code, is_alive, script};
+use e2e::{Base, FakeMeta, FileServer, Package, Sick, error_code, is_alive};
 use serde_json::{Value, json};
 
 struct Host {
@@ -37,47 +37,14 @@ impl Host {
     }
 }
 
-/// The script that is right becomes this one, as if the agent got sick.
-fn becomes(base: &Base, name: &str, version: &str, sick: Sick) {
-    use std::os::unix::fs::PermissionsExt;
-    let path = base.agent(name).join(version).join("control");
-    let new = path.with_extension("new");
-    std::fs::write(&new, script(&[sick])).unwrap();
-    std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).unwrap();
-    std::fs::rename(&new, &path).unwrap();
-}
-
-#[test]
-fn a_status_that_hangs_delays_neither_beats_nor_other_agents() {
-    let mut host = Host::with(&Package::agent("alpha", "1.0.0"));
-    let running = host.base.daemon("alpha", "1.0.0");
-    becomes(&host.base, "alpha", "1.0.0", Sick::HungStatus);
-    host.base.start();
-    host.meta.wait_for_agent("the beat tells", "alpha", |it| error_code(it) == "status_timeout");
-    host.meta.order(&[
-        host.files.order(&Package::agent("alpha", "1.0.0"), "start"),
-        host.files.offer(&Package::agent("beta", "1.0.0")),
-    ]);
-    host.meta.wait_for_agent("beta is installed", "beta", |it| it["status"] == "started");
-    assert_eq!(host.base.daemon("alpha", "1.0.0"), running, "nothing is started beside what runs");
-    assert!(host.base.is_running());
-}
-
 #[test]
 fn a_status_that_floods_is_ended_and_told() {
     let host = Host::with(&Package::agent("alpha", "1.0.0"));
     let running = host.base.daemon("alpha", "1.0.0");
-    becomes(&host.base, "alpha", "1.0.0", Sick::FloodingStatus);
+    host.base.becomes("alpha", "1.0.0", Sick::FloodingStatus);
     host.base.once().exits(1);
     assert_eq!(error_code(&host.alpha()), "status_failed");
     assert_eq!(host.base.daemon("alpha", "1.0.0"), running);
-}
-
-#[test]
-fn a_daemon_that_keeps_the_output_of_start_open_makes_nobody_wait() {
-    let host = Host::with(&Package::sick("alpha", "1.0.0", Sick::StartKeepsPipe));
-    host.base.daemon("alpha", "1.0.0");
-    assert_eq!((&host.alpha()["status"], error_code(&host.alpha())), (&json!("started"), ""));
 }
 
 #[test]
@@ -85,35 +52,6 @@ fn a_status_that_leaves_a_process_with_its_output_behind_makes_nobody_wait() {
     let host = Host::with(&Package::sick("alpha", "1.0.0", Sick::StatusKeepsPipe));
     host.base.daemon("alpha", "1.0.0");
     assert_eq!((&host.alpha()["status"], error_code(&host.alpha())), (&json!("started"), ""));
-}
-
-#[test]
-fn not_started_is_not_started() {
-    let host = Host::with(&Package::agent("alpha", "1.0.0"));
-    host.order(&Package::sick("alpha", "1.0.1", Sick::SaysNotStarted));
-    host.base.daemon("alpha", "1.0.0");
-    assert_eq!(error_code(&host.alpha()), "start_timeout");
-}
-
-#[test]
-fn stopped_in_its_correct_spelling_is_stopped() {
-    let host = Host::with(&Package::sick("alpha", "1.0.0", Sick::SaysStopped));
-    host.order(&Package::agent("alpha", "1.0.1"));
-    host.base.daemon("alpha", "1.0.1");
-    host.order(&Package::sick("alpha", "1.0.2", Sick::SaysStopped));
-    host.meta.order(&[host.files.order(&Package::agent("alpha", "1.0.2"), "stop")]);
-    host.base.once().exits(0);
-    assert_eq!(host.alpha()["status"], "stoped");
-}
-
-#[test]
-fn a_version_that_dies_at_once_is_not_accepted() {
-    let host = Host::with(&Package::agent("alpha", "1.0.0"));
-    host.order(&Package::sick("alpha", "1.0.1", Sick::DiesAtOnce));
-    host.base.daemon("alpha", "1.0.0");
-    assert_eq!(host.base.version("alpha").as_deref(), Some("1.0.0"));
-    let code = error_code(&host.alpha()).to_owned();
-    assert!(["start_timeout", "start_failed", "trial_failed"].contains(&code.as_str()), "{code}");
 }
 
 #[test]
@@ -138,17 +76,6 @@ fn an_old_version_that_ignores_stop_is_killed_before_the_new_one_starts() {
     host.order(&Package::agent("alpha", "1.0.1"));
     assert!(!is_alive(old));
     host.base.daemon("alpha", "1.0.1");
-}
-
-#[test]
-fn beside_an_old_version_that_cannot_be_stopped_nothing_is_started() {
-    let host = Host::with(&Package::sick("alpha", "1.0.0", Sick::CannotBeStopped));
-    assert_eq!(host.alpha()["status"], "started");
-    host.order(&Package::agent("alpha", "1.0.1"));
-    assert!(host.base.daemons("alpha").is_empty(), "the new version runs beside the old one");
-    assert_eq!(host.base.version("alpha").as_deref(), Some("1.0.0"));
-    let agent = host.alpha();
-    assert_eq!((error_code(&agent), &agent["status"]), ("stop_failed", &json!("started")));
 }
 
 #[test]
