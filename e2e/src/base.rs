@@ -3,6 +3,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::{Map, Value, json};
@@ -13,6 +15,9 @@ use crate::package::Package;
 use crate::processes::{Process, below, kill, send};
 use crate::programs::binary;
 use crate::wait::{SOON, wait_for};
+
+/// No command takes that long, so it hangs.
+const RUN_MAX: Duration = Duration::from_secs(60);
 
 /// One host: a BASE with its cfg.json, and the ops-updater that works on it.
 pub struct Base {
@@ -118,7 +123,16 @@ impl Base {
     }
 
     fn finish(&self, command: &mut Command) -> Ran {
-        let output = command.stdin(Stdio::null()).output().unwrap();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        let pid = child.id() as i32;
+        let (done, output) = mpsc::channel();
+        std::thread::spawn(move || done.send(child.wait_with_output()));
+        let output = output.recv_timeout(RUN_MAX).unwrap_or_else(|_| {
+            kill(pid);
+            panic!("{command:?} does not end")
+        });
+        let output = output.unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let ran =
             Ran { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) };

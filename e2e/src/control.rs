@@ -5,6 +5,8 @@ pub enum Sick {
     FloodingStatus,
     /// `status` leaves a process behind that keeps its output open.
     StatusKeepsPipe,
+    /// `status` leaves processes behind in its group.
+    StatusForks,
     /// `start` leaves the daemon its own output.
     StartKeepsPipe,
     SaysNotStarted,
@@ -58,6 +60,8 @@ pub fn script(sick: &[Sick]) -> String {
         "exec yes started".to_owned()
     } else if has(Sick::SaysNotStarted) {
         "echo not started".to_owned()
+    } else if has(Sick::StatusForks) {
+        format!("sleep 1000 & sleep 1000 &\n    if runs; then echo started; else echo {stopped}; fi")
     } else if has(Sick::StatusKeepsPipe) {
         format!("setsid sleep 30 &\n    if runs; then echo started; else echo {stopped}; fi")
     } else {
