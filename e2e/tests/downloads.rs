@@ -172,6 +172,37 @@ fn a_sha256_wins_over_the_md5() {
 }
 
 #[test]
+fn a_server_that_answers_with_the_rest_of_nothing_for_ever_is_an_error() {
+    for status in [206, 416] {
+        let host = Host::new();
+        host.files.spoil_tarball(&host.next, Fault::Status(status));
+        host.fails(&nothing(), "http_status");
+        host.release();
+        // The same to whoever asks for the rest of something.
+        host.files.spoil_tarball(&host.next, Fault::Truncated(1000));
+        host.fails(&nothing(), "unreachable");
+        host.release();
+        host.files.spoil_tarball(&host.next, Fault::Status(status));
+        host.fails(&nothing(), "http_status");
+        assert!(host.files.asked_tarball(&host.next) <= 4, "asked and asked again");
+    }
+}
+
+#[test]
+fn a_package_of_another_size_than_the_order_promises_is_a_mismatch() {
+    let host = Host::new();
+    let size = host.next.bytes.len();
+    for promised in [size - 1, size + 1] {
+        host.fails(&json!({"size": promised}), "md5_mismatch");
+        host.release();
+        let order = json!({"size": promised, "sha256": host.next.sha256()});
+        host.fails(&order, "sha256_mismatch");
+        host.release();
+    }
+    host.works(&json!({"size": size}));
+}
+
+#[test]
 fn a_wrong_sha256_is_a_mismatch_whatever_the_md5_says() {
     let host = Host::new();
     host.fails(
@@ -235,6 +266,31 @@ fn a_redirect_from_https_down_to_http_is_refused() {
         .spoil_tarball(&host.next, Fault::Redirect(format!("{}/{}", plain.url(), host.next.file_name())));
     host.fails(&nothing(), "tls_failed");
     assert_eq!(plain.requests(), 0);
+}
+
+#[test]
+fn a_redirect_from_http_up_to_https_is_followed_to_whom_we_trust() {
+    let authority = Authority::new();
+    let secure = FileServer::tls(&authority);
+    let host = Host::on(FileServer::new(), |base| {
+        authority.put_ca(&base.outside().join("ca.pem"));
+        base.set("caFile", "ca.pem");
+    });
+    secure.offer(&host.next);
+    host.files
+        .spoil_tarball(&host.next, Fault::Redirect(format!("{}/{}", secure.url(), host.next.file_name())));
+    host.works(&nothing());
+    assert_eq!(secure.asked_tarball(&host.next), 1);
+}
+
+#[test]
+fn a_redirect_from_http_up_to_https_of_whom_we_do_not_trust_is_refused() {
+    let (host, strange) = (Host::new(), FileServer::tls(&Authority::new()));
+    strange.offer(&host.next);
+    host.files
+        .spoil_tarball(&host.next, Fault::Redirect(format!("{}/{}", strange.url(), host.next.file_name())));
+    host.fails(&nothing(), "tls_failed");
+    assert_eq!(strange.requests(), 0);
 }
 
 #[test]
