@@ -8,7 +8,11 @@
     reason = "a test that cannot go on ends here"
 )]
 
-use e2e::{Base, FakeMeta, FileServer, Package, Sick, error_code, is_alive};
+use std::time::Duration;
+
+use e2e::{
+    Base, FakeMeta, FileServer, Package, Sick, below, children, error_code, is_alive, is_zombie, wait_for,
+};
 use serde_json::{Value, json};
 
 struct Host {
@@ -94,4 +98,46 @@ fn a_version_whose_script_is_gone_is_told_and_staged_anew() {
     std::fs::remove_file(host.base.agent("alpha").join("1.0.0/control")).unwrap();
     host.order(&Package::agent("alpha", "1.0.0"));
     host.base.daemon("alpha", "1.0.0");
+}
+
+/// The fewest of several countings: what is under way at the moment comes and goes, what leaks stays.
+fn fewest(what: impl Fn() -> usize) -> usize {
+    let countings = (0..50).map(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        what()
+    });
+    countings.min().unwrap()
+}
+
+#[test]
+fn a_hundred_sick_calls_leave_neither_zombies_nor_descriptors_nor_processes() {
+    const OF_EACH: usize = 8;
+    let meta = FakeMeta::new();
+    let mut base = Base::new(&meta.address());
+    let kinds = [("hung", Sick::HungStatus), ("flood", Sick::FloodingStatus), ("fork", Sick::StatusForks)];
+    for (name, sick) in kinds {
+        for it in 0..OF_EACH {
+            base.install_as_in_2015(&Package::sick(&format!("{name}{it}"), "1.0.0", sick));
+        }
+    }
+    base.set("interval", 1).start();
+    meta.wait_for_beats(2);
+    let updater = base.updater_pid();
+    let descriptors = || std::fs::read_dir(format!("/proc/{updater}/fd")).unwrap().count();
+    let before = fewest(descriptors);
+
+    wait_for("the calls are made", Duration::from_secs(60), || meta.beats().len() * OF_EACH >= 100);
+
+    let all = meta.last();
+    assert_eq!(all["realAgents"].as_array().unwrap().len(), kinds.len() * OF_EACH);
+    for (name, code) in [("hung0", "status_timeout"), ("flood0", "status_failed"), ("fork0", "")] {
+        meta.wait_for_agent("every kind is told as it is", name, |it| error_code(it) == code);
+    }
+    let after = fewest(descriptors);
+    assert!(after <= before + 2, "{before} descriptors became {after}");
+    let zombies = || children(updater).into_iter().filter(|it| is_zombie(*it)).count();
+    assert_eq!(fewest(zombies), 0);
+    let left = || below(&base.path()).iter().filter(|it| it.exe.ends_with("sleep")).count();
+    assert!(fewest(left) <= OF_EACH, "what a call leaves behind stays");
+    assert!(base.is_running());
 }
