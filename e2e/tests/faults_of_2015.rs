@@ -180,9 +180,12 @@ fn f07_a_status_that_hangs_delays_neither_beats_nor_other_agents() {
 
 #[test]
 fn f08_a_daemon_that_keeps_the_output_of_start_open_makes_nobody_wait() {
-    let host = Host::with(&Package::sick("alpha", "1.0.0", Sick::StartKeepsPipe));
+    let mut host = Host::bare();
+    host.meta.order(&[host.files.offer(&Package::sick("alpha", "1.0.0", Sick::StartKeepsPipe))]);
+    host.base.start();
+    let agent = host.meta.wait_for_agent("it runs", "alpha", |it| it["status"] == "started");
+    assert_eq!(error_code(&agent), "");
     host.base.daemon("alpha", "1.0.0");
-    assert_eq!((&host.alpha()["status"], error_code(&host.alpha())), (&json!("started"), ""));
 }
 
 #[test]
