@@ -196,8 +196,8 @@ fn sigterm_ends_an_updater_that_downloads_and_its_children() {
     let order = files.offer(&next);
     files.spoil_tarball(&next, e2e::Fault::Stall);
     meta.order(&[order]);
-    // By itself the download would go on for longer than anybody waits here.
-    base.set("answerTimeoutSecs", 600).start();
+    // By itself the download, or a wait as between stop and start, would take longer than anybody waits here.
+    base.set("answerTimeoutSecs", 600).set("stopTimeoutSecs", 600).set("startTimeoutSecs", 600).start();
     wait_for("it downloads", SOON, || files.asked_tarball(&next) > 0);
     let children = children(base.updater_pid());
     assert!(children.iter().any(|it| is_alive(*it)), "{children:?}");
