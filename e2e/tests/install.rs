@@ -179,7 +179,7 @@ fn after_a_start_of_the_updater_crashed_agents_are_started_before_the_first_answ
 }
 
 /// How an agent is started that notes what it sees of its surroundings.
-const NOTES: &str = "    { umask; pwd; cut -d' ' -f6 /proc/$$/stat; echo $$; env; } >seen
+const NOTES: &str = "    { umask; echo $called_in; cut -d' ' -f6 /proc/$$/stat; echo $$; env; } >seen
     setsid -f ./agent 100000
     pidof -s \"$here/agent\" >agent.pid
 ";
@@ -190,7 +190,7 @@ fn an_agent_inherits_nothing_of_the_updater_nor_of_whoever_started_that() {
     let mut base = Base::new(&meta.address());
     base.use_updater(&carelessly_started(base.outside()));
     let usual = "    setsid ./agent 100000 </dev/null >/dev/null 2>&1 &\n    echo $! >agent.pid\n";
-    let script = agent_script().replace(usual, NOTES);
+    let script = agent_script().replace(usual, NOTES).replacen('\n', "\ncalled_in=$(pwd)\n", 1);
     assert!(script.contains(NOTES));
     meta.order(&[files.offer(&Package::with_script("alpha", "1.0.0", &script))]);
 
