@@ -190,7 +190,8 @@ fn an_agent_inherits_nothing_of_the_updater_nor_of_whoever_started_that() {
     let mut base = Base::new(&meta.address());
     base.use_updater(&carelessly_started(base.outside()));
     let usual = "    setsid ./agent 100000 </dev/null >/dev/null 2>&1 &\n    echo $! >agent.pid\n";
-    let script = agent_script().replace(usual, NOTES).replacen('\n', "\ncalled_in=$(pwd)\n", 1);
+    // Not dash, which unblocks all signals by itself.
+    let script = agent_script().replace("#!/bin/sh", "#!/bin/bash\ncalled_in=$(pwd)").replace(usual, NOTES);
     assert!(script.contains(NOTES));
     meta.order(&[files.offer(&Package::with_script("alpha", "1.0.0", &script))]);
 
