@@ -102,7 +102,7 @@ fn a_version_whose_script_is_gone_is_told_and_staged_anew() {
 
 /// The fewest of several countings: what is under way at the moment comes and goes, what leaks stays.
 fn fewest(what: impl Fn() -> usize) -> usize {
-    let countings = (0..50).map(|_| {
+    let countings = (0..75).map(|_| {
         std::thread::sleep(Duration::from_millis(20));
         what()
     });
