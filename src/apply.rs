@@ -90,7 +90,7 @@ struct Agent {
     steps: Vec<StepDone>,
     step_begun: Option<(&'static str, Moment)>,
     fault: Option<Fault>,
-    /// What failed, when it could not be written down.
+    /// What failed and could not be written down, perhaps for the very want of space that it tells of.
     unwritten: Option<Past>,
     /// Starts of the version in use, for one that ends again and again.
     starts: Starts,
@@ -122,6 +122,10 @@ impl Agents {
         let desired: BTreeMap<&AgentName, &DesiredAgent> = desired.iter().map(|it| (&it.name, it)).collect();
         for agent in self.agents.values_mut() {
             agent.desired = desired.get(&agent.name).map(|it| (*it).clone());
+            let written = |past: &Past| self.layout.write_failed(&agent.name, past).is_ok();
+            if agent.unwritten.as_ref().is_some_and(written) {
+                agent.unwritten = None;
+            }
         }
         Ok(())
     }
@@ -274,12 +278,14 @@ impl Agents {
     }
 
     fn read(&self, agent: &Agent) -> Result<Real, Fault> {
-        let (name, desired) = (&agent.name, agent.desired.as_ref());
-        let mut real = inventory::read(&self.layout, name, desired, agent.look.clone(), &self.boot_id)?;
-        if let Some(past) = &agent.unwritten {
-            real.past.clone_from(past);
-        }
+        let (look, desired) = (agent.look.clone(), agent.desired.as_ref());
+        let mut real = inventory::read(&self.layout, &agent.name, desired, look, &self.boot_id)?;
+        real.past = self.past(agent);
         Ok(real)
+    }
+
+    fn past(&self, agent: &Agent) -> Past {
+        agent.unwritten.clone().unwrap_or_else(|| inventory::past(&self.layout, &agent.name))
     }
 
     /// Restarts an agent that is wanted to run: it is stopped here, and the next decision starts it.
@@ -791,7 +797,7 @@ impl Hand<'_> {
         let job = stage::Job {
             folder: self.layout().agent_staging(&agent.name),
             kept: inventory::record(self.layout(), &agent.name, &up.to),
-            refused: self.past(agent).refused_digests(&up.to),
+            refused: self.agents.past(agent).refused_digests(&up.to),
             version: up.to.clone(),
             download_timeout: self.settings.download_timeout,
             settings: self.settings.stage.clone(),
@@ -879,35 +885,26 @@ impl Hand<'_> {
                 ("error", &fault.sentence),
             ],
         );
-        let mut past = self.past(agent);
+        let mut past = self.agents.past(agent);
         past.remember(version, &fault, upgrading, self.now.unix, wake::spread());
-        self.write_past(agent, past);
+        self.write_down(agent, past);
         agent.fault = Some(fault);
-    }
-
-    fn past(&self, agent: &Agent) -> Past {
-        agent.unwritten.clone().unwrap_or_else(|| inventory::past(self.layout(), &agent.name))
-    }
-
-    /// What a full disk does not take is remembered as long as this process lives: else it would be tried again at once.
-    fn write_past(&self, agent: &mut Agent, past: Past) {
-        let path = self.layout().failed_file(&agent.name);
-        let written = self.layout().write_agent_json(&agent.name, &path, &past);
-        agent.unwritten = written.is_err().then_some(past);
-        self.noted(agent, written);
     }
 
     fn forget(&mut self, agent: &mut Agent, version: &Version) {
         agent.fault = None;
-        let mut past = self.past(agent);
+        let mut past = self.agents.past(agent);
         let before = past.failures.len();
         past.forget(version);
-        if past.failures.is_empty() {
-            agent.unwritten = None;
-            self.noted(agent, remove_if_there(&self.layout().failed_file(&agent.name)));
-        } else if past.failures.len() != before {
-            self.write_past(agent, past);
+        if past.failures.len() != before || past.failures.is_empty() {
+            self.write_down(agent, past);
         }
+    }
+
+    fn write_down(&self, agent: &mut Agent, past: Past) {
+        let written = self.layout().write_failed(&agent.name, &past);
+        agent.unwritten = written.is_err().then_some(past);
+        self.noted(agent, written);
     }
 
     /// What could not be written down, but does not stop the work.

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::Fault;
-use crate::plan::Record;
+use crate::plan::{Past, Record};
 
 /// Files in BASE that are the updater's own, and therefore no agents.
 const RESERVED: &[&str] = &["ops-updater", "cfg.json", "cfg.example.json", "control"];
@@ -331,6 +331,15 @@ impl Layout {
     ) -> Result<(), Fault> {
         make_folder(&self.agent(name), 0o755)?;
         write_json(path, value)
+    }
+
+    /// What failed with an agent; nothing of it, and there is no file.
+    pub fn write_failed(&self, name: &AgentName, past: &Past) -> Result<(), Fault> {
+        let path = self.failed_file(name);
+        if past.failures.is_empty() {
+            return remove_if_there(&path);
+        }
+        self.write_agent_json(name, &path, past)
     }
 
     fn out(&self, name: &AgentName) -> PathBuf {

@@ -188,11 +188,13 @@ fn reopen_log(layout: &Layout) {
 fn once(config: Config) -> Result<bool, Fault> {
     let (layout, sleeper, _lock) = start(&config)?;
     let mut work = Work { host: Host::new(config, layout), sleeper, ending: false };
-    let first = work.beat()?;
+    work.host.begin(now());
+    let first = work.round()?;
     while !work.host.agents.all_at_rest() {
         work.step()?;
     }
-    let second = work.beat()?;
+    work.host.begin_last(now());
+    let second = work.round()?;
     let failed = work.host.agents.report(now()).iter().any(|agent| cli::is_failure(&agent.error_code));
     Ok(first && second && !failed)
 }
@@ -205,9 +207,8 @@ struct Work {
 }
 
 impl Work {
-    /// A whole round. `Ok(false)`: the beat failed.
-    fn beat(&mut self) -> Result<bool, Fault> {
-        self.host.begin(now());
+    /// The round that was begun. `Ok(false)`: the beat failed.
+    fn round(&mut self) -> Result<bool, Fault> {
         loop {
             match self.step()? {
                 Some(Ended::Heard { .. }) => return Ok(true),

@@ -25,6 +25,8 @@ pub struct Host {
     pub memory: Memory,
     layout: Layout,
     stage: Stage,
+    /// The round under way only tells: nobody would be there to carry out what is heard.
+    last: bool,
     /// For the next beat.
     errors: Vec<HostError>,
     actions_done: Vec<ActionDone>,
@@ -67,11 +69,18 @@ impl Host {
         }
         let agents = Agents::new(layout.clone());
         let (errors, actions_done) = (Vec::new(), Vec::new());
-        Self { config, agents, memory, layout, stage: Stage::Idle, errors, actions_done, ip: String::new() }
+        let (stage, last, ip) = (Stage::Idle, false, String::new());
+        Self { config, agents, memory, layout, stage, last, errors, actions_done, ip }
     }
 
     /// Begins a round with a beat, unless one is under way.
     pub fn begin(&mut self, now: Moment) {
+        self.begin_to(Then::Beat, now);
+    }
+
+    /// Begins a round that tells how everything is, and after which there is none.
+    pub fn begin_last(&mut self, now: Moment) {
+        self.last = true;
         self.begin_to(Then::Beat, now);
     }
 
@@ -163,7 +172,9 @@ impl Host {
         let ended = match outcome {
             Ok((answer, ip)) => {
                 self.ip = ip;
-                self.accept(&answer, now);
+                if !self.last {
+                    self.accept(&answer, now);
+                }
                 Ended::Heard { next_interval_secs: answer.next_interval_secs }
             }
             Err(fault) => {
@@ -172,7 +183,9 @@ impl Host {
                 Ended::Failed(fault)
             }
         };
-        self.agents.decide(&self.config.apply, &self.config.plan, false, now);
+        if !self.last {
+            self.agents.decide(&self.config.apply, &self.config.plan, false, now);
+        }
         ended
     }
 

@@ -3,15 +3,21 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
+use crate::control::{Sick, script};
 use crate::package::Package;
 use crate::processes::{Process, below, kill, send};
 use crate::programs::binary;
 use crate::wait::{SOON, wait_for};
+
+/// No command takes that long, so it hangs.
+const RUN_MAX: Duration = Duration::from_secs(60);
 
 /// One host: a BASE with its cfg.json, and the ops-updater that works on it.
 pub struct Base {
@@ -19,6 +25,8 @@ pub struct Base {
     cfg: Map<String, Value>,
     updater: PathBuf,
     child: Option<Child>,
+    /// BASE is a disk of its own.
+    mounted: bool,
 }
 
 /// How a command ended.
@@ -56,7 +64,7 @@ impl Base {
             "connectTimeoutSecs": 5, "answerTimeoutSecs": 10,
         });
         let Value::Object(cfg) = cfg else { unreachable!() };
-        let base = Self { folder, cfg, updater: binary("ops-updater"), child: None };
+        let base = Self { folder, cfg, updater: binary("ops-updater"), child: None, mounted: false };
         base.write_cfg();
         base
     }
@@ -115,7 +123,16 @@ impl Base {
     }
 
     fn finish(&self, command: &mut Command) -> Ran {
-        let output = command.stdin(Stdio::null()).output().unwrap();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        let pid = child.id() as i32;
+        let (done, output) = mpsc::channel();
+        std::thread::spawn(move || done.send(child.wait_with_output()));
+        let output = output.recv_timeout(RUN_MAX).unwrap_or_else(|_| {
+            kill(pid);
+            panic!("{command:?} does not end")
+        });
+        let output = output.unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let ran =
             Ran { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) };
@@ -222,6 +239,29 @@ impl Base {
         self.agent(name).join(version).join("control").is_file()
     }
 
+    /// The script of a version that is here becomes this one, as if the agent got sick.
+    pub fn becomes(&self, name: &str, version: &str, sick: Sick) {
+        let path = self.agent(name).join(version).join("control");
+        let new = path.with_extension("new");
+        fs::write(&new, script(&[sick])).unwrap();
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::rename(&new, &path).unwrap();
+    }
+
+    /// BASE, empty as yet, becomes a disk of this many bytes. Only root may do that, and not in every container: then
+    /// the reason comes back.
+    pub fn on_a_disk_of(&mut self, bytes: u64) -> Result<(), String> {
+        let options = format!("size={bytes},mode=755");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(self.path());
+        let output = mount.output().map_err(|error| format!("mount: {error}"))?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+        }
+        self.mounted = true;
+        Ok(())
+    }
+
     /// Puts an agent here as the 2015 updater does, and starts it.
     pub fn install_as_in_2015(&self, package: &Package) {
         let folder = self.agent(&package.name).join(&package.version);
@@ -253,6 +293,10 @@ impl Drop for Base {
         }
         // Everything that runs here was started by this test.
         below(self.folder.path()).iter().for_each(|it| kill(it.pid));
+        if self.mounted {
+            // Lazily: what is still open there must not keep it.
+            let _ = Command::new("umount").arg("-l").arg(self.path()).status();
+        }
     }
 }
 

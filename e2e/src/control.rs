@@ -5,6 +5,8 @@ pub enum Sick {
     FloodingStatus,
     /// `status` leaves a process behind that keeps its output open.
     StatusKeepsPipe,
+    /// `status` leaves processes behind in its group.
+    StatusForks,
     /// `start` leaves the daemon its own output.
     StartKeepsPipe,
     SaysNotStarted,
@@ -18,6 +20,8 @@ pub enum Sick {
     IgnoresStop,
     /// `stop` does nothing, and the daemon executes a file from elsewhere, so that nobody may kill it.
     CannotBeStopped,
+    /// `stop` stops the daemon and then kills whoever called it, once.
+    StopKillsCaller,
 }
 
 /// The script of an agent that does as it should.
@@ -44,6 +48,8 @@ pub fn script(sick: &[Sick]) -> String {
     };
     let stop = if has(Sick::IgnoresStop) || has(Sick::CannotBeStopped) {
         ":"
+    } else if has(Sick::StopKillsCaller) {
+        "runs || exit 0\n    kill $pid\n    while runs; do sleep 0.02; done\n    [ -e killed ] && exit 0\n    : >killed\n    kill -9 $PPID"
     } else {
         "runs || exit 0\n    kill $pid\n    while runs; do sleep 0.02; done"
     };
@@ -54,6 +60,8 @@ pub fn script(sick: &[Sick]) -> String {
         "exec yes started".to_owned()
     } else if has(Sick::SaysNotStarted) {
         "echo not started".to_owned()
+    } else if has(Sick::StatusForks) {
+        format!("sleep 1000 & sleep 1000 &\n    if runs; then echo started; else echo {stopped}; fi")
     } else if has(Sick::StatusKeepsPipe) {
         format!("setsid sleep 30 &\n    if runs; then echo started; else echo {stopped}; fi")
     } else {

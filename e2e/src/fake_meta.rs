@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex};
 
@@ -33,6 +34,7 @@ pub struct FakeMeta {
 #[derive(Debug)]
 struct Shared {
     answer: Answer,
+    first: VecDeque<Answer>,
     beats: Vec<Value>,
 }
 
@@ -40,7 +42,9 @@ impl FakeMeta {
     /// It orders nothing until it is told to.
     #[expect(clippy::new_without_default, reason = "it starts a server")]
     pub fn new() -> Self {
-        let shared = Arc::new(Mutex::new(Shared { answer: Answer::Json(answer_of(&[])), beats: Vec::new() }));
+        let nothing = Answer::Json(answer_of(&[]));
+        let shared = Shared { answer: nothing, first: VecDeque::new(), beats: Vec::new() };
+        let shared = Arc::new(Mutex::new(shared));
         let theirs = Arc::clone(&shared);
         let server =
             Server::start(None, move |request, stream, alive| answer(&theirs, request, stream, alive));
@@ -57,8 +61,20 @@ impl FakeMeta {
         self.say(Answer::Json(answer_of(agents)));
     }
 
+    /// Orders these agents and asks for these actions from now on, beat after beat.
+    pub fn ask(&self, agents: &[Value], actions: &[Value]) {
+        let mut answer = answer_of(agents);
+        answer["actions"] = json!(actions);
+        self.say(Answer::Json(answer));
+    }
+
     pub fn say(&self, answer: Answer) {
         self.shared.lock().unwrap().answer = answer;
+    }
+
+    /// Says this to the next beat, and to those after it what it says anyway.
+    pub fn say_first(&self, answer: Answer) {
+        self.shared.lock().unwrap().first.push_back(answer);
     }
 
     pub fn beats(&self) -> Vec<Value> {
@@ -114,7 +130,7 @@ fn answer(
         let mut shared = shared.lock().unwrap();
         let beat = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
         shared.beats.push(beat);
-        shared.answer.clone()
+        shared.first.pop_front().unwrap_or_else(|| shared.answer.clone())
     };
     match answer {
         Answer::Json(value) => write_whole(stream, 200, &[], value.to_string().as_bytes()),

@@ -21,6 +21,7 @@ mod meta;
 mod package;
 mod processes;
 mod programs;
+mod signer;
 mod tls;
 mod wait;
 
@@ -31,7 +32,8 @@ pub use file_server::{Fault, FileServer};
 pub use http::{Reply, get};
 pub use meta::Meta;
 pub use package::{Entry, Package, gzip, tar};
-pub use processes::{Process, below, is_alive, kill};
+pub use processes::{Process, below, children, is_alive, is_zombie, kill};
 pub use programs::{binary, debian, free_port};
+pub use signer::Signer;
 pub use tls::{Authority, Identity, Valid};
 pub use wait::{SOON, wait_for};

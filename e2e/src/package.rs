@@ -12,13 +12,22 @@ pub struct Entry {
     pub path: String,
     pub kind: u8,
     pub mode: u32,
+    /// User and group.
+    pub owner: u64,
     pub link: String,
     pub content: Vec<u8>,
 }
 
 impl Entry {
     pub fn file(path: &str, mode: u32, content: impl Into<Vec<u8>>) -> Self {
-        Self { path: path.to_owned(), kind: b'0', mode, link: String::new(), content: content.into() }
+        Self {
+            path: path.to_owned(),
+            kind: b'0',
+            mode,
+            owner: 0,
+            link: String::new(),
+            content: content.into(),
+        }
     }
 
     pub fn folder(path: &str) -> Self {
@@ -48,6 +57,8 @@ pub fn tar(entries: &[Entry]) -> Vec<u8> {
         header.as_old_mut().linkname[..entry.link.len()].copy_from_slice(entry.link.as_bytes());
         header.set_entry_type(tar::EntryType::new(entry.kind));
         header.set_mode(entry.mode);
+        header.set_uid(entry.owner);
+        header.set_gid(entry.owner);
         header.set_mtime(1_400_000_000);
         header.set_size(entry.content.len() as u64);
         header.set_cksum();

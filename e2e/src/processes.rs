@@ -14,11 +14,8 @@ pub struct Process {
 
 /// The processes that execute a file below `folder` or work there; zombies are none.
 pub fn below(folder: &Path) -> Vec<Process> {
-    let pids = fs::read_dir("/proc")
-        .unwrap()
-        .flatten()
-        .filter_map(|it| it.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter(|pid| *pid != std::process::id() as i32)
+    pids()
+        .filter(|pid| *pid != std::process::id() as i32)
         .filter_map(|pid| {
             let link = |name: &str| fs::read_link(format!("/proc/{pid}/{name}")).ok();
             let exe = link("exe")?;
@@ -31,6 +28,27 @@ pub fn below(folder: &Path) -> Vec<Process> {
 /// Whether a process is there and no zombie.
 pub fn is_alive(pid: i32) -> bool {
     fs::read_link(format!("/proc/{pid}/exe")).is_ok()
+}
+
+/// A field of `/proc/PID/stat` after the command's name, counted from 0: the state, the parent, the group, the session ...
+fn field(pid: i32, at: usize) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(at).map(str::to_owned)
+}
+
+/// The processes that this one began and that are still there, zombies too.
+pub fn children(parent: i32) -> Vec<i32> {
+    let parent = parent.to_string();
+    pids().filter(|pid| field(*pid, 1).is_some_and(|it| it == parent)).collect()
+}
+
+/// Whether a process has ended and nobody has waited for it.
+pub fn is_zombie(pid: i32) -> bool {
+    field(pid, 0).is_some_and(|it| it == "Z")
+}
+
+fn pids() -> impl Iterator<Item = i32> {
+    fs::read_dir("/proc").unwrap().flatten().filter_map(|it| it.file_name().to_str()?.parse().ok())
 }
 
 /// Ends a process that a test started, by its id, and sees it gone.

@@ -8,7 +8,7 @@
     reason = "a test that cannot go on ends here"
 )]
 
-use e2e::{Answer, Base, FakeMeta, FileServer, Package, changes, error_code, snapshot};
+use e2e::{Answer, Base, FakeMeta, FileServer, Package, changes, snapshot};
 use serde_json::{Value, json};
 
 /// A host on which alpha 1.0.0 runs.
@@ -172,58 +172,6 @@ fn a_bad_entry_spoils_only_itself() {
         if at < 5 {
             assert_eq!(host.base.daemon("alpha", "1.0.0"), host.running, "{answer}");
         }
-    }
-}
-
-#[test]
-fn a_bad_name_is_refused_and_makes_nothing() {
-    let host = Host::new();
-    let long = "x".repeat(65);
-    for name in [
-        "../x",
-        "..",
-        ".",
-        "a/b",
-        "/abs",
-        ".hidden",
-        "a b",
-        "a\nb",
-        "a\u{0}b",
-        "-O",
-        "ä",
-        long.as_str(),
-        "cfg.json",
-        ".ops-updater",
-    ] {
-        let mut order = host.files.order(&Package::agent("alpha", "1.0.0"), "start");
-        order["name"] = json!(name);
-        let before = snapshot(host.base.outside());
-        let errors = host.hears(Answer::Json(json!({"desiredAgents": [order]})), None);
-        assert!(errors.iter().any(|it| it["code"] == "bad_name"), "{name:?}: {errors:?}");
-        let mut changed = changes(&before, &snapshot(host.base.outside()));
-        changed.retain(|it| !it.starts_with(host.base.path().join(".ops-updater")) && !it.ends_with("log"));
-        assert!(changed.is_empty(), "{name:?}: {changed:?}");
-    }
-}
-
-#[test]
-fn a_bad_version_is_refused_and_makes_nothing() {
-    let host = Host::new();
-    let long = "1".repeat(65);
-    for version in ["../../x", "..", "1..2", "", "1/2", "/1", ".1", "1 2", "-1", long.as_str()] {
-        let mut order = host.files.order(&Package::agent("alpha", "1.0.0"), "start");
-        order["version"] = json!(version);
-        host.meta.say(Answer::Json(json!({"desiredAgents": [order]})));
-        let before = snapshot(host.base.outside());
-        host.base.once();
-        assert_eq!(host.base.daemon("alpha", "1.0.0"), host.running, "{version:?}");
-        let beat = host.meta.last();
-        let told = beat["errors"].to_string().contains("bad_name")
-            || error_code(&host.meta.agent("alpha")) == "bad_name";
-        assert!(told, "{version:?}: {beat}");
-        let mut changed = changes(&before, &snapshot(host.base.outside()));
-        changed.retain(|it| !it.starts_with(host.base.path().join(".ops-updater")) && !it.ends_with("log"));
-        assert!(changed.is_empty(), "{version:?}: {changed:?}");
     }
 }
 

@@ -8,9 +8,13 @@
     reason = "a test that cannot go on ends here"
 )]
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
 use e2e::{
-    Answer, Base, FakeMeta, FileServer, Package, SOON, Sick, changes, error_code, is_alive, kill, snapshot,
-    wait_for,
+    Answer, Base, FakeMeta, FileServer, Package, SOON, Sick, agent_script, binary, error_code, is_alive,
+    kill, wait_for,
 };
 use serde_json::json;
 
@@ -69,24 +73,6 @@ fn a_downgrade_is_an_upgrade_and_needs_no_download_of_what_is_here() {
 }
 
 #[test]
-fn stop_stops_whatever_version_it_names_and_start_starts_again() {
-    let (meta, files, base) = with_alpha();
-    let running = base.daemon("alpha", "1.0.0");
-    meta.order(&[files.order(&Package::agent("alpha", "9.9.9"), "stop")]);
-    base.once().exits(0);
-    assert!(!is_alive(running) && base.daemons("alpha").is_empty());
-    assert_eq!(
-        (&meta.agent("alpha")["version"], &meta.agent("alpha")["status"]),
-        (&json!("1.0.0"), &json!("stoped"))
-    );
-    let asked = files.requests();
-    meta.order(&[files.order(&Package::agent("alpha", "1.0.0"), "start")]);
-    base.once().exits(0);
-    base.daemon("alpha", "1.0.0");
-    assert_eq!(files.requests(), asked);
-}
-
-#[test]
 fn uninstall_stops_the_agent_and_takes_its_folder_away() {
     let (meta, files, base) = with_alpha();
     let running = base.daemon("alpha", "1.0.0");
@@ -95,6 +81,38 @@ fn uninstall_stops_the_agent_and_takes_its_folder_away() {
     assert!(!is_alive(running));
     assert!(!base.agent("alpha").exists());
     base.once().exits(0);
+}
+
+#[test]
+fn an_uninstall_that_fails_is_told_and_takes_nothing_away() {
+    let (meta, files) = (FakeMeta::new(), FileServer::new());
+    let mut base = Base::new(&meta.address());
+    base.set("stopTimeoutSecs", 1);
+    meta.order(&[files.offer(&Package::sick("alpha", "1.0.0", Sick::CannotBeStopped))]);
+    base.once().exits(0);
+    meta.order(&[files.order(&Package::agent("alpha", ""), "uninstall")]);
+    base.once().exits(1);
+    assert_eq!(error_code(&meta.agent("alpha")), "stop_failed", "{}", meta.agent("alpha"));
+    assert!(base.has("alpha", "1.0.0"));
+}
+
+#[test]
+fn an_agent_of_which_another_version_runs_is_not_taken_away() {
+    let (meta, files, base) = with_alpha();
+    // As an operator would, by hand.
+    let other = base.agent("alpha").join("0.9.0");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::copy("/bin/sleep", other.join("agent")).unwrap();
+    let mut daemon = Command::new(other.join("agent")).arg("1000").spawn().unwrap();
+    meta.order(&[files.order(&Package::agent("alpha", ""), "uninstall")]);
+    base.once().exits(1);
+    assert_eq!(error_code(&meta.agent("alpha")), "stop_failed", "{}", meta.agent("alpha"));
+    assert!(base.has("alpha", "1.0.0") && is_alive(daemon.id() as i32));
+
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    base.once().exits(0);
+    assert!(!base.agent("alpha").exists());
 }
 
 #[test]
@@ -129,20 +147,6 @@ fn an_unknown_order_is_reported_and_the_agent_left_alone() {
 }
 
 #[test]
-fn an_agent_as_wanted_costs_nothing() {
-    let (_meta, files, base) = with_alpha();
-    base.once().exits(0);
-    let (before, requests) = (snapshot(&base.path()), files.requests());
-    base.once().exits(0);
-    assert_eq!(files.requests(), requests, "nothing is asked of the download server");
-    assert_eq!(
-        changes(&before, &snapshot(&base.path())),
-        Vec::<std::path::PathBuf>::new(),
-        "no file changes"
-    );
-}
-
-#[test]
 fn an_agent_that_crashed_is_started_again() {
     let (meta, files, mut base) = with_alpha();
     base.start();
@@ -172,6 +176,78 @@ fn after_a_start_of_the_updater_crashed_agents_are_started_before_the_first_answ
     base.set("initialJitterSecs", 3600).start();
     wait_for("the daemon runs", SOON, || base.daemons("alpha").contains_key("1.0.0"));
     assert_eq!(meta.beats().len(), beats);
+}
+
+/// How an agent is started that notes what it sees of its surroundings.
+const NOTES: &str = "    { umask; echo $called_in; cut -d' ' -f6 /proc/$$/stat; echo $$; env; } >seen
+    setsid -f ./agent 100000
+    pidof -s \"$here/agent\" >agent.pid
+";
+
+#[test]
+fn an_agent_inherits_nothing_of_the_updater_nor_of_whoever_started_that() {
+    let (meta, files) = (FakeMeta::new(), FileServer::new());
+    let mut base = Base::new(&meta.address());
+    base.use_updater(&carelessly_started(base.outside()));
+    let usual = "    setsid ./agent 100000 </dev/null >/dev/null 2>&1 &\n    echo $! >agent.pid\n";
+    // Not dash, which unblocks all signals by itself.
+    let script = agent_script().replace("#!/bin/sh", "#!/bin/bash\ncalled_in=$(pwd)").replace(usual, NOTES);
+    assert!(script.contains(NOTES));
+    meta.order(&[files.offer(&Package::with_script("alpha", "1.0.0", &script))]);
+
+    base.start();
+
+    wait_for("the daemon runs", SOON, || base.daemons("alpha").contains_key("1.0.0"));
+    let (daemon, folder) = (base.daemon("alpha", "1.0.0"), base.agent("alpha").join("1.0.0"));
+    let status = std::fs::read_to_string(format!("/proc/{daemon}/status")).unwrap();
+    let field = |name: &str| status.lines().find_map(|it| it.strip_prefix(name)).unwrap().trim();
+    // 32 and 33 are glibc's own, and whoever spawns by posix_spawn, as this test does, has them ignored.
+    let signals = |name: &str| u64::from_str_radix(field(name), 16).unwrap() & 0x7fff_ffff;
+    assert_eq!((signals("SigBlk:"), signals("SigIgn:"), field("Umask:")), (0, 0, "0022"));
+    assert_eq!(std::fs::read_link(format!("/proc/{daemon}/cwd")).unwrap(), folder);
+    let out = base.path().join(".ops-updater/out/alpha.log").display().to_string();
+    assert_eq!(descriptors(daemon), ["0 /dev/null".to_owned(), format!("1 {out}"), format!("2 {out}")]);
+
+    let seen = std::fs::read_to_string(folder.join("seen")).unwrap();
+    let mut seen = seen.lines();
+    assert_eq!((seen.next(), seen.next()), (Some("0022"), folder.to_str()));
+    assert_eq!(seen.next(), seen.next(), "the script leads a session of its own");
+    let names: Vec<&str> = seen.filter_map(|it| it.split_once('=').map(|(name, _)| name)).collect();
+    // The shell adds some of its own.
+    let known = ["HOME", "USER", "LOGNAME", "LANG", "TZ", "PATH", "PWD", "OLDPWD", "SHLVL", "_"];
+    assert!(names.contains(&"PATH") && names.iter().all(|it| known.contains(it)), "{names:?}");
+}
+
+/// The updater as somebody starts it who leaves everything in disorder.
+fn carelessly_started(folder: &Path) -> PathBuf {
+    let path = folder.join("careless");
+    let words = format!(
+        "#!/bin/sh
+umask 077
+trap '' HUP INT QUIT TERM USR1 CHLD PIPE
+export SECRET=1 LD_LIBRARY_PATH=/x
+exec 3</etc/passwd 9</etc/passwd
+cd /
+exec env --block-signal=USR2,TERM,CHLD '{}' \"$@\"
+",
+        binary("ops-updater").display()
+    );
+    std::fs::write(&path, words).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+/// Number and target of each open file of a process.
+fn descriptors(pid: i32) -> Vec<String> {
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+    let mut open: Vec<String> = open
+        .map(|it| {
+            let target = std::fs::read_link(it.path()).unwrap();
+            format!("{} {}", it.file_name().to_string_lossy(), target.display())
+        })
+        .collect();
+    open.sort();
+    open
 }
 
 #[test]

@@ -8,7 +8,11 @@
     reason = "a test that cannot go on ends here"
 )]
 
-use e2e::{Base, FakeMeta, FileServer, Package, Sick, error_code, is_alive, script};
+use std::time::Duration;
+
+use e2e::{
+    Base, FakeMeta, FileServer, Package, Sick, below, children, error_code, is_alive, is_zombie, wait_for,
+};
 use serde_json::{Value, json};
 
 struct Host {
@@ -37,47 +41,14 @@ impl Host {
     }
 }
 
-/// The script that is right becomes this one, as if the agent got sick.
-fn becomes(base: &Base, name: &str, version: &str, sick: Sick) {
-    use std::os::unix::fs::PermissionsExt;
-    let path = base.agent(name).join(version).join("control");
-    let new = path.with_extension("new");
-    std::fs::write(&new, script(&[sick])).unwrap();
-    std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).unwrap();
-    std::fs::rename(&new, &path).unwrap();
-}
-
-#[test]
-fn a_status_that_hangs_delays_neither_beats_nor_other_agents() {
-    let mut host = Host::with(&Package::agent("alpha", "1.0.0"));
-    let running = host.base.daemon("alpha", "1.0.0");
-    becomes(&host.base, "alpha", "1.0.0", Sick::HungStatus);
-    host.base.start();
-    host.meta.wait_for_agent("the beat tells", "alpha", |it| error_code(it) == "status_timeout");
-    host.meta.order(&[
-        host.files.order(&Package::agent("alpha", "1.0.0"), "start"),
-        host.files.offer(&Package::agent("beta", "1.0.0")),
-    ]);
-    host.meta.wait_for_agent("beta is installed", "beta", |it| it["status"] == "started");
-    assert_eq!(host.base.daemon("alpha", "1.0.0"), running, "nothing is started beside what runs");
-    assert!(host.base.is_running());
-}
-
 #[test]
 fn a_status_that_floods_is_ended_and_told() {
     let host = Host::with(&Package::agent("alpha", "1.0.0"));
     let running = host.base.daemon("alpha", "1.0.0");
-    becomes(&host.base, "alpha", "1.0.0", Sick::FloodingStatus);
+    host.base.becomes("alpha", "1.0.0", Sick::FloodingStatus);
     host.base.once().exits(1);
     assert_eq!(error_code(&host.alpha()), "status_failed");
     assert_eq!(host.base.daemon("alpha", "1.0.0"), running);
-}
-
-#[test]
-fn a_daemon_that_keeps_the_output_of_start_open_makes_nobody_wait() {
-    let host = Host::with(&Package::sick("alpha", "1.0.0", Sick::StartKeepsPipe));
-    host.base.daemon("alpha", "1.0.0");
-    assert_eq!((&host.alpha()["status"], error_code(&host.alpha())), (&json!("started"), ""));
 }
 
 #[test]
@@ -85,37 +56,6 @@ fn a_status_that_leaves_a_process_with_its_output_behind_makes_nobody_wait() {
     let host = Host::with(&Package::sick("alpha", "1.0.0", Sick::StatusKeepsPipe));
     host.base.daemon("alpha", "1.0.0");
     assert_eq!((&host.alpha()["status"], error_code(&host.alpha())), (&json!("started"), ""));
-}
-
-#[test]
-fn not_started_is_not_started() {
-    let host = Host::with(&Package::agent("alpha", "1.0.0"));
-    host.order(&Package::sick("alpha", "1.0.1", Sick::SaysNotStarted));
-    host.base.daemon("alpha", "1.0.0");
-    assert_eq!(error_code(&host.alpha()), "start_timeout");
-}
-
-#[test]
-fn stopped_in_its_correct_spelling_is_stopped() {
-    let host = Host::with(&Package::sick("alpha", "1.0.0", Sick::SaysStopped));
-    host.order(&Package::agent("alpha", "1.0.1"));
-    host.base.daemon("alpha", "1.0.1");
-    host.order(&Package::sick("alpha", "1.0.2", Sick::SaysStopped));
-    host.meta.order(&[host.files.order(&Package::agent("alpha", "1.0.2"), "stop")]);
-    host.base.once().exits(0);
-    assert_eq!(host.alpha()["status"], "stoped");
-}
-
-#[test]
-fn a_version_that_dies_at_once_is_not_accepted() {
-    let mut host = Host::with(&Package::agent("alpha", "1.0.0"));
-    // With no trial at all, the moment that it lives would do.
-    host.base.set("trialSecs", 1);
-    host.order(&Package::sick("alpha", "1.0.1", Sick::DiesAtOnce));
-    host.base.daemon("alpha", "1.0.0");
-    assert_eq!(host.base.version("alpha").as_deref(), Some("1.0.0"));
-    let code = error_code(&host.alpha()).to_owned();
-    assert!(["start_timeout", "start_failed", "trial_failed"].contains(&code.as_str()), "{code}");
 }
 
 #[test]
@@ -143,17 +83,6 @@ fn an_old_version_that_ignores_stop_is_killed_before_the_new_one_starts() {
 }
 
 #[test]
-fn beside_an_old_version_that_cannot_be_stopped_nothing_is_started() {
-    let host = Host::with(&Package::sick("alpha", "1.0.0", Sick::CannotBeStopped));
-    assert_eq!(host.alpha()["status"], "started");
-    host.order(&Package::agent("alpha", "1.0.1"));
-    assert!(host.base.daemons("alpha").is_empty(), "the new version runs beside the old one");
-    assert_eq!(host.base.version("alpha").as_deref(), Some("1.0.0"));
-    let agent = host.alpha();
-    assert_eq!((error_code(&agent), &agent["status"]), ("stop_failed", &json!("started")));
-}
-
-#[test]
 fn a_stop_that_is_ignored_is_told() {
     let host = Host::with(&Package::sick("alpha", "1.0.0", Sick::CannotBeStopped));
     host.meta.order(&[host.files.order(&Package::agent("alpha", "1.0.0"), "stop")]);
@@ -169,4 +98,46 @@ fn a_version_whose_script_is_gone_is_told_and_staged_anew() {
     std::fs::remove_file(host.base.agent("alpha").join("1.0.0/control")).unwrap();
     host.order(&Package::agent("alpha", "1.0.0"));
     host.base.daemon("alpha", "1.0.0");
+}
+
+/// The fewest of several countings: what is under way at the moment comes and goes, what leaks stays.
+fn fewest(what: impl Fn() -> usize) -> usize {
+    let countings = (0..75).map(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        what()
+    });
+    countings.min().unwrap()
+}
+
+#[test]
+fn a_hundred_sick_calls_leave_neither_zombies_nor_descriptors_nor_processes() {
+    const OF_EACH: usize = 8;
+    let meta = FakeMeta::new();
+    let mut base = Base::new(&meta.address());
+    let kinds = [("hung", Sick::HungStatus), ("flood", Sick::FloodingStatus), ("fork", Sick::StatusForks)];
+    for (name, sick) in kinds {
+        for it in 0..OF_EACH {
+            base.install_as_in_2015(&Package::sick(&format!("{name}{it}"), "1.0.0", sick));
+        }
+    }
+    base.set("interval", 1).start();
+    meta.wait_for_beats(2);
+    let updater = base.updater_pid();
+    let descriptors = || std::fs::read_dir(format!("/proc/{updater}/fd")).unwrap().count();
+    let before = fewest(descriptors);
+
+    wait_for("the calls are made", Duration::from_secs(60), || meta.beats().len() * OF_EACH >= 100);
+
+    let all = meta.last();
+    assert_eq!(all["realAgents"].as_array().unwrap().len(), kinds.len() * OF_EACH);
+    for (name, code) in [("hung0", "status_timeout"), ("flood0", "status_failed"), ("fork0", "")] {
+        meta.wait_for_agent("every kind is told as it is", name, |it| error_code(it) == code);
+    }
+    let after = fewest(descriptors);
+    assert!(after <= before + 2, "{before} descriptors became {after}");
+    let zombies = || children(updater).into_iter().filter(|it| is_zombie(*it)).count();
+    assert_eq!(fewest(zombies), 0);
+    let left = || below(&base.path()).iter().filter(|it| it.exe.ends_with("sleep")).count();
+    assert!(fewest(left) <= OF_EACH, "what a call leaves behind stays");
+    assert!(base.is_running());
 }
