@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ops_wire::{AgentName, DesiredAgent, ErrorCode, RealAgent, StepDone, Version};
 
+use crate::account::Account;
 use crate::child::Child;
 use crate::control::{self, Call, Finished};
 use crate::error::Fault;
@@ -39,6 +40,8 @@ const STEPS_MAX: usize = 16;
 pub struct Settings {
     pub control: control::Settings,
     pub keep_versions: usize,
+    /// What the updater itself runs as.
+    pub account: String,
     pub download_timeout: Duration,
     pub stage: stage::Settings,
 }
@@ -622,7 +625,9 @@ impl Hand<'_> {
         if let Some(out) = &out {
             agent.out_before = out.metadata().map_or(0, |it| it.len());
         }
-        let call = Call::begin(&folder, verb, out, self.now.boot, &self.settings.control)?;
+        let run_user = self.layout().record(&agent.name, version).map(|it| it.run_user).unwrap_or_default();
+        let account = Account::other(&run_user)?;
+        let call = Call::begin(&folder, verb, out, account.as_ref(), self.now.boot, &self.settings.control)?;
         if verb == Verb::Start {
             agent.start_group = Some(call.group());
         }
@@ -794,7 +799,10 @@ impl Hand<'_> {
             // It would have to be replaced, whatever is downloaded.
             self.refuse_used(agent, up)?;
         }
+        let run_user = plan::run_user(&desired, &self.settings.account);
         let job = stage::Job {
+            owner: Account::other(run_user)?.map(|it| (it.uid, it.gid)),
+            run_user: run_user.to_owned(),
             folder: self.layout().agent_staging(&agent.name),
             kept: inventory::record(self.layout(), &agent.name, &up.to),
             refused: self.agents.past(agent).refused_digests(&up.to),

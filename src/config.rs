@@ -113,6 +113,7 @@ impl Reader<'_> {
             },
             apply: apply::Settings {
                 control,
+                account: own_account(),
                 keep_versions: self.number("keepVersions", 2, 2, 100) as usize,
                 download_timeout: self.secs("downloadTimeoutSecs", 3600, 1, 86_400),
                 stage: self.stage(http, public_keys),

@@ -13,9 +13,10 @@ use std::time::Duration;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, killpg, sigprocmask};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-use nix::unistd::{Pid, Uid};
+use nix::unistd::{Gid, Pid, Uid};
 use ops_wire::{ErrorCode, Status};
 
+use crate::account::Account;
 use crate::error::{Fault, tail};
 use crate::processes::{self, Process};
 use crate::upgrade::{Ended, Verb};
@@ -76,16 +77,18 @@ pub struct Finished {
 
 impl Call {
     /// Begins `folder/control VERB` in `folder`. `out`: where the output of a start goes, which is never a pipe.
+    /// `account`: whom it runs as, if not as the updater.
     pub fn begin(
         folder: &Path,
         verb: Verb,
         out: Option<std::fs::File>,
+        account: Option<&Account>,
         now: Duration,
         settings: &Settings,
     ) -> Result<Self, Fault> {
         let script = folder.join("control");
-        refuse_what_others_may_write(&script)?;
-        let mut process = spawn(&script, folder, verb, out)?;
+        refuse_what_others_may_write(&script, account)?;
+        let mut process = spawn(&script, folder, verb, out, account)?;
         let output = process.stdout.take();
         if let Some(pipe) = &output {
             fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
@@ -180,9 +183,20 @@ impl Call {
     }
 }
 
-fn spawn(script: &Path, folder: &Path, verb: Verb, out: Option<std::fs::File>) -> Result<Child, Fault> {
+fn spawn(
+    script: &Path,
+    folder: &Path,
+    verb: Verb,
+    out: Option<std::fs::File>,
+    account: Option<&Account>,
+) -> Result<Child, Fault> {
     let mut command = command(script);
-    command.arg(verb.as_str()).current_dir(folder).env_clear().envs(environment()).stdin(Stdio::null());
+    command
+        .arg(verb.as_str())
+        .current_dir(folder)
+        .env_clear()
+        .envs(environment(account))
+        .stdin(Stdio::null());
     match out {
         Some(file) => {
             let copy = file.try_clone().map_err(|error| Fault::io("share the output of", script, &error))?;
@@ -192,7 +206,7 @@ fn spawn(script: &Path, folder: &Path, verb: Verb, out: Option<std::fs::File>) -
             command.stdout(Stdio::piped()).stderr(Stdio::null());
         }
     }
-    own_session(&mut command);
+    own_session(&mut command, account);
     command
         .spawn()
         .map_err(|error| Fault { code: ErrorCode::ControlMissing, ..Fault::io("run", script, &error) })
@@ -203,39 +217,57 @@ fn command(script: &Path) -> Command {
     Command::new(script)
 }
 
-/// A session and process group of its own, and no blocked signals: the updater blocks those that it hears by
-/// descriptor, and an agent that inherits this cannot be ended.
+/// A session and process group of its own, no blocked signals (the updater blocks those that it hears by descriptor, and
+/// an agent that inherits this cannot be ended), and the rights of `account` alone.
 #[expect(unsafe_code, reason = "what happens between fork and exec is to be had in no other way")]
-fn own_session(command: &mut Command) {
-    // SAFETY: the closure makes two system calls, both async-signal-safe, and allocates nothing.
+fn own_session(command: &mut Command, account: Option<&Account>) {
+    let account = account.map(|it| {
+        let groups: Vec<Gid> = it.groups.iter().copied().map(Gid::from_raw).collect();
+        (groups, Gid::from_raw(it.gid), Uid::from_raw(it.uid))
+    });
+    // SAFETY: the closure makes system calls only, all async-signal-safe, and allocates nothing.
     unsafe {
-        command.pre_exec(|| {
+        command.pre_exec(move || {
             sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
-            nix::unistd::setsid().map(drop).map_err(io::Error::from)
+            nix::unistd::setsid()?;
+            if let Some((groups, gid, uid)) = &account {
+                // In this order: who gave up being root can change nothing more.
+                nix::unistd::setgroups(groups)?;
+                nix::unistd::setgid(*gid)?;
+                nix::unistd::setuid(*uid)?;
+            }
+            Ok(())
         });
     }
 }
 
 /// A clean environment: what the administrator's shell had exported is no business of an agent.
-fn environment() -> Vec<(&'static str, OsString)> {
+fn environment(account: Option<&Account>) -> Vec<(&'static str, OsString)> {
     let path = OsString::from("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-    let kept = ["HOME", "USER", "LOGNAME", "LANG", "TZ"];
-    let kept = kept.into_iter().filter_map(|name| std::env::var_os(name).map(|value| (name, value)));
-    kept.chain([("PATH", path)]).collect()
+    let own = |name| std::env::var_os(name).map(|value| (name, value));
+    let who = match account {
+        Some(it) => {
+            let name = OsString::from(&it.name);
+            vec![("HOME", it.home.clone().into_os_string()), ("USER", name.clone()), ("LOGNAME", name)]
+        }
+        None => ["HOME", "USER", "LOGNAME"].into_iter().filter_map(own).collect(),
+    };
+    who.into_iter().chain(["LANG", "TZ"].into_iter().filter_map(own)).chain([("PATH", path)]).collect()
 }
 
 /// A root updater runs nothing that somebody else could have put there.
-fn refuse_what_others_may_write(script: &Path) -> Result<(), Fault> {
+fn refuse_what_others_may_write(script: &Path, account: Option<&Account>) -> Result<(), Fault> {
     if !Uid::effective().is_root() {
         return Ok(());
     }
     // Where links lead to counts as well as where they lie.
     let real = std::fs::canonicalize(script).unwrap_or_else(|_| script.to_owned());
-    let writable = script.ancestors().chain(real.ancestors()).find(|path| others_may_write(path));
+    let writable = script.ancestors().chain(real.ancestors()).find(|path| others_may_write(path, account));
     writable.map_or(Ok(()), |path| {
         let sentence = format!(
-            "`{}` is not run as root, since others than root may write `{}`: give it to root and take their right to write away",
+            "`{}` is not run as {}, since others may write `{}`: give it to root and take their right to write away",
             script.display(),
+            account.map_or("root", |it| &it.name),
             path.display()
         );
         Err(Fault::new(ErrorCode::ControlUnsafe, sentence))
@@ -243,12 +275,14 @@ fn refuse_what_others_may_write(script: &Path) -> Result<(), Fault> {
 }
 
 /// In a sticky folder others may make entries, but not replace those of root.
-fn others_may_write(path: &Path) -> bool {
+fn others_may_write(path: &Path, account: Option<&Account>) -> bool {
     let Ok(it) = path.symlink_metadata() else { return false };
     let sticky = it.is_dir() && it.mode() & 0o1000 != 0;
-    let by_group = it.mode() & 0o020 != 0 && it.gid() != 0;
+    let own = |uid: u32| uid == 0 || account.is_some_and(|account| account.uid == uid);
+    let by_group =
+        it.mode() & 0o020 != 0 && it.gid() != 0 && account.is_none_or(|account| account.gid != it.gid());
     let by_all = it.mode() & 0o002 != 0;
-    it.uid() != 0 || (!it.is_symlink() && !sticky && (by_group || by_all))
+    !own(it.uid()) || (!it.is_symlink() && !sticky && (by_group || by_all))
 }
 
 impl Finished {

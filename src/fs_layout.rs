@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg, OFlag, RenameFlags};
 use ops_wire::{AgentName, ErrorCode, Version};
@@ -24,6 +25,9 @@ const OWN_FILE_BYTES_MAX: u64 = 4 << 20;
 const OUT_BYTES_MAX: u64 = 1 << 20;
 /// The updater's log is moved aside above this.
 const LOG_BYTES_MAX: u64 = 10 << 20;
+
+/// A partial download that nobody went on with is kept this long.
+const PARTIAL_KEPT: Duration = Duration::from_secs(86_400);
 
 /// Held as long as this process works on a BASE.
 pub type Lock = Flock<File>;
@@ -60,6 +64,10 @@ impl Layout {
 
     pub fn memory(&self) -> PathBuf {
         self.own().join("memory.json")
+    }
+
+    pub fn metrics(&self) -> PathBuf {
+        self.own().join("metrics.prom")
     }
 
     pub fn staging(&self) -> PathBuf {
@@ -282,12 +290,14 @@ impl Layout {
         record.map_or(0, |it| it.mtime())
     }
 
-    /// Removes what earlier children left. Partial downloads of agents stay: they are resumed.
+    /// Removes what earlier children left. Partial downloads stay for a day: they are resumed.
     pub fn clear_staging(&self) -> Result<(), Fault> {
         let staging = self.staging();
         let entries = fs::read_dir(&staging).map_err(|error| Fault::io("list", &staging, &error))?;
         for entry in entries.flatten() {
-            if entry.file_name().to_string_lossy().starts_with(".discarded-") {
+            let discarded = entry.file_name().to_string_lossy().starts_with(".discarded-");
+            let age = entry.metadata().and_then(|it| it.modified()).ok().and_then(|it| it.elapsed().ok());
+            if discarded || age.is_some_and(|age| age > PARTIAL_KEPT) {
                 remove_all(&entry.path())?;
             } else {
                 remove_all(&entry.path().join("unpacked"))?;

@@ -1,5 +1,6 @@
 //! ops-updater: keeps the agents of this host at the versions that ops-meta wants.
 
+mod account;
 mod apply;
 mod child;
 mod cli;

@@ -61,6 +61,9 @@ pub struct Record {
     /// A configured key's signature was checked.
     #[serde(default)]
     pub signed: bool,
+    /// The account that its control script runs as, and that its content belongs to; empty: the updater's own.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub run_user: String,
 }
 
 impl Record {
@@ -109,8 +112,8 @@ impl Class {
         match code {
             BadName | TooLarge | Md5Mismatch | Sha256Mismatch | SignatureInvalid | ArchiveInvalid
             | ArchiveUnsafe | ControlMissing => Self::Content,
-            NoSpace | Io => Self::Resource,
-            TrialFailed | PrecheckRefused | AccountMissing | ControlUnsafe => Self::Upgrade,
+            NoSpace | Io | AccountMissing => Self::Resource,
+            TrialFailed | PrecheckRefused | ControlUnsafe => Self::Upgrade,
             StopFailed | StartFailed | StartTimeout | RollbackFailed | StatusFailed | StatusTimeout => {
                 Self::Control
             }
@@ -259,7 +262,7 @@ pub struct Settings {
     pub trial_secs: u32,
     /// Keys are configured: what was staged unsigned does not count.
     pub signatures: bool,
-    /// What the updater itself runs as.
+    /// What the updater itself runs as. Only root can run anything as another account.
     pub account: String,
 }
 
@@ -355,9 +358,9 @@ fn start(
     now: Moment,
 ) -> Decision {
     if real.version.as_ref() == Some(version) && real.complete {
-        return keep_running(real, desired, version, now);
+        return keep_running(real, desired, version, settings, now);
     }
-    if let Some(fault) = not_supported(desired, settings) {
+    if let Some(fault) = other_account(desired, settings) {
         let waiting = Decision { order: None, why: fault.sentence.clone(), fault: Some(fault) };
         return meanwhile(real, waiting, now);
     }
@@ -388,6 +391,8 @@ fn start(
         None => format!("{version} is wanted, none is here"),
     };
     let usable = real.wanted_record.as_ref().filter(|it| it.signed || !settings.signatures);
+    // What belonged to one account is not run as another.
+    let usable = usable.filter(|it| it.run_user == run_user(desired, &settings.account));
     let verified = usable.zip(desired.digest());
     match verified.and_then(|(record, digest)| record.agrees(digest)) {
         Some(true) => act(Event::UpgradeOrdered(upgrade), why),
@@ -395,23 +400,22 @@ fn start(
     }
 }
 
-/// What this version cannot do is not done in another way.
-fn not_supported(desired: &DesiredAgent, settings: &Settings) -> Option<Fault> {
-    if !desired.run_user.is_empty() && desired.run_user != settings.account {
+/// Nobody but root can run an agent as somebody else.
+fn other_account(desired: &DesiredAgent, settings: &Settings) -> Option<Fault> {
+    let wanted = run_user(desired, &settings.account);
+    (!wanted.is_empty() && settings.account != "root").then(|| {
         let sentence = format!(
-            "it is to run as {:?}; this version of the updater runs agents as its own account only, {:?}",
-            short(&desired.run_user),
+            "it is to run as {:?}, and an updater that runs as {:?} cannot change accounts",
+            short(wanted),
             settings.account
         );
-        return Some(Fault::new(ErrorCode::AccountMissing, sentence));
-    }
-    (!desired.config_file_name.is_empty()).then(|| {
-        let sentence = format!(
-            "it needs the configuration file {:?}; this version of the updater fetches none",
-            short(&desired.config_file_name)
-        );
-        Fault::new(ErrorCode::BadAnswer, sentence)
+        Fault::new(ErrorCode::AccountMissing, sentence)
     })
+}
+
+/// The account to run as; empty: the updater's own.
+pub fn run_user<'a>(desired: &'a DesiredAgent, own: &str) -> &'a str {
+    if desired.run_user == own { "" } else { &desired.run_user }
 }
 
 /// While the wanted version cannot be had, the one in use is kept running.
@@ -449,12 +453,26 @@ fn blocked<'a>(
     (!ask_again).then_some(failure)
 }
 
-fn keep_running(real: &Real, desired: &DesiredAgent, version: &Version, now: Moment) -> Decision {
+fn keep_running(
+    real: &Real,
+    desired: &DesiredAgent,
+    version: &Version,
+    settings: &Settings,
+    now: Moment,
+) -> Decision {
     let agrees =
         real.record.as_ref().zip(desired.digest()).and_then(|(record, digest)| record.agrees(digest));
     let reused = (agrees == Some(false)).then(|| {
         let sentence = format!("version {version} is in use here and another content is offered under its name; versions do not change, so give the new content a new version");
         Fault::new(ErrorCode::VersionReused, sentence)
+    });
+    let reused = reused.or_else(|| {
+        let recorded = real.record.as_ref().map_or("", |it| it.run_user.as_str());
+        let wanted = run_user(desired, &settings.account);
+        (recorded != wanted).then(|| {
+            let sentence = format!("version {version} runs here as {recorded:?} (empty: the updater's account), not as {:?}; another account comes with another version", short(wanted));
+            Fault::new(ErrorCode::VersionReused, sentence)
+        })
     });
     let Some(look) = &real.look else {
         return leave("it was not looked at yet");

@@ -58,6 +58,48 @@ pub fn agent(facts: &Facts<'_>) -> RealAgent {
     view
 }
 
+/// The same view for node_exporter's textfile collector. Nothing in it changes unless an agent or the server does.
+pub fn metrics(agents: &[RealAgent], reached: bool) -> String {
+    let mut text = String::new();
+    let mut metric = |name: &str, help: &str, samples: Vec<(String, bool)>| {
+        text.push_str(&format!("# HELP ops_updater_{name} {help}\n# TYPE ops_updater_{name} gauge\n"));
+        for (labels, value) in samples {
+            text.push_str(&format!("ops_updater_{name}{labels} {}\n", u8::from(value)));
+        }
+    };
+    let version = |it: &Option<ops_wire::Version>| it.as_ref().map(ToString::to_string).unwrap_or_default();
+    metric(
+        "info",
+        "The updater itself.",
+        vec![(format!("{{version=\"{}\"}}", env!("CARGO_PKG_VERSION")), true)],
+    );
+    metric("meta_reached", "Whether ops-meta answered the last beat.", vec![(String::new(), reached)]);
+    let started = |it: &RealAgent| {
+        (
+            format!("{{agent=\"{}\",version=\"{}\"}}", it.name, version(&it.version)),
+            it.status == Status::Started,
+        )
+    };
+    metric("agent_started", "Whether the agent is started.", agents.iter().map(started).collect());
+    let wanted = |it: &RealAgent| {
+        let labels = format!("{{agent=\"{}\",version=\"{}\"}}", it.name, version(&it.desired_version));
+        it.desired_version.is_some().then_some((labels, it.desired_version == it.version))
+    };
+    let help = "Whether the wanted version is the one in use.";
+    metric("agent_as_wanted", help, agents.iter().filter_map(wanted).collect());
+    let phase = |it: &RealAgent| {
+        let phase = it.phase.map_or("", Phase::as_str);
+        (format!("{{agent=\"{}\",phase=\"{phase}\"}}", it.name), true)
+    };
+    metric("agent_phase", "What is being done with the agent.", agents.iter().map(phase).collect());
+    let error = |it: &RealAgent| {
+        let labels = format!("{{agent=\"{}\",code=\"{}\"}}", it.name, it.error_code);
+        (!it.error_code.is_empty()).then_some((labels, true))
+    };
+    metric("agent_error", "What stands in the way.", agents.iter().filter_map(error).collect());
+    text
+}
+
 fn unreadable(facts: &Facts<'_>, fault: &Fault) -> RealAgent {
     let mut view =
         RealAgent::new(facts.name.clone(), None, Status::Other(fault.sentence.clone()), facts.looked_at);
@@ -122,4 +164,28 @@ fn phase_at_rest(real: &Real, error_code: &str) -> Phase {
 fn was_taken_back(real: &Real) -> bool {
     let Some(version) = &real.version else { return false };
     real.past.failures.last().is_some_and(|it| it.version != *version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_say_what_status_says() {
+        let mut alpha =
+            RealAgent::new("alpha".parse().unwrap(), Some("1.0.0".parse().unwrap()), Status::Started, 5);
+        alpha.desired_version = Some("1.0.1".parse().unwrap());
+        alpha.phase = Some(Phase::Failed);
+        alpha.error_code = "md5_mismatch".to_owned();
+        let text = metrics(&[alpha], false);
+        for line in [
+            "ops_updater_meta_reached 0",
+            r#"ops_updater_agent_started{agent="alpha",version="1.0.0"} 1"#,
+            r#"ops_updater_agent_as_wanted{agent="alpha",version="1.0.1"} 0"#,
+            r#"ops_updater_agent_phase{agent="alpha",phase="failed"} 1"#,
+            r#"ops_updater_agent_error{agent="alpha",code="md5_mismatch"} 1"#,
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line} in {text}");
+        }
+    }
 }

@@ -8,10 +8,11 @@ use ops_wire::{ActionDone, Answer, ErrorCode, HostError};
 use crate::apply::Agents;
 use crate::config::Config;
 use crate::error::Fault;
-use crate::fs_layout::Layout;
+use crate::fs_layout::{Layout, write_if_changed};
 use crate::heartbeat::{Beat, Extra};
 use crate::log::{self, Level};
 use crate::memory::Memory;
+use crate::report;
 use crate::upgrade::Moment;
 
 /// What a beat tells of one answer: whoever sends more faults than this has one fault.
@@ -31,6 +32,8 @@ pub struct Host {
     errors: Vec<HostError>,
     actions_done: Vec<ActionDone>,
     ip: String,
+    /// ops-meta answered the last beat.
+    reached: bool,
 }
 
 #[derive(Debug)]
@@ -70,7 +73,7 @@ impl Host {
         let agents = Agents::new(layout.clone());
         let (errors, actions_done) = (Vec::new(), Vec::new());
         let (stage, last, ip) = (Stage::Idle, false, String::new());
-        Self { config, agents, memory, layout, stage, last, errors, actions_done, ip }
+        Self { config, agents, memory, layout, stage, last, errors, actions_done, ip, reached: false }
     }
 
     /// Begins a round with a beat, unless one is under way.
@@ -171,7 +174,7 @@ impl Host {
     fn heard(&mut self, outcome: Result<(Answer, String), Fault>, now: Moment) -> Ended {
         let ended = match outcome {
             Ok((answer, ip)) => {
-                self.ip = ip;
+                (self.ip, self.reached) = (ip, true);
                 if !self.last {
                     self.accept(&answer, now);
                 }
@@ -179,13 +182,14 @@ impl Host {
             }
             Err(fault) => {
                 log::event(Level::Error, "beat_failed", &[("code", &fault.code), ("error", &fault.sentence)]);
-                self.errors = vec![host_error("", &fault)];
+                (self.errors, self.reached) = (vec![host_error("", &fault)], false);
                 Ended::Failed(fault)
             }
         };
         if !self.last {
             self.agents.decide(&self.config.apply, &self.config.plan, false, now);
         }
+        self.write_metrics(now);
         ended
     }
 
@@ -220,6 +224,13 @@ impl Host {
             let code = done.err().map(|fault| fault.code.to_string()).unwrap_or_default();
             self.memory.action_done(action.id);
             self.actions_done.push(ActionDone { id: action.id, code });
+        }
+    }
+
+    fn write_metrics(&self, now: Moment) {
+        let text = report::metrics(&self.agents.report(now), self.reached);
+        if let Err(fault) = write_if_changed(&self.layout.metrics(), text.as_bytes(), 0o644) {
+            log::event(Level::Error, "not_noted", &[("error", &fault.sentence)]);
         }
     }
 

@@ -259,3 +259,36 @@ fn an_upgrade_that_was_left_under_way_goes_on() {
     assert_eq!(done(&in_trial, &desired("1.0.2", "start")), "staging");
     assert_eq!(done(&real("started"), &desired("1.0.0", "stop")), "stopping");
 }
+
+#[test]
+fn only_root_runs_an_agent_as_somebody_else_and_another_account_comes_with_another_version() {
+    let wanted = |version: &str, account: &str| {
+        let mut wanted = desired(version, "start");
+        wanted.run_user = account.to_owned();
+        wanted
+    };
+    let as_account = |own: &str, wanted: &DesiredAgent, real: &Real| {
+        let settings = Settings { account: own.to_owned(), ..SETTINGS };
+        let decision = decide(real, Some(wanted), &settings, NOW);
+        (decision.order.as_ref().map(Event::name), decision.fault.map(|it| it.code))
+    };
+    let here = real("started");
+    assert_eq!(as_account("root", &wanted("1.0.1", "agent"), &here), (Some("staging"), None));
+    assert_eq!(as_account("me", &wanted("1.0.1", "me"), &here), (Some("staging"), None));
+    assert_eq!(
+        as_account("me", &wanted("1.0.1", "agent"), &here),
+        (None, Some(ErrorCode::AccountMissing)),
+        "nothing is started as another account than the ordered one"
+    );
+    assert_eq!(as_account("root", &wanted("1.0.0", "root"), &here), (None, None));
+    assert_eq!(as_account("root", &wanted("1.0.0", "agent"), &here), (None, Some(ErrorCode::VersionReused)));
+    let record = |account: &str| {
+        Some(Record { run_user: account.to_owned(), md5: Some(digest(MD5)), ..Record::default() })
+    };
+    let mut one = wanted("1.0.1", "agent");
+    one.md5 = Md5::Digest(digest(MD5));
+    let staged = Real { wanted_record: record("agent"), ..here.clone() };
+    assert_eq!(as_account("root", &one, &staged), (Some("upgrading"), None));
+    let staged = Real { wanted_record: record("other"), ..here };
+    assert_eq!(as_account("root", &one, &staged), (Some("staging"), None), "it belongs to another account");
+}

@@ -256,7 +256,13 @@ impl Package {
         }
         let digest = Some(self.digest.clone());
         let (md5, sha256) = if is_md5 { (digest, None) } else { (None, digest) };
-        Ok(Record { md5, sha256, size: self.size, signed: !self.signatures.is_empty() })
+        Ok(Record {
+            md5,
+            sha256,
+            size: self.size,
+            signed: !self.signatures.is_empty(),
+            run_user: job.run_user.clone(),
+        })
     }
 
     pub(super) fn into_file(self) -> File {

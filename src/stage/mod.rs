@@ -1,6 +1,7 @@
 //! What runs inside a staging child, in order: know the digest, fetch, verify, confine, unpack, sync. Nothing is unpacked
 //! before it is verified, and what is unpacked is the descriptor that was verified.
 
+mod config_file;
 mod fetch;
 mod sandbox;
 mod signature;
@@ -48,6 +49,9 @@ pub struct Job {
     pub folder: PathBuf,
     /// What a folder of this version is made from that is here already.
     pub kept: Option<Record>,
+    /// Whom the content of the folder is given to, by name and number, if not to the updater.
+    pub run_user: String,
+    pub owner: Option<(u32, u32)>,
     /// Packages that are known to be wrong and are not fetched again.
     pub refused: Vec<Failure>,
     pub download_timeout: Duration,
@@ -82,33 +86,37 @@ pub fn run() -> Result<(), Fault> {
     Ok(())
 }
 
+type Fetched = (fetch::Package, Option<config_file::ConfigFile>);
+
 impl Job {
     fn stage(&self) -> Result<Message, Fault> {
         sandbox::bound(&self.settings)?;
         let (expected, fetched) = step("fetch", || self.fetch())?;
-        let Some(mut package) = fetched else { return Ok(Message::Kept(Some(expected))) };
+        let Some((mut package, config)) = fetched else { return Ok(Message::Kept(Some(expected))) };
         let record = step("verify", || package.verify(self, &expected))?;
         child::say(&Message::Unpacking);
         if let Some(missing) = sandbox::confine(&self.folder)? {
             child::say(&Message::NotConfined(missing));
         }
-        step("unpack", || unpack::unpack(self, package.into_file(), &record))?;
+        step("unpack", || unpack::unpack(self, package.into_file(), &record, config.as_ref()))?;
         fetch::forget(self)?;
         Ok(Message::Staged(Some(expected)))
     }
 
-    /// The digest that is promised, and the package with its signature, unless it is here already.
-    fn fetch(&self) -> Result<(HexDigest, Option<fetch::Package>), Fault> {
+    /// The digest that is promised, and what has to be fetched unless it is here already: the large package last.
+    fn fetch(&self) -> Result<(HexDigest, Option<Fetched>), Fault> {
         let expected = fetch::expected(self)?;
         self.refuse_known(&expected)?;
         let usable = self.kept.as_ref().filter(|it| it.signed || self.settings.public_keys.is_empty());
+        let usable = usable.filter(|it| it.run_user == self.run_user);
         if usable.and_then(|record| record.agrees(&expected)) == Some(true) {
             return Ok((expected, None));
         }
         remove_all(&self.unpacked())?;
+        let config = config_file::fetch(self)?;
         let signatures = signature::find(self)?;
         let package = fetch::fetch(self, &expected)?.with_signatures(signatures);
-        Ok((expected, Some(package)))
+        Ok((expected, Some((package, config))))
     }
 
     fn refuse_known(&self, expected: &HexDigest) -> Result<(), Fault> {

@@ -9,14 +9,21 @@ use nix::fcntl::OFlag;
 use ops_package::{EntryPath, Limits, Sink, WalkError};
 
 use super::Job;
+use super::config_file::ConfigFile;
 use crate::error::Fault;
+use crate::fs_layout::remove_if_there;
 use crate::plan::Record;
 
 /// Room is looked at again whenever this much is about to be written.
 const UNCHECKED_BYTES_MAX: u64 = 1 << 20;
 
 /// Unpacks the verified file, records what it is, and makes all of it durable by one `syncfs`.
-pub(super) fn unpack(job: &Job, mut file: File, record: &Record) -> Result<(), Fault> {
+pub(super) fn unpack(
+    job: &Job,
+    mut file: File,
+    record: &Record,
+    config: Option<&ConfigFile>,
+) -> Result<(), Fault> {
     let folder = job.unpacked();
     file.rewind().map_err(|error| Fault::io("rewind", &folder, &error))?;
     fs::DirBuilder::new()
@@ -38,15 +45,27 @@ pub(super) fn unpack(job: &Job, mut file: File, record: &Record) -> Result<(), F
         WalkError::Sink(fault) => fault,
         WalkError::Read(error) => Fault::io("read the download in", &job.folder, &error),
     })?;
+    if let Some(config) = config {
+        write_config(job, &folder, config)?;
+    }
     write_record(&folder, record)?;
     sync(&folder)
 }
 
+/// In the place of one that the package brought along.
+fn write_config(job: &Job, folder: &Path, config: &ConfigFile) -> Result<(), Fault> {
+    let path = folder.join(&config.name);
+    remove_if_there(&path)?;
+    let written = create(&path, 0o640, job.owner).and_then(|mut file| file.write_all(&config.content));
+    written.map_err(|error| Fault::io("write", &path, &error))
+}
+
+/// The updater's own, whoever the rest belongs to: what it says is believed later.
 fn write_record(folder: &Path, record: &Record) -> Result<(), Fault> {
     let path = folder.join(".ops-updater");
     let written = serde_json::to_vec(record)
         .map_err(io::Error::from)
-        .and_then(|bytes| create(&path, 0o644)?.write_all(&bytes));
+        .and_then(|bytes| create(&path, 0o644, None)?.write_all(&bytes));
     written.map_err(|error| Fault::io("write", &path, &error))
 }
 
@@ -56,9 +75,13 @@ fn sync(folder: &Path) -> Result<(), Fault> {
     synced.map_err(|error| Fault::io("sync", folder, &error))
 }
 
-fn create(path: &Path, mode: u32) -> io::Result<File> {
+fn create(path: &Path, mode: u32, owner: Option<(u32, u32)>) -> io::Result<File> {
     let flags = (OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC).bits();
-    OpenOptions::new().write(true).create_new(true).mode(mode).custom_flags(flags).open(path)
+    let file = OpenOptions::new().write(true).create_new(true).mode(mode).custom_flags(flags).open(path)?;
+    if let Some((uid, gid)) = owner {
+        std::os::unix::fs::fchown(&file, Some(uid), Some(gid))?;
+    }
+    Ok(file)
 }
 
 struct Writer<'a> {
@@ -78,6 +101,12 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Never through a link.
+    fn give_away(&self, path: &Path) -> io::Result<()> {
+        let Some((uid, gid)) = self.job.owner else { return Ok(()) };
+        std::os::unix::fs::lchown(path, Some(uid), Some(gid))
+    }
+
     fn at(&self, path: &EntryPath) -> PathBuf {
         self.folder.join(path.as_path())
     }
@@ -91,6 +120,7 @@ impl Sink for Writer<'_> {
         fs::DirBuilder::new()
             .mode(mode)
             .create(&path)
+            .and_then(|()| self.give_away(&path))
             .map_err(|error| Fault::io("make the folder", &path, &error))
     }
 
@@ -109,13 +139,14 @@ impl Sink for Writer<'_> {
     ) -> Result<(), Fault> {
         self.make_sure_of_room(size)?;
         let path = self.at(path);
-        let written = create(&path, mode).and_then(|file| copy(content, file));
+        let written = create(&path, mode, self.job.owner).and_then(|file| copy(content, file));
         written.map_err(|error| Fault::io("write", &path, &error))
     }
 
     fn symlink(&mut self, path: &EntryPath, target: &str) -> Result<(), Fault> {
         let path = self.at(path);
-        std::os::unix::fs::symlink(target, &path).map_err(|error| Fault::io("make the link", &path, &error))
+        let made = std::os::unix::fs::symlink(target, &path).and_then(|()| self.give_away(&path));
+        made.map_err(|error| Fault::io("make the link", &path, &error))
     }
 
     /// A copy: Landlock of older kernels refuses links across folders.
@@ -123,7 +154,7 @@ impl Sink for Writer<'_> {
         let (path, existing) = (self.at(path), self.at(existing));
         let copied = File::open(&existing).and_then(|mut from| {
             let mode = from.metadata()?.permissions().mode() & 0o777;
-            io::copy(&mut from, &mut create(&path, mode)?)
+            io::copy(&mut from, &mut create(&path, mode, self.job.owner)?)
         });
         copied.map(drop).map_err(|error| Fault::io("write", &path, &error))
     }
