@@ -16,7 +16,7 @@ use e2e::{
     Base, Entry, FakeMeta, FileServer, Package, SOON, agent_script, below, error_code, is_alive, kill,
     wait_for,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 struct Host {
     meta: FakeMeta,
@@ -111,7 +111,8 @@ fn a_version_that_lost_its_script_is_ended_before_another_one_starts() {
         assert!(!is_alive(old));
 
         it(host.folder("1.0.1").join("control"));
-        host.ordered("1.0.1", "stop", 0);
+        // That it cannot be asked is still told.
+        host.ordered("1.0.1", "stop", 1);
         assert!(!is_alive(new));
     }
 }
@@ -159,13 +160,17 @@ fn what_cannot_be_written_is_met_before_the_old_version_stops() {
 fn a_version_folder_that_is_a_link_is_not_used() {
     let host = Host::new();
     let (folder, elsewhere) = (host.folder("1.0.0"), host.base.outside().join("elsewhere"));
-    kill(host.base.daemon("alpha", "1.0.0"));
+    let running = host.base.daemon("alpha", "1.0.0");
     fs::rename(&folder, &elsewhere).unwrap();
     symlink(&elsewhere, &folder).unwrap();
-    fs::write(elsewhere.join("control"), "#!/bin/sh\n>used\necho started\n").unwrap();
 
-    host.base.once();
+    let agent = host.ordered("1.0.0", "start", 1);
+    assert_eq!(error_code(&agent), "version_reused", "{agent}");
+    assert!(is_alive(running) && host.base.daemons("alpha").is_empty(), "beside what runs there, nothing is");
 
-    assert!(!elsewhere.join("used").exists() && below(&elsewhere).is_empty());
-    assert_eq!(host.meta.agent("alpha")["name"], json!("alpha"));
+    kill(running);
+    host.base.run(&["release", "alpha"]).exits(0);
+    host.ordered("1.0.0", "start", 0);
+    host.base.daemon("alpha", "1.0.0");
+    assert!(folder.symlink_metadata().unwrap().is_dir() && below(&elsewhere).is_empty());
 }
