@@ -116,13 +116,16 @@ impl Agents {
     /// Takes over what is desired, and finds out which agents there are.
     pub fn refresh(&mut self, desired: &[DesiredAgent]) -> Result<(), Fault> {
         let here = self.layout.agents()?;
-        self.agents
-            .retain(|name, agent| !agent.state.is_at_rest() || agent.call.is_some() || here.contains(name));
-        let wanted = desired.iter().map(|it| &it.name).filter(|name| !Layout::is_reserved(name));
+        let desired: BTreeMap<&AgentName, &DesiredAgent> = desired.iter().map(|it| (&it.name, it)).collect();
+        // One that is ordered and not here yet stays: what stands in its way is still to be told.
+        self.agents.retain(|name, agent| {
+            let busy = !agent.state.is_at_rest() || agent.call.is_some();
+            busy || here.contains(name) || desired.contains_key(name)
+        });
+        let wanted = desired.keys().copied().filter(|name| !Layout::is_reserved(name));
         for name in here.iter().chain(wanted) {
             self.agents.entry(name.clone()).or_insert_with(|| Agent::new(name.clone()));
         }
-        let desired: BTreeMap<&AgentName, &DesiredAgent> = desired.iter().map(|it| (&it.name, it)).collect();
         for agent in self.agents.values_mut() {
             agent.desired = desired.get(&agent.name).map(|it| (*it).clone());
             let written = |past: &Past| self.layout.write_failed(&agent.name, past).is_ok();

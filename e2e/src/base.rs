@@ -160,17 +160,18 @@ impl Base {
 
     /// Starts the loop, beating every two seconds.
     pub fn start(&mut self) -> &mut Self {
+        let log = self.log_file();
+        self.start_writing_to(log)
+    }
+
+    /// The same, with another standard error than the log of the test.
+    pub fn start_writing_to(&mut self, stderr: impl Into<Stdio>) -> &mut Self {
         assert!(self.child.is_none(), "the loop runs");
         if self.cfg["interval"] == 10 {
             self.set("interval", 2);
         }
         let mut command = Command::new(&self.updater);
-        command
-            .arg("-c")
-            .arg(self.cfg_file())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(self.log_file());
+        command.arg("-c").arg(self.cfg_file()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
         self.child = Some(command.spawn().unwrap());
         self
     }

@@ -26,6 +26,8 @@ pub enum Fault {
     Redirect(String),
     /// The head promises this many bytes; the whole file comes.
     Length(u64),
+    /// Without a length; the connection ends after this many bytes.
+    Unannounced(usize),
     /// Without a length and without an end.
     Endless,
 }
@@ -196,6 +198,10 @@ fn badly(file: &[u8], fault: &Fault, stream: &mut dyn Stream, alive: &Alive) -> 
         Fault::Length(length) => {
             write_head(stream, 200, &[("Content-Length", length.to_string())])?;
             stream.write_all(file)?;
+        }
+        Fault::Unannounced(bytes) => {
+            write_head(stream, 200, &[])?;
+            stream.write_all(&file[..*bytes])?;
         }
         Fault::Endless => {
             write_head(stream, 200, &[])?;

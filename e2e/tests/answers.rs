@@ -8,7 +8,7 @@
     reason = "a test that cannot go on ends here"
 )]
 
-use e2e::{Answer, Base, FakeMeta, FileServer, Package, changes, snapshot};
+use e2e::{Answer, Base, FakeMeta, FileServer, Package, changes, error_code, snapshot};
 use serde_json::{Value, json};
 
 /// A host on which alpha 1.0.0 runs.
@@ -103,6 +103,84 @@ fn an_error_message_is_an_error_of_the_beat_and_nothing_else_counts() {
         "bad_answer",
     );
     assert!(host.base.log().contains("hostname is blank"));
+}
+
+#[test]
+fn an_error_message_that_cannot_be_read_is_one_too() {
+    let host = Host::new();
+    let stop = host.files.order(&Package::agent("alpha", "1.0.0"), "stop");
+    let beta = host.files.offer(&Package::agent("beta", "1.0.0"));
+    for message in [json!(5), json!(["no"]), json!({"x": 1}), json!(true)] {
+        let answer = json!({"errorMessage": message, "desiredAgents": [stop, beta]});
+        host.fails(Answer::Json(answer), "bad_answer");
+    }
+    assert!(!host.base.agent("beta").exists());
+}
+
+#[test]
+fn more_agents_than_a_host_can_have_are_an_error_of_the_beat() {
+    let host = Host::new();
+    let mut agents = vec![host.files.order(&Package::agent("alpha", "1.0.0"), "stop")];
+    agents.extend((1..600).map(|it| json!({"name": format!("x{it}"), "cmd": "stop"})));
+    host.fails(Answer::Json(json!({"errorMessage": "", "desiredAgents": agents})), "too_large");
+}
+
+#[test]
+fn a_name_like_that_of_the_updaters_own_files_is_reserved() {
+    let mut host = Host::new();
+    for name in ["ops-updater.pid.new", "ops-updater.new", "ops-updater.log.1", "cfg.json.new"] {
+        let agent = Package::agent(name, "1.0.0");
+        let errors = host.hears(Answer::Json(json!({"desiredAgents": [host.files.offer(&agent)]})), None);
+        assert!(errors.iter().any(|it| it["code"] == "bad_name"), "{name}: {errors:?}");
+        assert!(!host.base.agent(name).exists(), "{name}");
+    }
+    // What it writes beside its own files is still its to write.
+    host.base.start();
+    host.meta.wait_for_beats(1);
+    assert_eq!(host.base.stop(), Some(0));
+}
+
+#[test]
+fn an_order_that_cannot_be_carried_out_is_told_and_not_done_in_another_way() {
+    let host = Host::new();
+    let beta = host.files.offer(&Package::agent("beta", "1.0.0"));
+    for (key, value, code) in
+        [("runUser", "somebody-else", "account_missing"), ("configFileName", "beta.json", "bad_answer")]
+    {
+        let mut order = beta.clone();
+        order[key] = json!(value);
+        host.meta.order(&[order]);
+        host.base.once().exits(1);
+        let agent = host.meta.agent("beta");
+        assert_eq!(error_code(&agent), code, "{agent}");
+        assert!(!host.base.has("beta", "1.0.0"), "{key}");
+        host.base.run(&["release", "beta"]).exits(0);
+    }
+}
+
+#[test]
+fn a_folder_that_never_was_an_agent_is_not_uninstalled() {
+    let host = Host::new();
+    let precious = host.base.agent("backups").join("2026/precious");
+    std::fs::create_dir_all(precious.parent().unwrap()).unwrap();
+    std::fs::write(&precious, "x").unwrap();
+    host.meta.order(&[host.files.order(&Package::agent("backups", ""), "uninstall")]);
+    host.base.once().exits(0);
+    assert!(precious.exists());
+}
+
+#[test]
+fn an_agent_whose_name_a_file_has_is_told_and_not_downloaded() {
+    let host = Host::new();
+    std::fs::write(host.base.agent("notes"), "x").unwrap();
+    let notes = Package::agent("notes", "1.0.0");
+    host.meta.order(&[host.files.offer(&notes)]);
+    for _ in 0..2 {
+        host.base.once().exits(1);
+        assert_ne!(error_code(&host.meta.agent("notes")), "");
+    }
+    assert_eq!(host.files.asked_tarball(&notes), 0);
+    assert_eq!(std::fs::read(host.base.agent("notes")).unwrap(), b"x");
 }
 
 #[test]

@@ -53,8 +53,8 @@ impl Host {
         let mut changed = changes(&before, &snapshot(self.base.outside()));
         changed.retain(|path| !own(path) && !memory.contains(path));
         assert!(changed.is_empty(), "{danger}: {changed:?}");
-        let staged = self.base.path().join(".ops-updater/staging/alpha/unpacked");
-        assert!(!staged.exists() || staged.read_dir().unwrap().count() < 200, "{danger}");
+        let left = snapshot(&self.base.path().join(".ops-updater/staging/alpha"));
+        assert!(left.is_empty(), "{danger}: {left:?}");
     }
 
     /// A good package with these entries more.

@@ -225,6 +225,37 @@ fn sighup_reads_the_configuration_again_and_refuses_a_bad_one() {
 }
 
 #[test]
+fn a_configuration_that_nobody_writes_keeps_no_beat_waiting() {
+    let (meta, _files, mut base) = with_alpha();
+    base.set("interval", 1).start();
+    meta.wait_for_beats(1);
+    std::fs::remove_file(base.cfg_file()).unwrap();
+    let fifo = std::process::Command::new("mkfifo").arg(base.cfg_file()).status().unwrap();
+    assert!(fifo.success());
+
+    base.signal(Signal::SIGHUP);
+
+    wait_for("it is refused", SOON, || base.log().contains("event=not_reloaded"));
+    meta.wait_for_beats(2);
+    assert_eq!(base.stop(), Some(0));
+}
+
+#[test]
+fn a_log_that_nobody_reads_keeps_no_beat_waiting() {
+    let (meta, _files, mut base) = with_alpha();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let stderr = writer.try_clone().unwrap();
+    // Fills the pipe and waits in vain for room, until the reader is gone.
+    std::thread::spawn(move || std::io::Write::write_all(&mut writer, &[b'x'; 1 << 20]));
+    base.set("debug", true).set("interval", 1).start_writing_to(stderr);
+
+    meta.wait_for_beats(3);
+
+    assert_eq!(base.stop(), Some(0));
+    drop(reader);
+}
+
+#[test]
 fn the_log_has_a_line_per_event() {
     let (_meta, _files, base) = with_alpha();
     let log = base.log();

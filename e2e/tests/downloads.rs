@@ -10,7 +10,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use e2e::{Authority, Base, FakeMeta, Fault, FileServer, Package, error_code, wait_for};
+use e2e::{Authority, Base, Entry, FakeMeta, Fault, FileServer, Package, error_code, wait_for};
 use serde_json::{Value, json};
 
 /// A host on which alpha 1.0.0 runs and 1.0.1 is about to be ordered.
@@ -232,6 +232,86 @@ fn a_file_that_is_shorter_than_announced_is_not_installed() {
     let host = Host::new();
     host.files.spoil_tarball(&host.next, Fault::Length(host.next.bytes.len() as u64 + 7));
     host.fails(&nothing(), "unreachable");
+}
+
+#[test]
+fn a_file_that_is_shorter_than_ordered_is_fetched_again() {
+    let host = Host::new();
+    host.files.spoil_tarball(&host.next, Fault::Unannounced(host.next.bytes.len() / 2));
+    let order = json!({"size": host.next.bytes.len()});
+    let agent = host.fails(&order, "unreachable");
+    assert!(
+        agent["nextTry"].as_i64().unwrap() > now(),
+        "the network broke, the package is not to blame: {agent}"
+    );
+    host.files.mend();
+    host.release();
+    host.works(&order);
+}
+
+#[test]
+fn an_md5_file_that_drips_is_a_timeout() {
+    let host = Host::new();
+    // Each byte comes in time; all of them would take minutes.
+    host.files.put(&host.md5_path(), vec![b'a'; 4000]);
+    host.files.spoil(&host.md5_path(), Fault::Drip(1));
+    host.fails(&nothing(), "timeout");
+}
+
+#[test]
+fn a_password_in_a_url_is_not_told() {
+    let host = Host::new();
+    let prefix = format!("{}/nowhere", host.files.url().replace("//", "//me:s3cret@"));
+    for (more, code) in [(json!({}), "md5_missing"), (json!({"sha256": host.next.sha256()}), "not_there_yet")]
+    {
+        let mut order = more;
+        order["tarball"] = json!(prefix);
+        let agent = host.fails(&order, code);
+        assert!(agent["error"].as_str().unwrap().contains("/nowhere/"), "{agent}");
+        host.release();
+    }
+    assert!(!host.base.log().contains("s3cret"), "in the log");
+    assert!(!json!(host.meta.beats()).to_string().contains("s3cret"), "in a beat");
+}
+
+#[test]
+fn a_few_packages_are_fetched_at_a_time_and_all_in_the_end() {
+    let (meta, files) = (FakeMeta::new(), FileServer::new());
+    let mut base = Base::new(&meta.address());
+    // An agent without a daemon: it is what is staged that counts.
+    let script = "#!/bin/sh
+cd \"$(dirname \"$0\")\" || exit 1
+case $1 in
+start) >up ;;
+stop) rm -f up ;;
+status) if [ -e up ]; then echo started; else echo stoped; fi ;;
+esac
+";
+    let packages: Vec<Package> = (0..40)
+        .map(|it| Package::of(&format!("a{it}"), "1.0.0", &[Entry::file("control", 0o755, script)]))
+        .collect();
+    meta.order(&packages.iter().map(|it| files.offer(it)).collect::<Vec<_>>());
+    // Long enough that they would all be under way together.
+    packages.iter().for_each(|it| files.spoil_tarball(it, Fault::Drip(it.bytes.len() / 3)));
+    base.start();
+
+    let mut most = 0;
+    wait_for("all are installed", Duration::from_secs(60), || {
+        most = most.max(staging_children(base.updater_pid()));
+        packages.iter().all(|it| base.version(&it.name).is_some())
+    });
+
+    assert!((1..=4).contains(&most), "{most} at a time");
+}
+
+/// Children of the updater that fetch and unpack.
+fn staging_children(updater: i32) -> usize {
+    let children = std::fs::read_to_string(format!("/proc/{updater}/task/{updater}/children")).unwrap();
+    let stages = |pid: &&str| {
+        let words = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.split('\0').any(|it| it == "stage")
+    };
+    children.split_whitespace().filter(stages).count()
 }
 
 #[test]

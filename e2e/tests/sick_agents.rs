@@ -11,7 +11,8 @@
 use std::time::Duration;
 
 use e2e::{
-    Base, FakeMeta, FileServer, Package, Sick, below, children, error_code, is_alive, is_zombie, wait_for,
+    Base, FakeMeta, FileServer, Package, SOON, Sick, agent_script, below, children, error_code, is_alive,
+    is_zombie, script, wait_for,
 };
 use serde_json::{Value, json};
 
@@ -140,4 +141,70 @@ fn a_hundred_sick_calls_leave_neither_zombies_nor_descriptors_nor_processes() {
     let left = || below(&base.path()).iter().filter(|it| it.exe.ends_with("sleep")).count();
     assert!(fewest(left) <= OF_EACH, "what a call leaves behind stays");
     assert!(base.is_running());
+}
+
+/// How often a script wrote a line into this file of alpha's folder.
+fn count(base: &Base, file: &str) -> usize {
+    std::fs::read_to_string(base.agent("alpha").join(file)).unwrap_or_default().lines().count()
+}
+
+#[test]
+fn a_version_that_ends_after_each_start_is_started_less_and_less_often() {
+    let (meta, files) = (FakeMeta::new(), FileServer::new());
+    let mut base = Base::impatient(&meta.address());
+    // Each start is seen to succeed, and at the next look it is over.
+    let script = "#!/bin/sh
+cd \"$(dirname \"$0\")\" || exit 1
+case $1 in
+start) echo >>../starts; >fresh ;;
+status) if [ -e fresh ]; then rm fresh; echo started; else echo stoped; fi ;;
+esac
+";
+    meta.order(&[files.offer(&Package::with_script("alpha", "1.0.0", script))]);
+    base.set("interval", 1).start();
+
+    meta.wait_for_beats(8);
+
+    let starts = count(&base, "starts");
+    assert!((2..=3).contains(&starts), "{starts} starts in {} beats", meta.beats().len());
+    meta.wait_for_agent("it is told", "alpha", |it| {
+        error_code(it) == "start_failed" && it["error"].as_str().unwrap().contains("not started again for")
+    });
+}
+
+#[test]
+fn a_failure_that_cannot_be_written_down_is_remembered_all_the_same() {
+    let mut host = Host::with(&Package::agent("alpha", "1.0.0"));
+    // In the way of the next `.failed`, as a full disk would be.
+    std::fs::create_dir(host.base.agent("alpha").join(".failed.new")).unwrap();
+    let fails = script(&[Sick::StartFails]).replace("echo no licence", "echo >>../starts; echo no licence");
+    host.meta.order(&[host.files.offer(&Package::with_script("alpha", "1.0.1", &fails))]);
+    host.base.set("interval", 1).start();
+    host.meta.wait_for_agent("it is taken back", "alpha", |it| {
+        error_code(it) == "start_failed" && it["status"] == "started"
+    });
+    let running = host.base.daemon("alpha", "1.0.0");
+
+    host.meta.wait_for_beats(4);
+
+    assert_eq!((host.base.daemon("alpha", "1.0.0"), count(&host.base, "starts")), (running, 1));
+    assert!(host.base.agent("alpha").join(".failed.new").is_dir(), "it was in the way all the time");
+}
+
+#[test]
+fn a_status_that_hangs_does_not_outlive_the_updater() {
+    let hangs = agent_script().replace("status)\n", "status)\n    [ -e hang ] && exec sleep 1000\n");
+    let mut host = Host::with(&Package::with_script("alpha", "1.0.0", &hangs));
+    let running = host.base.daemon("alpha", "1.0.0");
+    host.base.set("statusTimeoutSecs", 600).set("interval", 1).start();
+    std::fs::write(host.base.agent("alpha").join("1.0.0/hang"), "").unwrap();
+    wait_for("status hangs", SOON, || {
+        below(&host.base.agent("alpha")).iter().any(|it| it.exe.ends_with("sleep"))
+    });
+
+    assert_eq!(host.base.stop(), Some(0));
+
+    let others = || below(&host.base.agent("alpha")).iter().any(|it| !it.exe.ends_with("agent"));
+    wait_for("it is gone", SOON, || !others());
+    assert_eq!(host.base.daemon("alpha", "1.0.0"), running);
 }
