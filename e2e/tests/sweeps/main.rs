@@ -13,6 +13,7 @@
     reason = "a test that cannot go on ends here"
 )]
 
+mod audit;
 mod host;
 mod strace;
 

@@ -76,7 +76,7 @@ pub struct Call {
     /// The absolute paths among its arguments, in order: names and open files.
     pub paths: Vec<PathBuf>,
     /// What came back, as far as it stands on the same line.
-    pub result: String,
+    result: String,
 }
 
 impl Call {
@@ -124,6 +124,11 @@ impl Call {
         self.name != "execve"
             && (!opens
                 || ["O_CREAT", "O_WRONLY", "O_RDWR", "O_TRUNC"].iter().any(|it| self.args.contains(it)))
+    }
+
+    /// As far as it is known: a call that was interrupted by another process's ends on another line.
+    pub fn succeeded(&self) -> bool {
+        !self.result.starts_with("-1")
     }
 
     pub fn touches(&self, path: &Path) -> bool {
