@@ -1,4 +1,5 @@
-# `make demo` shows the main job, `make test` runs all tests, `make check` is what CI runs.
+# `make demo` shows the main job, `make test` runs all tests (of the long sweeps a part), `make test-full` the whole sweeps,
+# `make check` is what CI runs.
 
 # Static binaries are built for a named target, so they lie in a folder of that name.
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -6,7 +7,7 @@ TUPLE = $(or $(CARGO_BUILD_TARGET),$(shell rustc -vV | sed -n 's/^host: //p'))
 # One after the other, never --workspace: that would merge the server's crate features into the updater.
 CRATES := ops-wire ops-package ops-updater ops-meta
 
-.PHONY: build deps test lint check demo size clean
+.PHONY: build deps test test-full lint check demo size clean
 
 build:
 	cargo build --profile host -p ops-updater
@@ -25,6 +26,11 @@ test: deps
 	$(MAKE) build
 	set -e; for crate in $(CRATES); do cargo test -p $$crate; done
 	OPS_BIN_DIR=$(CURDIR)/dist cargo test -p e2e
+
+# The tests print how many points there were and how long it took; 2 cores need about ten minutes.
+test-full: deps
+	$(MAKE) build
+	OPS_FULL=1 OPS_BIN_DIR=$(CURDIR)/dist cargo test -p e2e --test sweeps -- --nocapture
 
 lint:
 	cargo fmt --all --check

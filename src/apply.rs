@@ -2,6 +2,7 @@
 //! control call and at most one staging child. Nothing here waits.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
@@ -622,9 +623,17 @@ impl Hand<'_> {
         }
     }
 
+    /// Where the output of a start goes. A disk that does not take it is no reason to leave the agent stopped.
+    fn out_of(&self, agent: &Agent) -> Result<File, Fault> {
+        self.layout().open_out(&agent.name).or_else(|fault| {
+            self.noted(agent, Err(fault));
+            self.layout().open_nowhere()
+        })
+    }
+
     fn begin_call(&self, agent: &mut Agent, version: &Version, verb: Verb) -> Result<(), Fault> {
         let folder = self.layout().version_folder(&agent.name, version);
-        let out = if verb == Verb::Start { Some(self.layout().open_out(&agent.name)?) } else { None };
+        let out = if verb == Verb::Start { Some(self.out_of(agent)?) } else { None };
         if let Some(out) = &out {
             agent.out_before = out.metadata().map_or(0, |it| it.len());
         }

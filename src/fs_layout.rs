@@ -301,6 +301,8 @@ impl Layout {
                 remove_all(&entry.path())?;
             } else {
                 remove_all(&entry.path().join("unpacked"))?;
+                // Only an empty one goes.
+                let _ = fs::remove_dir(entry.path());
             }
         }
         Ok(())
@@ -359,6 +361,13 @@ impl Layout {
     /// Where the output of an agent's `start` goes: never a pipe, since whoever inherits one keeps its reader waiting.
     pub fn open_out(&self, name: &AgentName) -> Result<File, Fault> {
         open_own(&self.out(name), OpenOptions::new().read(true).append(true).create(true))
+    }
+
+    /// For an output that cannot be kept.
+    pub fn open_nowhere(&self) -> Result<File, Fault> {
+        let path = Path::new("/dev/null");
+        let file = OpenOptions::new().read(true).write(true).open(path);
+        file.map_err(|error| Fault::io("open", path, &error))
     }
 
     /// Cuts an agent's output that grew too long. It is written with O_APPEND, so writers go on at the new end.
