@@ -12,7 +12,7 @@ use crate::account::Account;
 use crate::child::Child;
 use crate::control::{self, Call, Finished};
 use crate::error::Fault;
-use crate::fs_layout::{Layout, remove_if_there};
+use crate::fs_layout::Layout;
 use crate::inventory;
 use crate::log::{self, Level};
 use crate::plan::{self, Decision, Past, Real, Starts};
@@ -772,7 +772,8 @@ impl Hand<'_> {
                 if flipped.is_ok() {
                     log::event(Level::Info, "switched", &[("agent", &name), ("version", &version)]);
                 }
-                Some(outcome(flipped))
+                let lasting = flipped.map(|unsynced| self.noted(agent, unsynced.map_or(Ok(()), Err)));
+                Some(outcome(lasting))
             }
             Action::Restore(version) => Some(outcome(layout.restore_version(&name, version.as_ref()))),
             Action::Remove => {
@@ -784,7 +785,7 @@ impl Hand<'_> {
                 Some(outcome(removed))
             }
             Action::Settle { previous } => {
-                self.noted(agent, remove_if_there(&layout.intent_file(&name)));
+                self.noted(agent, layout.settle(&name));
                 if let Some(previous) = previous {
                     self.collect_garbage(agent, &previous);
                 }

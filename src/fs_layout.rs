@@ -94,6 +94,11 @@ impl Layout {
         self.agent(name).join(".version.new")
     }
 
+    /// What `.version` was before an upgrade that is under way.
+    fn kept(&self, name: &AgentName) -> PathBuf {
+        self.agent(name).join(".version.old")
+    }
+
     fn hold_file(&self, name: &AgentName) -> PathBuf {
         self.agent(name).join(".hold")
     }
@@ -220,28 +225,50 @@ impl Layout {
         }
     }
 
-    /// Writes and syncs what `.version` is going to be, so that a full disk is met before the start.
+    /// Writes and syncs what `.version` is going to be, so that a full disk is met before the start, and keeps what it is,
+    /// so that a take-back needs no room at all.
     pub fn prepare_version(&self, name: &AgentName, version: &Version) -> Result<(), Fault> {
         make_folder(&self.agent(name), 0o755)?;
-        write_synced(&self.prepared(name), version.as_str().as_bytes(), 0o644)
+        write_synced(&self.prepared(name), version.as_str().as_bytes(), 0o644)?;
+        // One that is there is of the last proven version; and where there are no hard links it is written anew.
+        let _ = fs::hard_link(self.version_file(name), self.kept(name));
+        Ok(())
     }
 
-    /// The prepared `.version` takes its place. One that names `version` already stays.
-    pub fn flip(&self, name: &AgentName, version: &Version) -> Result<(), Fault> {
-        if self.version(name)?.as_ref() == Some(version) {
-            return remove_if_there(&self.prepared(name));
+    /// The prepared `.version` takes its place. One that names `version` already stays. When only the sync fails it is undone;
+    /// where even that cannot be, `.version` names what runs, and the fault is all there is to tell.
+    pub fn flip(&self, name: &AgentName, version: &Version) -> Result<Option<Fault>, Fault> {
+        let before = self.version(name)?;
+        if before.as_ref() == Some(version) {
+            return remove_if_there(&self.prepared(name)).map(|()| None);
         }
-        rename(&self.prepared(name), &self.version_file(name))
+        let (kept, file) = (self.kept(name), self.version_file(name));
+        rename_unsynced(&self.prepared(name), &file)?;
+        let Err(fault) = sync_folder(&self.agent(name)) else { return Ok(None) };
+        let undone = match &before {
+            Some(before) => names(&kept, before) && rename_unsynced(&kept, &file).is_ok(),
+            None => fs::remove_file(&file).is_ok(),
+        };
+        if undone { Err(fault) } else { Ok(Some(fault)) }
     }
 
     /// `.version` names `version` again, or nothing at all.
     pub fn restore_version(&self, name: &AgentName, version: Option<&Version>) -> Result<(), Fault> {
-        remove_if_there(&self.prepared(name))?;
+        // Left behind it does no harm: the next upgrade writes it anew.
+        let _ = remove_if_there(&self.prepared(name));
+        let (kept, file) = (self.kept(name), self.version_file(name));
         match version {
             Some(version) if self.version(name)?.as_ref() == Some(version) => Ok(()),
-            Some(version) => write_atomically(&self.version_file(name), version.as_str().as_bytes(), 0o644),
-            None => remove_if_there(&self.version_file(name)),
+            Some(version) if names(&kept, version) && rename(&kept, &file).is_ok() => Ok(()),
+            Some(version) => write_atomically(&file, version.as_str().as_bytes(), 0o644),
+            None => remove_if_there(&file),
         }
+    }
+
+    /// An upgrade is over, well or not: nothing tells of it any more.
+    pub fn settle(&self, name: &AgentName) -> Result<(), Fault> {
+        remove_if_there(&self.intent_file(name))?;
+        remove_if_there(&self.kept(name))
     }
 
     /// What a version's folder was made from, when an updater recorded it.
@@ -419,6 +446,10 @@ fn open_own(path: &Path, options: &mut OpenOptions) -> Result<File, Fault> {
     options.mode(0o600).custom_flags(flags).open(path).map_err(|error| Fault::io("open", path, &error))
 }
 
+fn names(path: &Path, version: &Version) -> bool {
+    matches!(read_bounded(path), Ok(Some(bytes)) if bytes == version.as_str().as_bytes())
+}
+
 /// A small file, or `None` when it is not there. Never through a link, never waits for a fifo's writer.
 pub fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, Fault> {
     let flags = (OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).bits();
@@ -476,11 +507,14 @@ fn write_synced(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
     })
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the one place that renames")]
 fn rename(from: &Path, to: &Path) -> Result<(), Fault> {
-    fs::rename(from, to)
-        .map_err(|error| Fault::io(&format!("rename `{}` to", from.display()), to, &error))?;
+    rename_unsynced(from, to)?;
     to.parent().map_or(Ok(()), sync_folder)
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that renames")]
+fn rename_unsynced(from: &Path, to: &Path) -> Result<(), Fault> {
+    fs::rename(from, to).map_err(|error| Fault::io(&format!("rename `{}` to", from.display()), to, &error))
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that renames")]

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::host::{NEW, OLD};
+use crate::host::{NEW, OLD, Scenario};
 use crate::record;
 use crate::strace::Call;
 
@@ -57,7 +57,7 @@ fn calls_control<'a>(script: &'a Path, verb: &'a str) -> impl Fn(&Call) -> bool 
 }
 
 fn audit(trial_secs: u32) {
-    let (base, updater, calls) = record(trial_secs);
+    let (base, updater, calls) = record(Scenario::Upgrade { trial_secs });
     let alpha = base.join("alpha");
     let staged = base.join(".ops-updater/staging/alpha/unpacked");
     let control = |version: &str| alpha.join(version).join("control");

@@ -1,4 +1,4 @@
-//! One host on which alpha is to go from 1.0.0 to 1.0.1 beside beta, and what has to be true of it at every moment.
+//! One host on which alpha is to come to 1.0.1 beside beta, and what has to be true of it at every moment.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,8 +12,72 @@ use nix::unistd::Pid;
 pub const OLD: &str = "1.0.0";
 pub const NEW: &str = "1.0.1";
 
+/// What happens to alpha when nobody disturbs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scenario {
+    /// From 1.0.0 to 1.0.1.
+    Upgrade { trial_secs: u32 },
+    /// 1.0.1 starts, ends in its trial, and 1.0.0 comes back.
+    TakeBack,
+    /// To 1.0.1 where no alpha is.
+    Install,
+}
+
+impl Scenario {
+    fn old(self) -> Option<&'static str> {
+        (self != Self::Install).then_some(OLD)
+    }
+
+    /// What runs in the end.
+    fn goal(self) -> &'static str {
+        if self == Self::TakeBack { OLD } else { NEW }
+    }
+
+    fn trial_secs(self) -> u32 {
+        match self {
+            Self::Upgrade { trial_secs } => trial_secs,
+            Self::TakeBack => 1,
+            Self::Install => 0,
+        }
+    }
+
+    fn package(self, version: &str) -> Package {
+        Package::of_bytes("alpha", version, gzip(&tar(&self.entries(version))))
+    }
+
+    /// What is packed: each kind of entry is in it.
+    fn entries(self, version: &str) -> Vec<Entry> {
+        // A start that finds another version running tells on it.
+        let usual = "start)\n    runs && exit 0\n";
+        let watchful = "start)
+    runs && exit 0
+    for note in ../*/agent.pid; do
+        other=$(readlink \"/proc/$(cat \"$note\" 2>/dev/null)/exe\")
+        case $other in \"$here/agent\") ;; \"${here%/*}\"/*/agent) echo \"$here beside $other\" >>../both ;; esac
+    done
+";
+        let mut script = agent_script().replace(usual, watchful);
+        assert!(script.contains("../both"));
+        if self == Self::TakeBack && version == NEW {
+            script = script.replace("./agent 100000", "./agent 0.5");
+            assert!(script.contains("./agent 0.5"));
+        }
+        let mut entries = Package::entries(version, &script);
+        entries.extend([
+            Entry::folder("etc"),
+            Entry::file("etc/large", 0o640, vec![b'x'; 150_000]),
+            Entry::symlink("etc/link", "large"),
+            Entry::hard_link("etc/twin", "content"),
+        ]);
+        entries
+    }
+}
+
 pub struct Host {
     pub base: Base,
+    /// From some call on all of them failed.
+    pub broken: bool,
+    scenario: Scenario,
     // They answer as long as they are there.
     _meta: FakeMeta,
     _files: FileServer,
@@ -24,19 +88,24 @@ pub struct Host {
 }
 
 impl Host {
-    /// alpha 1.0.0 and beta run, and alpha 1.0.1 is ordered.
-    pub fn new(trial_secs: u32) -> Self {
+    /// beta runs, alpha 1.0.0 perhaps, and alpha 1.0.1 is ordered.
+    pub fn new(scenario: Scenario) -> Self {
         let (meta, files) = (FakeMeta::new(), FileServer::new());
         let mut base = Base::new(&meta.address());
         let beta = files.offer(&Package::agent("beta", OLD));
-        meta.order(&[files.offer(&alpha(OLD)), beta.clone()]);
+        let mut orders = vec![beta.clone()];
+        orders.extend(scenario.old().map(|old| files.offer(&scenario.package(old))));
+        meta.order(&orders);
         base.once().exits(0);
-        base.daemon("alpha", OLD);
-        let beta_pid = base.daemon("beta", OLD);
-        base.set("trialSecs", trial_secs);
-        meta.order(&[files.offer(&alpha(NEW)), beta]);
+        if let Some(old) = scenario.old() {
+            base.daemon("alpha", old);
+        }
+        let running = Some(base.daemon("beta", OLD));
+        base.set("trialSecs", scenario.trial_secs());
+        meta.order(&[files.offer(&scenario.package(NEW)), beta]);
+        let before = BTreeMap::new();
         let mut host =
-            Self { base, _meta: meta, _files: files, before: BTreeMap::new(), beta: Some(beta_pid) };
+            Self { base, broken: false, scenario, _meta: meta, _files: files, before, beta: running };
         host.before = host.others();
         host
     }
@@ -63,13 +132,13 @@ impl Host {
     pub fn check(&self, agrees: bool) -> Result<(), String> {
         let version = self.base.version("alpha");
         let version = version.as_deref();
-        if ![Some(OLD), Some(NEW)].contains(&version) {
-            return Err(format!("`.version` is {version:?}, neither {OLD} nor {NEW}"));
+        if ![self.scenario.old(), Some(NEW)].contains(&version) {
+            return Err(format!("`.version` is {version:?}, neither what it was nor {NEW}"));
         }
         for version in [OLD, NEW] {
             self.check_folder(version)?;
         }
-        if !self.base.has("alpha", version.unwrap_or_default()) {
+        if version.is_some_and(|it| !self.base.has("alpha", it)) {
             return Err(format!("`.version` names {version:?}, whose folder is not there"));
         }
         let daemons = self.base.daemons("alpha");
@@ -79,10 +148,18 @@ impl Host {
         if let Ok(both) = fs::read_to_string(self.base.agent("alpha").join("both")) {
             return Err(format!("a version was started while another one ran: {both}"));
         }
-        if agrees && daemons.keys().map(String::as_str).ne(version) {
+        if agrees && daemons.keys().map(String::as_str).ne(version) && !self.cannot_be_restored(version) {
             return Err(format!("`.version` names {version:?}, and there run {daemons:?}"));
         }
         self.check_beta()
+    }
+
+    /// The new version is dead, the old one was started for want of it, and not even a rename is possible any more: then
+    /// the upgrade is still recorded as under way.
+    fn cannot_be_restored(&self, version: Option<&str>) -> bool {
+        let runs_old = self.base.daemons("alpha").keys().eq([OLD]);
+        let recorded = self.base.agent("alpha").join(".upgrade").exists();
+        self.scenario == Scenario::TakeBack && self.broken && version == Some(NEW) && runs_old && recorded
     }
 
     /// A folder that has its name equals its tarball.
@@ -99,7 +176,8 @@ impl Host {
                 found.insert(name, seen(&path));
             }
         }
-        let wanted: BTreeMap<String, Seen> = entries(version).iter().map(|it| packed(it, version)).collect();
+        let entries = self.scenario.entries(version);
+        let wanted: BTreeMap<String, Seen> = entries.iter().map(|it| packed(it, version)).collect();
         if found != wanted {
             let differ: Vec<_> =
                 found.keys().chain(wanted.keys()).filter(|it| found.get(*it) != wanted.get(*it)).collect();
@@ -167,17 +245,22 @@ impl Host {
         });
     }
 
-    /// The upgrade is done, and nothing is left of it.
+    /// It is done, and nothing is left of it but the memory of what failed.
     pub fn is_there(&self) -> Result<(), String> {
         let version = self.base.version("alpha");
         let running: Vec<String> = self.base.daemons("alpha").into_keys().collect();
-        if version.as_deref() != Some(NEW) || running != [NEW] {
+        let goal = self.scenario.goal();
+        if version.as_deref() != Some(goal) || running != [goal] {
             return Err(format!("`.version` names {version:?}, there run {running:?}"));
         }
         let staging = self.base.path().join(".ops-updater/staging");
-        let left: Vec<PathBuf> = [".upgrade", ".version.new", ".failed"]
-            .map(|it| self.base.agent("alpha").join(it))
+        let mut over = vec![".upgrade", ".version.new", ".version.old"];
+        if self.scenario != Scenario::TakeBack {
+            over.push(".failed");
+        }
+        let left: Vec<PathBuf> = over
             .into_iter()
+            .map(|it| self.base.agent("alpha").join(it))
             .filter(|it| it.exists())
             .chain(fs::read_dir(staging).unwrap().flatten().map(|it| it.path()))
             .collect();
@@ -192,33 +275,6 @@ fn change_json(path: &Path, change: impl FnOnce(&mut serde_json::Value)) {
         serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     change(&mut value);
     fs::write(path, value.to_string()).unwrap();
-}
-
-/// Each kind of entry is in it.
-fn entries(version: &str) -> Vec<Entry> {
-    // A start that finds another version running tells on it.
-    let usual = "start)\n    runs && exit 0\n";
-    let watchful = "start)
-    runs && exit 0
-    for note in ../*/agent.pid; do
-        other=$(readlink \"/proc/$(cat \"$note\" 2>/dev/null)/exe\")
-        case $other in \"$here/agent\") ;; \"${here%/*}\"/*/agent) echo \"$here beside $other\" >>../both ;; esac
-    done
-";
-    let script = agent_script().replace(usual, watchful);
-    assert!(script.contains("../both"));
-    let mut entries = Package::entries(version, &script);
-    entries.extend([
-        Entry::folder("etc"),
-        Entry::file("etc/large", 0o640, vec![b'x'; 150_000]),
-        Entry::symlink("etc/link", "large"),
-        Entry::hard_link("etc/twin", "content"),
-    ]);
-    entries
-}
-
-fn alpha(version: &str) -> Package {
-    Package::of_bytes("alpha", version, gzip(&tar(&entries(version))))
 }
 
 /// Kind, mode and content.

@@ -25,13 +25,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use host::Host;
+use host::{Host, Scenario};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use strace::{Call, MUTATING, Strace, calls_of_updater, text};
 
 /// Of all that can be tried, `make test` tries each of so many. Prime, so that every kind of injury has its turn.
-const SAMPLE: usize = 17;
+const SAMPLE: usize = 31;
 /// A point that a run did not come by is tried this often: how many pieces a download comes in is nobody's choice.
 const TRIES: usize = 3;
 /// Rounds without an injury until the upgrade has to be done.
@@ -75,8 +75,8 @@ impl fmt::Display for Point {
 }
 
 /// A good upgrade under strace: BASE, its updater's process, and the calls in order.
-fn record(trial_secs: u32) -> (PathBuf, i32, Vec<Call>) {
-    let host = Host::new(trial_secs);
+fn record(scenario: Scenario) -> (PathBuf, i32, Vec<Call>) {
+    let host = Host::new(scenario);
     let trace = host.base.outside().join("trace");
     // A path is never cut short, whatever `-s` says.
     let mut words = words("-f -q -y -s 16 -e signal=none");
@@ -115,14 +115,20 @@ fn all_paths(points: &[Point]) -> BTreeSet<PathBuf> {
     let mut paths: BTreeSet<PathBuf> = points.iter().map(|it| it.path.clone()).collect();
     for name in [".version", ".upgrade", ".failed"] {
         paths.insert(Path::new("alpha").join(name));
+        paths.insert(Path::new("alpha").join(format!("{name}.old")));
         paths.insert(Path::new("alpha").join(format!("{name}.new")));
     }
     paths
 }
 
 /// Hurts one upgrade. Tells whether it came by the point at all; an `Err` is a finding.
-fn hurt(point: &Point, injury: Injury, trial_secs: u32, paths: &BTreeSet<PathBuf>) -> Result<bool, String> {
-    let mut host = Host::new(trial_secs);
+fn hurt(
+    point: &Point,
+    injury: Injury,
+    scenario: Scenario,
+    paths: &BTreeSet<PathBuf>,
+) -> Result<bool, String> {
+    let mut host = Host::new(scenario);
     let (outside, base) = (host.base.outside().to_owned(), host.base.path());
     let trace = outside.join("trace");
     let what = match injury {
@@ -154,6 +160,7 @@ fn hurt(point: &Point, injury: Injury, trial_secs: u32, paths: &BTreeSet<PathBuf
         Injury::FromThenOn(error) if stopped() => {
             let updaters = strace.updaters();
             strace.go();
+            host.broken = true;
             break_everything(&updaters, error, paths, &base, &outside);
         }
         _ => strace.go(),
@@ -195,6 +202,7 @@ fn break_everything(updaters: &[i32], error: &str, paths: &BTreeSet<PathBuf>, ba
 
 fn converges(host: &mut Host, injury: Injury) -> Result<(), String> {
     let mut last = Ok(());
+    host.broken = false;
     for round in 1..=ROUNDS_MAX {
         host.time_passes();
         host.base.once();
@@ -210,19 +218,17 @@ fn converges(host: &mut Host, injury: Injury) -> Result<(), String> {
     last.map_err(|why| format!("after {ROUNDS_MAX} rounds: {why}"))
 }
 
-/// Hurts upgrades with a trial of this length at all points, or at the sampled ones.
-fn sweep(trial_secs: u32) {
+/// Hurts it at all points, or at the sampled ones.
+fn sweep(scenario: Scenario) {
     let begun = Instant::now();
-    let (base, updater, calls) = record(trial_secs);
+    let (base, updater, calls) = record(scenario);
     let points = points(&base, updater, &calls);
     let paths = all_paths(&points);
     let all: Vec<(&Point, Injury)> =
         points.iter().flat_map(|it| INJURIES.map(|injury| (it, injury))).collect();
     let full = std::env::var_os("OPS_FULL").is_some_and(|it| it == "1");
     let only = std::env::var("OPS_POINT").unwrap_or_default();
-    let first = trial_secs as usize * (SAMPLE / 2);
-    let chosen: Vec<_> =
-        if full { all.clone() } else { all.iter().skip(first).step_by(SAMPLE).copied().collect() };
+    let chosen: Vec<_> = if full { all.clone() } else { all.iter().step_by(SAMPLE).copied().collect() };
     let chosen: Vec<_> =
         chosen.into_iter().filter(|(point, injury)| format!("{point}: {injury:?}").contains(&only)).collect();
     let next = AtomicUsize::new(0);
@@ -233,7 +239,7 @@ fn sweep(trial_secs: u32) {
         for _ in 0..workers {
             scope.spawn(|| {
                 while let Some((point, injury)) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(why) = try_to_hurt(point, *injury, trial_secs, &paths) {
+                    if let Err(why) = try_to_hurt(point, *injury, scenario, &paths) {
                         let finding = format!("{point}: {injury:?}: {why}");
                         eprintln!("{finding}");
                         findings.lock().unwrap().push(finding);
@@ -244,7 +250,7 @@ fn sweep(trial_secs: u32) {
     });
     let findings = findings.into_inner().unwrap();
     println!(
-        "trial of {trial_secs} s: {} points, {} of {} injuries tried in {:.0} s, {} findings",
+        "{scenario:?}: {} points, {} of {} injuries tried in {:.0} s, {} findings",
         points.len(),
         chosen.len(),
         all.len(),
@@ -257,11 +263,11 @@ fn sweep(trial_secs: u32) {
 fn try_to_hurt(
     point: &Point,
     injury: Injury,
-    trial_secs: u32,
+    scenario: Scenario,
     paths: &BTreeSet<PathBuf>,
 ) -> Result<(), String> {
     for _ in 0..TRIES {
-        match catch_unwind(AssertUnwindSafe(|| hurt(point, injury, trial_secs, paths))) {
+        match catch_unwind(AssertUnwindSafe(|| hurt(point, injury, scenario, paths))) {
             Ok(Ok(true)) => return Ok(()),
             Ok(Ok(false)) => {}
             Ok(Err(why)) => return Err(why),
@@ -276,10 +282,20 @@ fn try_to_hurt(
 
 #[test]
 fn an_upgrade_without_a_trial_survives_injuries() {
-    sweep(0);
+    sweep(Scenario::Upgrade { trial_secs: 0 });
 }
 
 #[test]
 fn an_upgrade_with_a_trial_survives_injuries() {
-    sweep(1);
+    sweep(Scenario::Upgrade { trial_secs: 1 });
+}
+
+#[test]
+fn a_take_back_survives_injuries() {
+    sweep(Scenario::TakeBack);
+}
+
+#[test]
+fn a_first_install_survives_injuries() {
+    sweep(Scenario::Install);
 }
