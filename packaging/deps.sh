@@ -90,6 +90,7 @@ tool strace strace
 tool file file
 tool setsid util-linux
 tool curl curl
+tool wget wget
 unpacked usr/bin/prometheus-node-exporter prometheus-node-exporter
 unpacked usr/sbin/nginx nginx
 libraries usr/sbin/nginx
