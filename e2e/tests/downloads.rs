@@ -11,6 +11,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use e2e::{Authority, Base, FakeMeta, Fault, FileServer, Package, error_code, wait_for};
+use md5::{Digest, Md5};
 use serde_json::{Value, json};
 
 /// A host on which alpha 1.0.0 runs and 1.0.1 is about to be ordered.
@@ -157,7 +158,7 @@ fn a_file_that_changed_meanwhile_is_not_glued_together() {
 #[test]
 fn a_wrong_md5_is_a_mismatch_and_the_package_is_not_fetched_again() {
     let host = Host::new();
-    host.files.put(&host.md5_path(), format!("{:x}  {}\n", md5::compute("other"), host.next.file_name()));
+    host.files.put(&host.md5_path(), format!("{:x}  {}\n", Md5::digest("other"), host.next.file_name()));
     host.fails(&nothing(), "md5_mismatch");
     let asked = host.files.asked_tarball(&host.next);
     host.fails(&nothing(), "md5_mismatch");
@@ -196,7 +197,7 @@ fn the_md5_can_be_the_digest_itself() {
 #[test]
 fn a_wrong_digest_in_the_order_is_a_mismatch() {
     let host = Host::new();
-    host.fails(&json!({"md5": format!("{:x}", md5::compute("other"))}), "md5_mismatch");
+    host.fails(&json!({"md5": format!("{:x}", Md5::digest("other"))}), "md5_mismatch");
 }
 
 #[test]
@@ -211,7 +212,7 @@ fn the_md5_file_can_lie_below_another_prefix() {
 fn a_sha256_wins_over_the_md5() {
     let host = Host::new();
     host.files.remove(&host.md5_path());
-    host.works(&json!({"sha256": host.next.sha256(), "md5": format!("{:x}", md5::compute("other"))}));
+    host.works(&json!({"sha256": host.next.sha256(), "md5": format!("{:x}", Md5::digest("other"))}));
 }
 
 #[test]
