@@ -15,7 +15,7 @@ use crate::plan::Record;
 /// Room is looked at again before a file of this size.
 const LARGE_FILE_BYTES: u64 = 1 << 20;
 
-/// Unpacks the verified file, records what it is, and makes all of it durable by one `syncfs`.
+/// Unpacks the verified file, and records what it is.
 pub(super) fn unpack(job: &Job, mut file: File, record: &Record) -> Result<(), Fault> {
     let folder = job.unpacked();
     file.rewind().map_err(|error| Fault::io("rewind", &folder, &error))?;
@@ -38,8 +38,7 @@ pub(super) fn unpack(job: &Job, mut file: File, record: &Record) -> Result<(), F
         WalkError::Sink(fault) => fault,
         WalkError::Read(error) => Fault::io("read the download in", &job.folder, &error),
     })?;
-    write_record(&folder, record)?;
-    sync(&folder)
+    write_record(&folder, record)
 }
 
 fn write_record(folder: &Path, record: &Record) -> Result<(), Fault> {
@@ -50,8 +49,8 @@ fn write_record(folder: &Path, record: &Record) -> Result<(), Fault> {
     written.map_err(|error| Fault::io("write", &path, &error))
 }
 
-/// A failed sync is final: the pages are marked clean, and a second try would lie.
-fn sync(folder: &Path) -> Result<(), Fault> {
+/// Makes all of it durable by one `syncfs`. A failed one is final: the pages are marked clean, and a second try would lie.
+pub(super) fn sync(folder: &Path) -> Result<(), Fault> {
     let synced = File::open(folder).and_then(|it| nix::unistd::syncfs(it).map_err(io::Error::from));
     synced.map_err(|error| Fault::io("sync", folder, &error))
 }
