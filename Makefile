@@ -1,5 +1,5 @@
 # `make demo` shows the main job, `make test` runs all tests (of the long sweeps a part), `make test-full` the whole sweeps,
-# `make check` is what CI runs.
+# `make check` is what CI runs, `make bench` measures (`make bench ONLY="beat down"`: some of it).
 
 # Static binaries are built for a named target, so they lie in a folder of that name.
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -7,7 +7,7 @@ TUPLE = $(or $(CARGO_BUILD_TARGET),$(shell rustc -vV | sed -n 's/^host: //p'))
 # One after the other, never --workspace: that would merge the server's crate features into the updater.
 CRATES := ops-wire ops-package ops-updater ops-meta
 
-.PHONY: build deps test test-full lint check demo size clean
+.PHONY: build deps test test-full lint check demo bench size clean
 
 build:
 	cargo build --profile host -p ops-updater
@@ -43,6 +43,10 @@ check: deps
 demo: deps
 	$(MAKE) build
 	demo/run
+
+bench: deps
+	$(MAKE) build
+	OPS_BIN_DIR=$(CURDIR)/dist cargo bench --quiet --profile dev -p e2e --bench figures -- $(ONLY)
 
 size: build
 	@for it in dist/ops-updater dist/ops-meta; do wc -c <$$it | awk -v it=$$it '{printf "%-18s %9d bytes  %.2f MB\n", it, $$1, $$1 / 1e6}'; done

@@ -91,6 +91,7 @@ tool file file
 tool setsid util-linux
 tool curl curl
 tool minisign minisign
+tool wget wget
 unpacked usr/bin/prometheus-node-exporter prometheus-node-exporter
 unpacked usr/sbin/nginx nginx
 libraries usr/sbin/nginx

@@ -3,6 +3,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use md5::{Digest, Md5};
 use serde_json::{Value, json};
 
 use crate::http::{Alive, Request, Server, Stream, write_head, write_whole};
@@ -148,7 +149,7 @@ fn answer(
 }
 
 fn etag(file: &[u8]) -> String {
-    format!("\"{:x}\"", md5::compute(file))
+    format!("\"{:x}\"", Md5::digest(file))
 }
 
 fn well(file: &[u8], request: &Request, stream: &mut dyn Stream) -> io::Result<()> {

@@ -1,5 +1,6 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -64,9 +65,14 @@ impl Meta {
         (reply.status, reply.body)
     }
 
+    /// `tarballDir`.
+    pub fn tarballs(&self) -> PathBuf {
+        self.folder.path().join("tarball")
+    }
+
     /// Puts a package into `tarballDir`.
     pub fn put(&self, package: &Package) {
-        package.put(&self.folder.path().join("tarball"));
+        package.put(&self.tarballs());
     }
 
     /// What is ordered of every host from now on.

@@ -2,6 +2,7 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use md5::Md5;
 use sha2::{Digest, Sha256};
 
 use crate::control::{Sick, agent_script, script};
@@ -118,7 +119,7 @@ impl Package {
     }
 
     pub fn md5(&self) -> String {
-        format!("{:x}", md5::compute(&self.bytes))
+        format!("{:x}", Md5::digest(&self.bytes))
     }
 
     pub fn sha256(&self) -> String {

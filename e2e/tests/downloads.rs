@@ -153,7 +153,7 @@ fn the_md5_can_be_the_digest_itself() {
 #[test]
 fn a_wrong_digest_in_the_order_is_a_mismatch() {
     let host = Host::new();
-    host.fails(&json!({"md5": format!("{:x}", md5::compute("other"))}), "md5_mismatch");
+    host.fails(&json!({"md5": format!("{:x}", Md5::digest("other"))}), "md5_mismatch");
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn the_md5_file_can_lie_below_another_prefix() {
 fn a_sha256_wins_over_the_md5() {
     let host = Host::new();
     host.files.remove(&host.md5_path());
-    host.works(&json!({"sha256": host.next.sha256(), "md5": format!("{:x}", md5::compute("other"))}));
+    host.works(&json!({"sha256": host.next.sha256(), "md5": format!("{:x}", Md5::digest("other"))}));
 }
 
 #[test]

@@ -17,6 +17,7 @@ use e2e::{
     Base, Entry, FakeMeta, Fault, FileServer, Package, Ran, SOON, Sick, agent_script, changes, error_code,
     is_alive, snapshot, wait_for,
 };
+use md5::{Digest, Md5};
 use serde_json::{Value, json};
 
 /// A host that was ordered some version of alpha.
@@ -133,7 +134,7 @@ fn f04_a_package_whose_md5_differs_is_told_and_not_fetched_again() {
     let (host, next) = (Host::with_alpha(), Package::agent("alpha", "1.0.1"));
     let running = host.base.daemon("alpha", "1.0.0");
     let order = host.files.offer(&next);
-    let wrong = format!("{:x}  {}\n", md5::compute("other"), next.file_name());
+    let wrong = format!("{:x}  {}\n", Md5::digest("other"), next.file_name());
     host.files.put(&format!("/{}.md5", next.file_name()), wrong);
     host.meta.order(&[order]);
     for _ in 0..3 {

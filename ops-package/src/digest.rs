@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 
+use md5::Md5;
 use ops_wire::HexDigest;
 use sha2::{Digest, Sha256};
 
@@ -26,7 +27,7 @@ pub struct Digests {
 pub struct Digesting<T> {
     inner: T,
     bytes: u64,
-    md5: Option<md5::Context>,
+    md5: Option<Md5>,
     sha256: Option<Sha256>,
 }
 
@@ -35,7 +36,7 @@ impl<T> Digesting<T> {
         Self {
             inner,
             bytes: 0,
-            md5: (algorithm == Algorithm::Md5).then(md5::Context::new),
+            md5: (algorithm == Algorithm::Md5).then(Md5::new),
             sha256: (algorithm == Algorithm::Sha256).then(Sha256::new),
         }
     }
@@ -49,7 +50,7 @@ impl<T> Digesting<T> {
     pub fn consume(&mut self, bytes: &[u8]) {
         self.bytes += bytes.len() as u64;
         if let Some(md5) = &mut self.md5 {
-            md5.consume(bytes);
+            md5.update(bytes);
         }
         if let Some(sha256) = &mut self.sha256 {
             sha256.update(bytes);
@@ -57,7 +58,7 @@ impl<T> Digesting<T> {
     }
 
     pub fn finish(self) -> (T, Digests) {
-        let md5 = self.md5.and_then(|context| HexDigest::md5(&hex(&context.finalize().0)));
+        let md5 = self.md5.and_then(|context| HexDigest::md5(&hex(&context.finalize())));
         let sha256 = self.sha256.and_then(|context| HexDigest::sha256(&hex(&context.finalize())));
         (self.inner, Digests { bytes: self.bytes, md5, sha256 })
     }

@@ -98,8 +98,12 @@ impl Job {
         if let Some(missing) = sandbox::confine(&self.folder)? {
             child::say(&Message::NotConfined(missing));
         }
-        step("unpack", || unpack::unpack(self, package.into_file(), &record, config.as_ref()))?;
-        fetch::forget(self)?;
+        step("unpack", || {
+            unpack::unpack(self, package.into_file(), &record, config.as_ref())?;
+            // Before the sync, which would bring the tarball to the disk for nothing.
+            fetch::forget(self)?;
+            unpack::sync(&self.unpacked())
+        })?;
         Ok(Message::Staged(Some(expected)))
     }
 

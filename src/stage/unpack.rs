@@ -17,7 +17,7 @@ use crate::plan::Record;
 /// Room is looked at again whenever this much is about to be written.
 const UNCHECKED_BYTES_MAX: u64 = 1 << 20;
 
-/// Unpacks the verified file, records what it is, and makes all of it durable by one `syncfs`.
+/// Unpacks the verified file, and records what it is.
 pub(super) fn unpack(
     job: &Job,
     mut file: File,
@@ -48,8 +48,7 @@ pub(super) fn unpack(
     if let Some(config) = config {
         write_config(job, &folder, config)?;
     }
-    write_record(&folder, record)?;
-    sync(&folder)
+    write_record(&folder, record)
 }
 
 /// In the place of one that the package brought along.
@@ -69,8 +68,8 @@ fn write_record(folder: &Path, record: &Record) -> Result<(), Fault> {
     written.map_err(|error| Fault::io("write", &path, &error))
 }
 
-/// A failed sync is final: the pages are marked clean, and a second try would lie.
-fn sync(folder: &Path) -> Result<(), Fault> {
+/// Makes all of it durable by one `syncfs`. A failed one is final: the pages are marked clean, and a second try would lie.
+pub(super) fn sync(folder: &Path) -> Result<(), Fault> {
     let synced = File::open(folder).and_then(|it| nix::unistd::syncfs(it).map_err(io::Error::from));
     synced.map_err(|error| Fault::io("sync", folder, &error))
 }
