@@ -668,7 +668,7 @@ impl Hand<'_> {
     fn happened(&mut self, agent: &mut Agent, event: Event) {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
-            log::event(Level::Debug, "happened", &[("agent", &agent.name), ("what", &format!("{event:?}"))]);
+            log::event(Level::Debug, "happened", &[("agent", &agent.name), ("what", &event.name())]);
             let before = std::mem::replace(&mut agent.state, State::AtRest);
             let was_at_rest = before.is_at_rest();
             let transition = upgrade::on(before.clone(), event, self.now, &self.settings.limits());

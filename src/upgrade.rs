@@ -291,7 +291,7 @@ impl Event {
         }
     }
 
-    /// What an order is called in the log and in plans.
+    /// What an order, or whatever else happens, is called in the log and in plans.
     pub fn name(&self) -> &'static str {
         match self {
             Self::StartOrdered(_) => "starting",
@@ -300,7 +300,16 @@ impl Event {
             Self::StageOrdered(_) => "staging",
             Self::UpgradeOrdered(_) => "upgrading",
             Self::Resumed { .. } => "resuming",
-            _ => "ordered",
+            Self::Withdrawn => "withdrawn",
+            Self::Staged { .. } => "staged",
+            Self::StagingFailed(_) => "staging failed",
+            Self::Done => "done",
+            Self::Failed(_) => "failed",
+            Self::Looked(look) if look.is_started() => "looked: started",
+            Self::Looked(look) if look.is_stopped() => "looked: stopped",
+            Self::Looked(_) => "looked: neither",
+            Self::CallEnded(ended) => ended.verb.as_str(),
+            Self::Overdue => "overdue",
         }
     }
 }

@@ -11,6 +11,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use e2e::{Authority, Base, Entry, FakeMeta, Fault, FileServer, Package, error_code, wait_for};
+use md5::{Digest, Md5};
 use serde_json::{Value, json};
 
 /// A host on which alpha 1.0.0 runs and 1.0.1 is about to be ordered.
