@@ -59,8 +59,8 @@ impl Scenario {
         let mut script = agent_script().replace(usual, watchful);
         assert!(script.contains("../both"));
         if self == Self::TakeBack && version == NEW {
-            script = script.replace("./agent 100000", "./agent 0.5");
-            assert!(script.contains("./agent 0.5"));
+            script = script.replace("./agent 100000", "./agent 0.9");
+            assert!(script.contains("./agent 0.9"));
         }
         let mut entries = Package::entries(version, &script);
         entries.extend([
