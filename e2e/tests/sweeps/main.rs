@@ -86,7 +86,7 @@ fn record(scenario: Scenario) -> (PathBuf, i32, Vec<Call>) {
     strace.until(|| false);
     let updater = strace.updater;
     strace.go();
-    host.check(true).and_then(|()| host.is_there()).unwrap();
+    host.check(true).and_then(|()| host.is_there(false)).unwrap();
     (host.base.path(), updater, calls_of_updater(&text(&trace)))
 }
 
@@ -214,7 +214,7 @@ fn converges(host: &mut Host, injury: Injury) -> Result<(), String> {
             host.beta_came_up()?;
         }
         host.check(true).map_err(|why| format!("after round {round}: {why}"))?;
-        last = host.is_there();
+        last = host.is_there(matches!(injury, Injury::Once(_) | Injury::FromThenOn(_)));
         if last.is_ok() {
             break;
         }
