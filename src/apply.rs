@@ -766,7 +766,7 @@ impl Hand<'_> {
                 self.noted(agent, self.record(agent, intent));
                 None
             }
-            Action::Prepare(version) => Some(outcome(layout.prepare_version(&name, &version))),
+            Action::Prepare { from, to } => Some(outcome(layout.prepare_version(&name, from.as_ref(), &to))),
             Action::Flip(version) => {
                 let flipped = layout.flip(&name, &version);
                 if flipped.is_ok() {

@@ -225,13 +225,21 @@ impl Layout {
         }
     }
 
-    /// Writes and syncs what `.version` is going to be, so that a full disk is met before the start, and keeps what it is,
-    /// so that a take-back needs no room at all.
-    pub fn prepare_version(&self, name: &AgentName, version: &Version) -> Result<(), Fault> {
+    /// Writes and syncs what `.version` is going to be, so that a full disk is met before the start, and keeps the one that
+    /// names `from`, so that a take-back needs no room at all.
+    pub fn prepare_version(
+        &self,
+        name: &AgentName,
+        from: Option<&Version>,
+        to: &Version,
+    ) -> Result<(), Fault> {
         make_folder(&self.agent(name), 0o755)?;
-        write_synced(&self.prepared(name), version.as_str().as_bytes(), 0o644)?;
-        // One that is there is of the last proven version; and where there are no hard links it is written anew.
-        let _ = fs::hard_link(self.version_file(name), self.kept(name));
+        write_synced(&self.prepared(name), to.as_str().as_bytes(), 0o644)?;
+        let kept = self.kept(name);
+        if !from.is_some_and(|it| names(&kept, it)) {
+            // Where there are no hard links a take-back writes it anew.
+            let _ = remove_if_there(&kept).map(|()| fs::hard_link(self.version_file(name), &kept));
+        }
         Ok(())
     }
 
@@ -267,8 +275,9 @@ impl Layout {
 
     /// An upgrade is over, well or not: nothing tells of it any more.
     pub fn settle(&self, name: &AgentName) -> Result<(), Fault> {
-        remove_if_there(&self.intent_file(name))?;
-        remove_if_there(&self.kept(name))
+        // In this order: whoever is interrupted between them comes by here again.
+        let removed = remove_if_there(&self.kept(name));
+        remove_if_there(&self.intent_file(name)).and(removed)
     }
 
     /// What a version's folder was made from, when an updater recorded it.
@@ -447,7 +456,7 @@ fn open_own(path: &Path, options: &mut OpenOptions) -> Result<File, Fault> {
 }
 
 fn names(path: &Path, version: &Version) -> bool {
-    matches!(read_bounded(path), Ok(Some(bytes)) if bytes == version.as_str().as_bytes())
+    matches!(read_bounded(path), Ok(Some(bytes)) if bytes.trim_ascii() == version.as_str().as_bytes())
 }
 
 /// A small file, or `None` when it is not there. Never through a link, never waits for a fifo's writer.

@@ -329,7 +329,11 @@ pub enum Action {
     Record(Intent),
     /// Like `Record`, but what follows does not depend on it.
     Note(Intent),
-    Prepare(Version),
+    /// `.version` is going to name `to`, and perhaps `from` again.
+    Prepare {
+        from: Option<Version>,
+        to: Version,
+    },
     Flip(Version),
     Restore(Option<Version>),
     Remove,
@@ -759,8 +763,8 @@ fn judge(pid: Option<u32>, look: &Look) -> Option<String> {
 
 /// Before anything is stopped: what can fail for lack of space fails here.
 fn prepare(up: Upgrade) -> Transition {
-    let version = up.to.clone();
-    to(State::Preparing(up), [Action::Prepare(version)])
+    let prepare = Action::Prepare { from: up.from.clone(), to: up.to.clone() };
+    to(State::Preparing(up), [prepare])
 }
 
 fn interrupted(up: &Upgrade) -> Fault {

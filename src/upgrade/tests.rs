@@ -151,7 +151,7 @@ impl World {
             Action::Stage(_) => return Some(Event::Staged { digest: None }),
             Action::Publish(_) => return Some(self.operation(|_| ())),
             Action::Record(intent) => return Some(self.operation(|world| world.intent = Some(intent))),
-            Action::Prepare(version) => return Some(self.operation(|world| world.prepared = Some(version))),
+            Action::Prepare { to, .. } => return Some(self.operation(|world| world.prepared = Some(to))),
             Action::Flip(version) if self.dot_version.as_ref() == Some(&version) => return Some(Event::Done),
             Action::Flip(version) => {
                 assert_eq!(self.prepared.as_ref(), Some(&version), "what is flipped was prepared");

@@ -59,8 +59,8 @@ impl Scenario {
         let mut script = agent_script().replace(usual, watchful);
         assert!(script.contains("../both"));
         if self == Self::TakeBack && version == NEW {
-            script = script.replace("./agent 100000", "./agent 0.5");
-            assert!(script.contains("./agent 0.5"));
+            script = script.replace("./agent 100000", "./agent 0.9");
+            assert!(script.contains("./agent 0.9"));
         }
         let mut entries = Package::entries(version, &script);
         entries.extend([
@@ -245,8 +245,9 @@ impl Host {
         });
     }
 
-    /// It is done, and nothing is left of it but the memory of what failed.
-    pub fn is_there(&self) -> Result<(), String> {
+    /// It is done, and nothing is left of it. `untidy`: something could not be deleted. Then the `.version` before may be
+    /// left, which the next upgrade replaces.
+    pub fn is_there(&self, untidy: bool) -> Result<(), String> {
         let version = self.base.version("alpha");
         let running: Vec<String> = self.base.daemons("alpha").into_keys().collect();
         let goal = self.scenario.goal();
@@ -254,7 +255,11 @@ impl Host {
             return Err(format!("`.version` names {version:?}, there run {running:?}"));
         }
         let staging = self.base.path().join(".ops-updater/staging");
-        let mut over = vec![".upgrade", ".version.new", ".version.old"];
+        let mut over = vec![".upgrade", ".version.new"];
+        if !untidy {
+            over.push(".version.old");
+        }
+        // Elsewhere a failure is forgotten.
         if self.scenario != Scenario::TakeBack {
             over.push(".failed");
         }
