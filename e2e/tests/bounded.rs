@@ -81,13 +81,22 @@ fn peak_bytes_max() -> u64 {
 
 /// What every package begins with, its end cut off so that more can follow.
 fn begun() -> Part {
-    let script = agent_script();
-    let tar = tar(&[Entry::file("control", 0o755, script.as_str())]);
+    let tar = tar(&Package::entries("2", &agent_script()));
     Part::of(&tar[..tar.len() - 1024])
 }
 
 fn header(entry: &Entry, size: u64) -> Part {
     Part::of(entry.header(size).as_bytes())
+}
+
+#[test]
+fn the_same_within_the_limits_is_installed() {
+    let host = Host::new();
+    let file = header(&Entry::file("big", 0o644, ""), 8 * MIB as u64);
+    let (begun, zeros, end) = (begun(), Part::of(&vec![0; MIB]), Part::of(&[0; 1024]));
+    let parts = [&begun, &file].into_iter().chain(std::iter::repeat_n(&zeros, 8)).chain([&end]);
+    host.meta.order(&[host.files.offer(&Package::of_bytes("alpha", "2.0.0", gzip_of(parts)))]);
+    wait_for("it runs", ENDS, || host.base.daemons("alpha").contains_key("2.0.0"));
 }
 
 #[test]
