@@ -7,7 +7,7 @@ TUPLE = $(or $(CARGO_BUILD_TARGET),$(shell rustc -vV | sed -n 's/^host: //p'))
 # One after the other, never --workspace: that would merge the server's crate features into the updater.
 CRATES := ops-wire ops-package ops-updater ops-meta
 
-.PHONY: build deps test test-full lint check demo bench size clean
+.PHONY: build deps test test-full lint check demo bench fuzz size clean
 
 build:
 	cargo build --profile host -p ops-updater
@@ -34,11 +34,17 @@ test-full: deps
 
 lint:
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	set -e; for crate in $(CRATES) e2e; do cargo clippy -p $$crate --all-targets -- -D warnings; done
 
 check: deps
 	$(MAKE) lint
 	$(MAKE) test
+
+# Each target for this long. cfg.json is fuzzed by the updater's own tests, see fuzz/run.
+fuzz: export FUZZ_SECS ?= 30
+fuzz:
+	fuzz/run
 
 demo: deps
 	$(MAKE) build

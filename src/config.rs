@@ -65,7 +65,7 @@ impl Config {
         let mut reader = Reader { keys, folder, faults: Vec::new(), warnings: Vec::new() };
         let config = reader.config();
         let unknown_keys: Vec<String> = reader.keys.keys().cloned().collect();
-        let unknown = unknown_keys.iter().map(|key| format!("`{key}`: unknown key, ignored"));
+        let unknown = unknown_keys.iter().map(|key| format!("`{}`: unknown key, ignored", head(key)));
         if !reader.faults.is_empty() {
             // Perhaps a missing key is one of them, misspelled.
             reader.faults.extend(unknown);
@@ -320,11 +320,20 @@ fn shown(text: &str) -> String {
 }
 
 fn found(value: &Value) -> String {
-    value.to_string().chars().take(80).collect()
+    head(&value.to_string())
+}
+
+/// The beginning of what the file says, on one line.
+fn head(text: &str) -> String {
+    text.chars().take(80).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::{btree_map, vec};
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
     use super::*;
 
     fn parse(text: &str) -> Result<Config, Faults> {
@@ -396,5 +405,135 @@ mod tests {
     fn an_unknown_key_is_a_warning() {
         let config = parse(r#"{"server": "a:1", "fromTheFuture": 1}"#).unwrap();
         assert_eq!(config.warnings, ["`fromTheFuture`: unknown key, ignored"]);
+    }
+
+    #[test]
+    fn a_key_of_any_length_makes_a_short_warning() {
+        let config = parse(&serde_json::json!({"server": "a:1", "k\n".repeat(1000): 1}).to_string()).unwrap();
+        assert!(
+            config.warnings[0].len() < 200 && !config.warnings[0].contains('\n'),
+            "{:?}",
+            config.warnings
+        );
+    }
+
+    const KEYS: [&str; 33] = [
+        "server",
+        "hostname",
+        "labels",
+        "desiredAgent",
+        "baseDir",
+        "debug",
+        "http",
+        "interval",
+        "initialJitterSecs",
+        "trialSecs",
+        "statusTimeoutSecs",
+        "startTimeoutSecs",
+        "stopTimeoutSecs",
+        "connectTimeoutSecs",
+        "answerTimeoutSecs",
+        "downloadTimeoutSecs",
+        "bytesPerSecMin",
+        "tarballBytesMax",
+        "unpackedBytesMax",
+        "unpackedEntriesMax",
+        "diskReserveBytes",
+        "keepVersions",
+        "caFile",
+        "clientCertFile",
+        "clientKeyFile",
+        "tokenFile",
+        "proxy",
+        "publicKeys",
+        // Of other programs, of the future, and misspelled.
+        "tarballDir",
+        "agents",
+        "Server",
+        "",
+        "../x",
+    ];
+
+    /// What is odd in one place and fine in another.
+    const TEXTS: [&str; 8] = [
+        "a:2000",
+        "https://[::1]:1/x",
+        "http://a:70000",
+        "http://[",
+        "web01",
+        "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3",
+        "\u{202e}\n\u{7f}\u{85}",
+        "ä",
+    ];
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            (0..200_u64).prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            select(&TEXTS).prop_map(Value::from),
+            ".{0,300}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 40, 8, |inner| {
+            prop_oneof![
+                vec(inner.clone(), 0..8).prop_map(Value::from),
+                btree_map(".{0,99}", inner, 0..8).prop_map(|it| Value::Object(Map::from_iter(it))),
+            ]
+        })
+    }
+
+    /// Whatever the file says: an answer, each of its lines short; and what is taken is possible.
+    fn is_answered(text: &str) {
+        let lines = match parse(text) {
+            Ok(config) => {
+                let (interval, status) = (config.wake.interval, config.apply.control.status_timeout);
+                assert!((1..=86_400).contains(&interval.as_secs()) && status * 2 <= interval);
+                assert!(config.apply.keep_versions >= 2);
+                assert!(config.heartbeat.server.starts_with("http"));
+                config.warnings
+            }
+            Err(Faults(faults)) => {
+                assert!(!faults.is_empty());
+                faults
+            }
+        };
+        assert!(lines.len() <= text.len() + 2);
+        for line in lines {
+            assert!(line.len() <= 600 && !line.contains(char::is_control), "{line:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_object_is_taken_or_refused(
+            known in btree_map(select(&KEYS), any_value(), 0..12),
+            unknown in btree_map(".{0,300}", any_value(), 0..3),
+            is_useful in any::<bool>(),
+        ) {
+            let known = known.into_iter().map(|(key, value)| (key.to_owned(), value));
+            let mut object = Map::from_iter(unknown.into_iter().chain(known));
+            if is_useful {
+                object.insert("server".to_owned(), "a:1".into());
+                object.insert("hostname".to_owned(), "web01".into());
+            }
+            is_answered(&Value::Object(object).to_string());
+        }
+
+        #[test]
+        fn any_text_is_taken_or_refused(bytes in vec(any::<u8>(), 0..400), json in r#"[\[\]{}:,0-9a-z" -]{0,60}"#) {
+            is_answered(&String::from_utf8_lossy(&bytes));
+            is_answered(&json);
+        }
+
+        #[test]
+        fn any_damage_to_the_example_is_taken_or_refused(at in 0..400_usize, byte in any::<u8>(), len in 0..400_usize) {
+            let mut bytes = include_bytes!("../cfg.example.json").to_vec();
+            let at = at % bytes.len();
+            bytes[at] = byte;
+            bytes.truncate(len.max(at + 1));
+            is_answered(&String::from_utf8_lossy(&bytes));
+        }
     }
 }

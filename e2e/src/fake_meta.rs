@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::http::{Alive, Request, Server, Stream, write_head, write_whole};
+use crate::http::{Alive, Request, Server, Stream, trickle, write_head, write_whole};
 use crate::wait::{SOON, wait_for};
 
 /// What the fake ops-meta says to every beat.
@@ -18,6 +18,8 @@ pub enum Answer {
     RetryAfter(String),
     /// Takes the beat and never answers.
     Silent,
+    /// One byte a second of an answer that orders nothing.
+    Trickle,
     /// Promises an answer and ends the connection in its middle.
     Truncated,
     /// Ends the connection without a word.
@@ -141,6 +143,11 @@ fn answer(
         Answer::Silent => {
             alive.stall();
             Ok(())
+        }
+        Answer::Trickle => {
+            let nothing = answer_of(&[]).to_string();
+            write_head(stream, 200, &[("Content-Length", nothing.len().to_string())])?;
+            trickle(stream, nothing.as_bytes(), alive)
         }
         Answer::Truncated => {
             write_head(stream, 200, &[("Content-Length", "1000".to_owned())])?;

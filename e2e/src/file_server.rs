@@ -6,7 +6,7 @@ use std::time::Duration;
 use md5::{Digest, Md5};
 use serde_json::{Value, json};
 
-use crate::http::{Alive, Request, Server, Stream, write_head, write_whole};
+use crate::http::{Alive, Request, Server, Stream, trickle, write_head, write_whole};
 use crate::package::Package;
 use crate::tls::Authority;
 
@@ -19,6 +19,10 @@ pub enum Fault {
     Stall,
     /// This many bytes twenty times a second.
     Drip(usize),
+    /// One byte a second, the head at once.
+    Trickle,
+    /// One byte a second, from the first of the head on.
+    TrickleFromTheStart,
     /// The head promises the whole file; the connection ends after this many bytes.
     Truncated(usize),
     Status(u16),
@@ -188,6 +192,15 @@ fn badly(file: &[u8], fault: &Fault, stream: &mut dyn Stream, alive: &Alive) -> 
                     break;
                 }
             }
+        }
+        Fault::Trickle => {
+            write_head(stream, 200, &head)?;
+            trickle(stream, file, alive)?;
+        }
+        Fault::TrickleFromTheStart => {
+            let mut whole = Vec::from("HTTP/1.1 200 Said\r\nConnection: close\r\n\r\n");
+            whole.extend_from_slice(file);
+            trickle(stream, &whole, alive)?;
         }
         Fault::Truncated(bytes) => {
             write_head(stream, 200, &head)?;

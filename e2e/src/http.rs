@@ -147,6 +147,18 @@ pub(crate) fn write_whole(
     stream.flush()
 }
 
+/// One byte a second, as long as the server lives.
+pub(crate) fn trickle(stream: &mut dyn Stream, bytes: &[u8], alive: &Alive) -> io::Result<()> {
+    for byte in bytes.chunks(1) {
+        stream.write_all(byte)?;
+        stream.flush()?;
+        if !alive.pause(Duration::from_secs(1)) {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// An answer to [`get`].
 #[derive(Debug, Clone)]
 pub struct Reply {

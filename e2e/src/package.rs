@@ -1,7 +1,8 @@
+use std::io::Write;
 use std::path::Path;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use flate2::write::{DeflateEncoder, GzEncoder};
+use flate2::{Compression, Crc};
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
@@ -46,33 +47,71 @@ impl Entry {
     pub fn of_kind(path: &str, kind: u8) -> Self {
         Self { kind, ..Self::file(path, 0o644, "") }
     }
+
+    /// Its header, which says that `size` bytes follow.
+    pub fn header(&self, size: u64) -> tar::Header {
+        let mut header = tar::Header::new_ustar();
+        // Into the bytes, since the setters refuse what a hostile archive says.
+        header.as_old_mut().name[..self.path.len()].copy_from_slice(self.path.as_bytes());
+        header.as_old_mut().linkname[..self.link.len()].copy_from_slice(self.link.as_bytes());
+        header.set_entry_type(tar::EntryType::new(self.kind));
+        header.set_mode(self.mode);
+        header.set_uid(self.owner);
+        header.set_gid(self.owner);
+        header.set_mtime(1_400_000_000);
+        header.set_size(size);
+        header.set_cksum();
+        header
+    }
 }
 
 /// A tar of these entries.
 pub fn tar(entries: &[Entry]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for entry in entries {
-        let mut header = tar::Header::new_ustar();
-        // Into the bytes, since the setters refuse what a hostile archive says.
-        header.as_old_mut().name[..entry.path.len()].copy_from_slice(entry.path.as_bytes());
-        header.as_old_mut().linkname[..entry.link.len()].copy_from_slice(entry.link.as_bytes());
-        header.set_entry_type(tar::EntryType::new(entry.kind));
-        header.set_mode(entry.mode);
-        header.set_uid(entry.owner);
-        header.set_gid(entry.owner);
-        header.set_mtime(1_400_000_000);
-        header.set_size(entry.content.len() as u64);
-        header.set_cksum();
+        let header = entry.header(entry.content.len() as u64);
         builder.append(&header, entry.content.as_slice()).unwrap();
     }
     builder.into_inner().unwrap()
 }
 
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
-    use std::io::Write;
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
+}
+
+/// A part of what a gzip stream holds, compressed once however often it occurs: a gigabyte takes no time to make.
+#[derive(Debug)]
+pub struct Part {
+    deflated: Vec<u8>,
+    crc: Crc,
+}
+
+impl Part {
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        // It ends at a whole byte then, and refers to nothing before it.
+        encoder.flush().unwrap();
+        let mut crc = Crc::new();
+        crc.update(bytes);
+        Self { deflated: encoder.get_ref().clone(), crc }
+    }
+}
+
+/// The gzip stream of these parts.
+pub fn gzip_of<'a>(parts: impl IntoIterator<Item = &'a Part>) -> Vec<u8> {
+    let mut stream = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+    let mut crc = Crc::new();
+    for part in parts {
+        stream.extend_from_slice(&part.deflated);
+        crc.combine(&part.crc);
+    }
+    stream.extend(DeflateEncoder::new(Vec::new(), Compression::fast()).finish().unwrap());
+    stream.extend(crc.sum().to_le_bytes());
+    stream.extend(crc.amount().to_le_bytes());
+    stream
 }
 
 /// One version of an agent, as a tarball.

@@ -47,6 +47,13 @@ pub fn is_zombie(pid: i32) -> bool {
     field(pid, 0).is_some_and(|it| it == "Z")
 }
 
+/// The most memory that a process has had at once so far.
+pub fn peak_bytes(pid: i32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
 fn pids() -> impl Iterator<Item = i32> {
     fs::read_dir("/proc").unwrap().flatten().filter_map(|it| it.file_name().to_str()?.parse().ok())
 }

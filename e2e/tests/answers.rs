@@ -196,6 +196,11 @@ fn a_server_that_fails_is_an_error_of_the_beat() {
 }
 
 #[test]
+fn an_answer_of_one_byte_a_second_is_a_timeout() {
+    Host::new().fails(Answer::Trickle, "timeout");
+}
+
+#[test]
 fn nothing_ordered_is_no_change() {
     let host = Host::new();
     for answer in [
