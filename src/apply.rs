@@ -943,13 +943,11 @@ impl Hand<'_> {
     fn collect_garbage(&self, agent: &Agent, previous: &Version) {
         let layout = self.layout();
         let Ok(Some(current)) = layout.version(&agent.name) else { return };
-        let mut others: Vec<Version> = layout.versions(&agent.name);
-        others.retain(|it| *it != current && it != previous);
-        others.sort_by_key(|it| std::cmp::Reverse(layout.age_key(&agent.name, it)));
-        for version in others.iter().skip(self.settings.keep_versions.saturating_sub(2)) {
-            if processes::uses(&layout.version_folder(&agent.name, version)) {
-                continue;
-            }
+        let mut versions = layout.versions(&agent.name);
+        versions.sort_by_key(|it| std::cmp::Reverse(layout.age_key(&agent.name, it)));
+        let is_used = |it: &Version| processes::uses(&layout.version_folder(&agent.name, it));
+        let keep = self.settings.keep_versions;
+        for version in &plan::garbage(versions, &current, previous, keep, is_used) {
             let removed = layout.remove_version(&agent.name, version);
             if removed.is_ok() {
                 log::event(Level::Info, "collected", &[("agent", &agent.name), ("version", version)]);

@@ -1,6 +1,7 @@
 //! What to do next with an agent, and why: a pure function of what is real, what is desired, what failed before and
 //! the time. Also the memory of failures, whose rules are part of the decision.
 
+mod garbage;
 mod starts;
 
 use ops_wire::{AgentName, Cmd, DesiredAgent, ErrorCode, HexDigest, Md5, Version};
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Fault;
 use crate::upgrade::{Event, Intent, Look, Moment, Phase, Upgrade};
 
+pub use garbage::garbage;
 pub use starts::Starts;
 
 /// First wait after a failure of the network, doubled each time, with jitter.

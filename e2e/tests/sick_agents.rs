@@ -8,7 +8,7 @@
     reason = "a test that cannot go on ends here"
 )]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use e2e::{
     Base, FakeMeta, FileServer, Package, SOON, Sick, agent_script, below, children, error_code, is_alive,
@@ -207,4 +207,36 @@ fn a_status_that_hangs_does_not_outlive_the_updater() {
     let others = || below(&host.base.agent("alpha")).iter().any(|it| !it.exe.ends_with("agent"));
     wait_for("it is gone", SOON, || !others());
     assert_eq!(host.base.daemon("alpha", "1.0.0"), running);
+}
+
+#[test]
+fn beats_keep_their_period_beside_agents_of_every_sickness() {
+    let full = std::env::var_os("OPS_FULL").is_some_and(|it| it == "1");
+    let (beats, interval) = (if full { 100 } else { 8 }, Duration::from_secs(2));
+    let (meta, files) = (FakeMeta::new(), FileServer::new());
+    let mut base = Base::new(&meta.address());
+    let kinds = [
+        ("hung", Sick::HungStatus),
+        ("flood", Sick::FloodingStatus),
+        ("pipe", Sick::StatusKeepsPipe),
+        ("deaf", Sick::IgnoresStop),
+    ];
+    kinds.iter().for_each(|(name, sick)| base.install_as_in_2015(&Package::sick(name, "1.0.0", *sick)));
+    // An order that the deaf one does not follow, beside the questions that the others do not answer.
+    meta.order(&[files.order(&Package::sick("deaf", "1.0.0", Sick::IgnoresStop), "stop")]);
+    base.set("interval", interval.as_secs()).set("stopTimeoutSecs", 3600).start();
+    meta.wait_for_beats(2);
+
+    let begun = Instant::now();
+    let before = meta.beats().len();
+    wait_for("the beats come", interval * 4 * beats, || meta.beats().len() >= before + beats as usize);
+
+    let period = begun.elapsed() / beats;
+    let error = period.abs_diff(interval).as_secs_f64() / interval.as_secs_f64();
+    // What is looked at first comes at any moment between two beats: a part of one in a short run.
+    let allowed = if full { 0.10 } else { 0.25 };
+    assert!(error <= allowed, "a period of {period:?} instead of {interval:?}");
+    for (name, said) in [("hung", "status_timeout"), ("flood", "status_failed"), ("pipe", "")] {
+        assert_eq!(error_code(&meta.agent(name)), said);
+    }
 }

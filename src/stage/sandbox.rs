@@ -58,3 +58,34 @@ pub(super) fn confine(folder: &Path) -> Result<Option<String>, Fault> {
 fn refused(what: &str, why: &str) -> Fault {
     Fault::new(ErrorCode::NotConfined, format!("the staging child failed to {what}: {why}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "Landlock confines one thread, and the others have to go on"
+    )]
+    fn what_is_confined_writes_in_its_own_folder_only() {
+        let (inside, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (folder, other) = (inside.path().to_owned(), outside.path().join("x"));
+        fs::write(&other, "before").unwrap();
+        let confined = std::thread::spawn(move || {
+            if let Some(why) = confine(&folder).unwrap() {
+                // An old kernel: there is nothing to see.
+                eprintln!("{why}");
+                return;
+            }
+            fs::write(folder.join("x"), "y").unwrap();
+            fs::remove_file(folder.join("x")).unwrap();
+            assert!(fs::write(&other, "after").is_err() && fs::remove_file(&other).is_err());
+            assert!(fs::create_dir(other.with_extension("d")).is_err());
+            assert_eq!(fs::read_to_string(&other).unwrap(), "before");
+        });
+        confined.join().unwrap();
+    }
+}
