@@ -44,6 +44,8 @@ pub struct Settings {
     /// What the updater itself runs as.
     pub account: String,
     pub download_timeout: Duration,
+    /// A download begins at a random moment within this: hosts that heard of it together do not fetch it together.
+    pub download_spread: Duration,
     pub stage: stage::Settings,
 }
 
@@ -821,10 +823,12 @@ impl Hand<'_> {
             refused: self.agents.past(agent).refused_digests(&up.to),
             version: up.to.clone(),
             download_timeout: self.settings.download_timeout,
+            download_delay: wake::random_part(self.settings.download_spread),
             settings: self.settings.stage.clone(),
             desired,
         };
-        let deadline = self.now.boot + self.settings.download_timeout + UNPACK_TIME;
+        let deadline =
+            self.now.boot + self.settings.download_spread + self.settings.download_timeout + UNPACK_TIME;
         agent.staging = Some(Child::begin(stage::KIND, &job, deadline)?);
         Ok(())
     }

@@ -115,6 +115,8 @@ impl Reader<'_> {
                 control,
                 account: own_account(),
                 keep_versions: self.number("keepVersions", 2, 2, 100) as usize,
+                // A tenth of the time over which the beats are spread.
+                download_spread: Duration::from_secs(interval_secs) / 10,
                 download_timeout: self.secs("downloadTimeoutSecs", 3600, 1, 86_400),
                 stage: self.stage(http, public_keys),
             },

@@ -186,7 +186,9 @@ fn reopen_log(layout: &Layout) {
 }
 
 /// One beat, work until every agent rests, a second beat to report. `Ok(false)`: something failed.
-fn once(config: Config) -> Result<bool, Fault> {
+fn once(mut config: Config) -> Result<bool, Fault> {
+    // Somebody waits for it.
+    config.apply.download_spread = Duration::ZERO;
     let (layout, sleeper, _lock) = start(&config)?;
     let mut work = Work { host: Host::new(config, layout), sleeper, ending: false };
     work.host.begin(now());

@@ -209,6 +209,35 @@ mod tests {
         assert!(next > now && next <= now + MINUTE);
     }
 
+    /// A server that was away is not met by everybody at once when it is back, nor later.
+    #[test]
+    fn beats_stay_spread_over_an_outage() {
+        const HOSTS: usize = 2000;
+        let settings = Settings { interval: MINUTE, initial_jitter: MINUTE };
+        let back = MINUTE * 60;
+        let mut hosts: Vec<Schedule> = (0..HOSTS).map(|_| Schedule::new(&settings, Duration::ZERO)).collect();
+        let mut beats = vec![0; 4 * 3600];
+        for host in &mut hosts {
+            while host.due() < MINUTE * 200 {
+                let now = host.due();
+                beats[now.as_secs() as usize] += 1;
+                host.begun(&settings, now);
+                if now < back { host.failed(&settings, None, now) } else { host.succeeded() }
+            }
+        }
+        let busiest = |from: u64, to: u64| *beats[from as usize..to as usize].iter().max().unwrap();
+        let usual = HOSTS as u64 / MINUTE.as_secs();
+        for (from, to) in [(0, 3600), (3600, 7200), (7200, 12_000)] {
+            assert!(
+                busiest(from, to) <= 3 * usual,
+                "{} beats in one second, {usual} are usual",
+                busiest(from, to)
+            );
+        }
+        let during: u64 = beats[1800..3600].iter().sum();
+        assert!(during <= HOSTS as u64 * 3, "{during} beats in half an hour at a server that is away");
+    }
+
     #[test]
     fn back_off_doubles_to_an_hour() {
         let waits: Vec<u64> = (1..9).map(|failures| back_off(MINUTE, failures, 1.0).as_secs()).collect();

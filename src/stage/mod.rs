@@ -18,6 +18,7 @@ use crate::error::Fault;
 use crate::fs_layout::remove_all;
 use crate::http;
 use crate::plan::{Class, Failure, Record};
+use crate::wake;
 
 pub use signature::is_key;
 
@@ -55,6 +56,8 @@ pub struct Job {
     /// Packages that are known to be wrong and are not fetched again.
     pub refused: Vec<Failure>,
     pub download_timeout: Duration,
+    /// Waited for before the download.
+    pub download_delay: Duration,
     pub settings: Settings,
 }
 
@@ -119,6 +122,7 @@ impl Job {
         remove_all(&self.unpacked())?;
         let config = config_file::fetch(self)?;
         let signatures = signature::find(self)?;
+        wake::pause(wake::now().boot + self.download_delay, &[]);
         let package = fetch::fetch(self, &expected)?.with_signatures(signatures);
         Ok((expected, Some((package, config))))
     }
