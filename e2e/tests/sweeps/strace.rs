@@ -236,11 +236,9 @@ impl Strace {
         }
     }
 
-    /// Strace goes, what it looked at stays as it is: stopped, running or gone. It would end its updater on any
-    /// other signal than this.
-    pub fn go(mut self) {
-        let _ = self.strace.kill();
-        let _ = self.strace.wait();
+    /// Strace goes, what it looked at stays as it is: stopped, running or gone.
+    pub fn go(self) {
+        drop(self);
     }
 
     /// The updater and its children that execute its binary.
@@ -249,6 +247,14 @@ impl Strace {
         let mut all = vec![self.updater];
         all.extend(children(self.updater).into_iter().filter(|it| runs(*it, &program)));
         all
+    }
+}
+
+impl Drop for Strace {
+    fn drop(&mut self) {
+        // On any other signal than this it would end its updater.
+        let _ = self.strace.kill();
+        let _ = self.strace.wait();
     }
 }
 
