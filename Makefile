@@ -30,6 +30,7 @@ test: deps
 # The tests print how many points there were and how long it took; 2 cores need about ten minutes.
 test-full: deps
 	$(MAKE) build
+	OPS_FULL=1 cargo test -p ops-updater nothing_grows -- --nocapture
 	OPS_FULL=1 OPS_BIN_DIR=$(CURDIR)/dist cargo test -p e2e --test sweeps --test sick_agents -- --nocapture
 
 lint:

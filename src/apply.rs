@@ -986,3 +986,6 @@ fn push_step(steps: &mut Vec<StepDone>, step: StepDone) {
 fn same_package(one: &Upgrade, other: &Upgrade) -> bool {
     one.digest == other.digest || other.digest.is_none() || one.digest.is_none()
 }
+
+#[cfg(test)]
+mod tests;
