@@ -1,5 +1,6 @@
 //! `make bench`: measures both programs as they are, side by side with what does the same work by hand, and prints a
-//! table. It writes nothing but temporary folders. Words after `--` choose: install, memory, beat, cycle, down, size.
+//! table. It writes nothing but temporary folders. Words after `--` choose: install, files, memory, beat, cycle, down,
+//! size.
 
 #![allow(
     clippy::unwrap_used,
@@ -57,6 +58,9 @@ fn main() {
                 beat(&large, &mut base);
             }
         }
+    }
+    if is_chosen(&["files"]) {
+        files();
     }
     if is_chosen(&["cycle"]) {
         cycle();
@@ -238,6 +242,35 @@ fn install(large: &Large) {
 }
 
 /// Installs the large package by the loop, and gives the host that it is on.
+/// Many small files, staged durably: fetched, verified, unpacked and synced, by the steps that the updater reports. Beside
+/// it, the same files only written.
+fn files() {
+    const FILES: usize = 3000;
+    let content: Vec<u8> = (0..8192_u32).map(|it| (it.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let mut entries = Package::entries(VERSION, &agent_script());
+    entries.extend((0..FILES).map(|it| Entry::file(&format!("file{it}"), 0o644, content.clone())));
+    let (meta, orders) = (Meta::new(), FakeMeta::new());
+    meta.put(&Package::of("many", VERSION, &entries));
+    let url = format!("http://{}", meta.address());
+    orders.order(&[json!({"name": "many", "version": VERSION, "tarball": url, "md5": "", "cmd": "start"})]);
+    let mut sides = Sides::default();
+    for _ in 0..ROUNDS {
+        succeeds(Command::new("sync").arg("-f").arg(std::env::temp_dir()));
+        let folder = TempDir::new().unwrap();
+        let begun = Instant::now();
+        entries.iter().for_each(|it| fs::write(folder.path().join(&it.path), &it.content).unwrap());
+        sides.theirs.push(begun.elapsed().as_secs_f64());
+        succeeds(Command::new("sync").arg("-f").arg(std::env::temp_dir()));
+        let base = Base::new(&orders.address());
+        base.once().exits(0);
+        let steps = orders.agent("many")["steps"].as_array().unwrap().clone();
+        let staged =
+            steps.iter().filter(|it| ["fetch", "verify", "unpack"].contains(&it["step"].as_str().unwrap()));
+        sides.ours.push(staged.map(|it| it["ms"].as_f64().unwrap() / 1000.0).sum());
+    }
+    sides.row("3,000 files staged durably (only written)", "s", 2.0);
+}
+
 fn memory(large: &Large) -> Base {
     let mut base = Base::new(&large.orders.address());
     base.set("interval", 1);
