@@ -410,10 +410,7 @@ impl Hand<'_> {
         if let (Some(version), None, true) = (agent.state.watched(), &agent.call, agent.queue.is_empty())
             && self.now.boot >= agent.look_at
         {
-            let version = version.clone();
-            if !self.is_suspended(agent) {
-                agent.ask(version, Verb::Status);
-            }
+            agent.ask(version.clone(), Verb::Status);
             agent.look_at = self.now.boot + LOOK_LATE;
         }
         if agent.call.is_none() && agent.state.deadline().is_some_and(|it| self.now.boot >= it) {
@@ -611,7 +608,7 @@ impl Hand<'_> {
         let wait = agent.trial_look_wait().unwrap_or(agent.look_wait);
         agent.look_wait = (agent.look_wait * 2).min(LOOK_LATE);
         agent.look_at = self.now.boot + wait;
-        if agent.state.watched() == Some(version) {
+        if agent.state.watched() == Some(version) && !self.is_suspended(agent) {
             self.happened(agent, Event::Looked(look));
         }
     }

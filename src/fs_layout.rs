@@ -326,22 +326,26 @@ impl Layout {
         record.map_or(0, |it| it.mtime())
     }
 
-    /// Removes what earlier children left. Partial downloads stay for a day: they are resumed.
-    pub fn clear_staging(&self) -> Result<(), Fault> {
+    /// Removes what earlier children left. Partial downloads stay for a day: they are resumed. What cannot be removed is
+    /// told, and hinders nothing else: whoever an agent runs as may have made it so.
+    pub fn clear_staging(&self) -> Vec<Fault> {
         let staging = self.staging();
-        let entries = fs::read_dir(&staging).map_err(|error| Fault::io("list", &staging, &error))?;
-        for entry in entries.flatten() {
+        let entries = match fs::read_dir(&staging) {
+            Ok(entries) => entries,
+            Err(error) => return vec![Fault::io("list", &staging, &error)],
+        };
+        let clear = |entry: fs::DirEntry| {
             let discarded = entry.file_name().to_string_lossy().starts_with(".discarded-");
             let age = entry.metadata().and_then(|it| it.modified()).ok().and_then(|it| it.elapsed().ok());
             if discarded || age.is_some_and(|age| age > PARTIAL_KEPT) {
-                remove_all(&entry.path())?;
-            } else {
-                remove_all(&entry.path().join("unpacked"))?;
-                // Only an empty one goes.
-                let _ = fs::remove_dir(entry.path());
+                return remove_all(&entry.path());
             }
-        }
-        Ok(())
+            let removed = remove_all(&entry.path().join("unpacked"));
+            // Only an empty one goes.
+            let _ = fs::remove_dir(entry.path());
+            removed
+        };
+        entries.flatten().filter_map(|entry| clear(entry).err()).collect()
     }
 
     /// Why an agent is held, when it is.
@@ -354,6 +358,7 @@ impl Layout {
     }
 
     pub fn hold(&self, name: &AgentName, why: &str) -> Result<(), Fault> {
+        self.make_agent(name)?;
         write_atomically(&self.hold_file(name), why.as_bytes(), 0o644)
     }
 

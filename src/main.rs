@@ -71,7 +71,9 @@ fn start(config: &Config) -> Result<(Layout, Sleeper, Lock), Fault> {
     let layout = Layout::open(&config.base)?;
     layout.make_own()?;
     let lock = layout.lock()?;
-    layout.clear_staging()?;
+    for fault in layout.clear_staging() {
+        log::event(Level::Error, "not_removed", &[("error", &fault.sentence)]);
+    }
     Ok((layout, Sleeper::new()?, lock))
 }
 

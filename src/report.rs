@@ -134,6 +134,7 @@ fn phase(facts: &Facts<'_>, real: &Real, error_code: &str) -> Phase {
         State::Preparing(_) | State::Starting(_) | State::Flipping(_) | State::Restoring(..) => {
             Phase::Starting
         }
+        State::Trial { .. } if real.held.is_some() => Phase::Held,
         State::Trial { .. } => Phase::Trial,
         State::AtRest => phase_at_rest(real, error_code),
     }

@@ -168,9 +168,9 @@ fn a_held_agent_is_left_alone_until_it_is_released() {
 }
 
 #[test]
-fn an_agent_that_is_not_here_cannot_be_held() {
+fn what_is_not_here_cannot_be_released_and_no_file_of_the_updater_can_be_held() {
     let (_meta, _files, base) = with_alpha();
-    for words in [["hold", "beta"], ["release", "beta"], ["hold", "cfg.json"]] {
+    for words in [["release", "beta"], ["hold", "cfg.json"], ["hold", "ops-updater.pid"]] {
         base.run(&words).exits(1);
     }
     assert!(!base.agent("beta").exists());

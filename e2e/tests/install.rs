@@ -336,3 +336,56 @@ fn many_agents_are_brought_to_their_versions_in_one_beat() {
     base.once().exits(0);
     names.iter().for_each(|name| assert!(base.daemon(name, "1.0.0") > 0));
 }
+
+#[test]
+fn an_agent_that_is_held_before_it_is_installed_is_not_installed() {
+    let (meta, files) = (FakeMeta::new(), FileServer::new());
+    let base = Base::new(&meta.address());
+    base.run(&["hold", "alpha", "not", "here"]).exits(0);
+    meta.order(&[files.offer(&Package::agent("alpha", "1.0.0"))]);
+    base.once();
+    assert_eq!((error_code(&meta.agent("alpha")), base.has("alpha", "1.0.0")), ("held", false));
+    base.run(&["release", "alpha"]).exits(0);
+    base.once().exits(0);
+    base.daemon("alpha", "1.0.0");
+}
+
+#[test]
+fn an_agent_that_is_held_in_its_trial_is_told_as_it_is_and_not_taken_back() {
+    let (meta, files, mut base) = with_alpha();
+    base.set("trialSecs", 8).set("interval", 1).start();
+    meta.order(&[files.offer(&Package::agent("alpha", "1.0.1"))]);
+    meta.wait_for_agent("the trial", "alpha", |it| it["phase"] == "trial");
+    let running = base.daemon("alpha", "1.0.1");
+    base.run(&["hold", "alpha"]).exits(0);
+    kill(running);
+    let told = meta.wait_for_agent("its death is told", "alpha", |it| it["status"] == "stoped");
+    assert_eq!((&told["phase"], error_code(&told)), (&json!("held"), "held"));
+    meta.wait_for_beats(3);
+    assert!(base.daemons("alpha").is_empty(), "a hold is a hold");
+    base.run(&["release", "alpha"]).exits(0);
+    meta.wait_for_agent("it is taken back", "alpha", |it| {
+        it["version"] == "1.0.0" && it["status"] == "started"
+    });
+}
+
+#[test]
+fn what_cannot_be_removed_from_the_staging_folder_hinders_no_start() {
+    let (_meta, _files, base) = with_alpha();
+    // Nested deeper than the descriptors that a process may have.
+    let discarded = base.path().join(".ops-updater/staging/.discarded-1-1");
+    let nest = format!(
+        "mkdir -p '{}' && cd '{0}' && i=0; while [ $i -lt 1500 ]; do mkdir d && cd -P d || exit 1; i=$((i+1)); done",
+        discarded.display()
+    );
+    let made = Command::new("sh").args(["-c", &nest]).status().unwrap();
+    assert!(made.success());
+    let run = format!(
+        "ulimit -n 256; exec '{}' -c '{}' once",
+        binary("ops-updater").display(),
+        base.cfg_file().display()
+    );
+    let once = Command::new("sh").args(["-c", &run]).status().unwrap();
+    assert!(once.success(), "{once}");
+    Command::new("rm").arg("-rf").arg(&discarded).status().unwrap();
+}
