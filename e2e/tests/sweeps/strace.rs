@@ -204,7 +204,9 @@ impl Strace {
             Self { strace: spawn(&mut command, &said), updater: pids[0], said, trace: trace.to_owned() };
         let end = Instant::now() + Duration::from_secs(20);
         let tracer = it.strace.id() as i32;
-        while it.traces() && !pids.iter().all(|pid| tracer_of(*pid) == Some(tracer)) {
+        // One of them may have ended in the meantime.
+        let is_settled = |pid: &i32| tracer_of(*pid) == Some(tracer) || !is_alive(*pid);
+        while it.traces() && !pids.iter().all(is_settled) {
             assert!(Instant::now() < end, "strace does not attach: {}", text(&it.said));
             std::thread::sleep(Duration::from_millis(1));
         }
