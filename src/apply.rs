@@ -216,16 +216,23 @@ impl Agents {
 
     /// Nothing new is begun, and what is staged is left where it is: the updater is to end.
     pub fn wind_down(&mut self, settings: &Settings, now: Moment) {
-        let names: Vec<AgentName> = self.agents.keys().cloned().collect();
-        for name in names {
-            let Some(mut agent) = self.agents.remove(&name) else { continue };
+        self.each(settings, now, |hand, agent| {
             agent.replan = false;
-            Hand { agents: self, settings, now }.happened(&mut agent, Event::Withdrawn);
+            hand.happened(agent, Event::Withdrawn);
             if !agent.state.is_switching() && agent.call.as_ref().is_some_and(|(_, call)| call.is_question())
             {
                 // A script that hangs would stay for ever.
-                self.ending.extend(agent.call.take().map(|(_, call)| call.end()));
+                hand.end_call(agent);
             }
+        });
+    }
+
+    /// Works on one agent after the other; the one at hand is not among the others.
+    fn each(&mut self, settings: &Settings, now: Moment, mut work: impl FnMut(&mut Hand<'_>, &mut Agent)) {
+        let names: Vec<AgentName> = self.agents.keys().cloned().collect();
+        for name in names {
+            let Some(mut agent) = self.agents.remove(&name) else { continue };
+            work(&mut Hand { agents: self, settings, now }, &mut agent);
             self.agents.insert(name, agent);
         }
     }
@@ -233,29 +240,20 @@ impl Agents {
     /// Polls everything that is under way, and lets each agent go on.
     pub fn tick(&mut self, settings: &Settings, plan: &plan::Settings, now: Moment) {
         self.ending.retain_mut(|it| matches!(it.try_wait(), Ok(None)));
-        let names: Vec<AgentName> = self.agents.keys().cloned().collect();
-        for name in names {
-            let Some(mut agent) = self.agents.remove(&name) else { continue };
-            let mut hand = Hand { agents: self, settings, now };
-            hand.tick(&mut agent);
+        self.each(settings, now, |hand, agent| {
+            hand.tick(agent);
             if agent.replan && agent.state.is_at_rest() && agent.call.is_none() && agent.queue.is_empty() {
                 agent.replan = false;
-                hand.decide(&mut agent, plan, |_| true);
+                hand.decide(agent, plan, |_| true);
             }
-            self.agents.insert(name, agent);
-        }
+        });
     }
 
     /// Decides for every agent that is at rest or in its trial, and begins what was decided.
     pub fn decide(&mut self, settings: &Settings, plan: &plan::Settings, starts_only: bool, now: Moment) {
         let allowed =
             |event: &Event| !starts_only || matches!(event, Event::StartOrdered(_) | Event::Resumed { .. });
-        let names: Vec<AgentName> = self.agents.keys().cloned().collect();
-        for name in names {
-            let Some(mut agent) = self.agents.remove(&name) else { continue };
-            Hand { agents: self, settings, now }.decide(&mut agent, plan, allowed);
-            self.agents.insert(name, agent);
-        }
+        self.each(settings, now, |hand, agent| hand.decide(agent, plan, allowed));
     }
 
     /// What would be decided, with nothing begun.
