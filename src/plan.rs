@@ -71,7 +71,7 @@ pub struct Record {
 impl Record {
     /// Whether `digest` is that of this content; `None` when it was never computed.
     pub fn agrees(&self, digest: &HexDigest) -> Option<bool> {
-        let known = if digest.as_str().len() == 32 { &self.md5 } else { &self.sha256 };
+        let known = if digest.is_md5() { &self.md5 } else { &self.sha256 };
         known.as_ref().map(|known| known == digest)
     }
 }

@@ -173,6 +173,11 @@ impl HexDigest {
         fits.then(|| Self(text.to_ascii_lowercase().into()))
     }
 
+    /// One of 32 digits; else it is a sha256.
+    pub fn is_md5(&self) -> bool {
+        self.0.len() == 32
+    }
+
     pub fn md5(text: &str) -> Option<Self> {
         Self::parse(text, 32)
     }

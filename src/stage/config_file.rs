@@ -1,15 +1,12 @@
 //! The configuration file of an agent, which ops-meta may keep apart from the package (the fork of 2016 does). It is put
 //! into the version's folder while that is made; one that changes later comes with the next version.
 
-use std::io::Read;
-
-use ops_package::{Algorithm, Digesting, Limited};
+use ops_package::{Algorithm, Digesting};
 use ops_wire::{AgentName, ErrorCode};
 
 use super::Job;
-use super::fetch::{broken, refuse_odd};
+use super::fetch::small_file;
 use crate::error::Fault;
-use crate::http;
 
 /// A configuration file is not larger than this.
 const CONFIG_BYTES_MAX: u64 = 4 << 20;
@@ -40,27 +37,9 @@ pub(super) fn fetch(job: &Job) -> Result<Option<ConfigFile>, Fault> {
         );
         return Err(Fault::new(ErrorCode::BadAnswer, sentence));
     }
-    let content = get(job, url)?;
+    let content = small_file(job, url, CONFIG_BYTES_MAX, |refusal| refusal)?;
     verify(job, name, &content)?;
     Ok(Some(ConfigFile { name: name.clone(), content }))
-}
-
-fn get(job: &Job, url: &str) -> Result<Vec<u8>, Fault> {
-    refuse_odd(url)?;
-    let mut reply = job.settings.http.get_small(url)?;
-    if reply.status != 200 {
-        return Err(reply.refusal(url));
-    }
-    let mut content = Vec::new();
-    let read = Limited::new(reply.reader(), CONFIG_BYTES_MAX).read_to_end(&mut content);
-    read.map_err(|error| broken(url, error))?;
-    if reply.length().is_some_and(|length| length != content.len() as u64) {
-        return Err(Fault::new(
-            ErrorCode::Unreachable,
-            format!("`{}` ended before its end", http::shown(url)),
-        ));
-    }
-    Ok(content)
 }
 
 fn verify(job: &Job, name: &str, content: &[u8]) -> Result<(), Fault> {

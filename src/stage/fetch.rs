@@ -46,24 +46,41 @@ fn from_md5_file(job: &Job, url: &str) -> Result<HexDigest, Fault> {
     let missing = |why: String| {
         Fault::new(ErrorCode::Md5Missing, format!("`{}` gives no digest: {why}", http::shown(url)))
     };
-    refuse_odd(url)?;
-    let mut reply = job.settings.http.get_small(url)?;
-    match reply.status {
-        200 => {}
-        404 => {
-            return Err(missing("the server has no such file; nothing is installed unverified".to_owned()));
-        }
-        _ => return Err(reply.refusal(url)),
-    }
-    let mut text = Vec::new();
-    let read = Limited::new(reply.reader(), SUMS_BYTES_MAX as u64).read_to_end(&mut text);
-    read.map_err(|error| broken(url, error))?;
+    let text = small_file(job, url, SUMS_BYTES_MAX as u64, |_| {
+        missing("the server has no such file; nothing is installed unverified".to_owned())
+    })?;
     let file = tarball_name(&job.desired.name, &job.version);
     find_sum(&text, Algorithm::Md5, &file).map_err(|error| missing(error.to_string()))
 }
 
+/// A small file, whole. `missing`: what a 404 means.
+pub(super) fn small_file(
+    job: &Job,
+    url: &str,
+    bytes_max: u64,
+    missing: impl FnOnce(Fault) -> Fault,
+) -> Result<Vec<u8>, Fault> {
+    refuse_odd(url)?;
+    let mut reply = job.settings.http.get_small(url)?;
+    match reply.status {
+        200 => {}
+        404 => return Err(missing(reply.refusal(url))),
+        _ => return Err(reply.refusal(url)),
+    }
+    let mut content = Vec::new();
+    let read = Limited::new(reply.reader(), bytes_max).read_to_end(&mut content);
+    read.map_err(|error| broken(url, error))?;
+    if reply.length().is_some_and(|length| length != content.len() as u64) {
+        return Err(Fault::new(
+            ErrorCode::Unreachable,
+            format!("`{}` ended before its end", http::shown(url)),
+        ));
+    }
+    Ok(content)
+}
+
 /// A prefix goes into a URL as it stands; what cannot be one is refused here.
-pub(super) fn refuse_odd(url: &str) -> Result<(), Fault> {
+fn refuse_odd(url: &str) -> Result<(), Fault> {
     let odd = |c: char| c.is_whitespace() || c.is_control();
     if !(url.starts_with("http://") || url.starts_with("https://")) || url.contains(odd) {
         let url: String = url.chars().take(200).collect();
@@ -170,13 +187,9 @@ fn receive(
 /// Of other bytes than the digest promises, since it promises this many.
 fn other_size(job: &Job, expected: &HexDigest, size: u64, promised: u64) -> Fault {
     let name = tarball_name(&job.desired.name, &job.version);
-    let code = if is_md5(expected) { ErrorCode::Md5Mismatch } else { ErrorCode::Sha256Mismatch };
+    let code = if expected.is_md5() { ErrorCode::Md5Mismatch } else { ErrorCode::Sha256Mismatch };
     let sentence = format!("{name} has {size} bytes, {promised} are promised");
     Fault::new(code, sentence).with_digest(Some(expected))
-}
-
-fn is_md5(digest: &HexDigest) -> bool {
-    digest.as_str().len() == 32
 }
 
 /// A download under way.
@@ -194,7 +207,7 @@ struct Receiving<'a> {
 impl Receiving<'_> {
     /// Digests what is here and what comes, and writes what comes.
     fn all(&mut self, expected: &HexDigest, reply: &mut Reply) -> Result<Digests, Fault> {
-        let algorithm = if is_md5(expected) { Algorithm::Md5 } else { Algorithm::Sha256 };
+        let algorithm = if expected.is_md5() { Algorithm::Md5 } else { Algorithm::Sha256 };
         let most = self.job.settings.tarball_bytes_max.min(self.job.desired.size.unwrap_or(u64::MAX));
         let most = most.saturating_sub(self.before);
         let coming = Paced::new(Limited::new(reply.reader(), most), self.job);
@@ -238,7 +251,7 @@ impl Package {
 
     /// Compares the digest; a wrong file is thrown away. What is recorded is what was computed.
     pub(super) fn verify(&mut self, job: &Job, expected: &HexDigest) -> Result<Record, Fault> {
-        let is_md5 = is_md5(expected);
+        let is_md5 = expected.is_md5();
         if self.digest != *expected {
             forget(job)?;
             let (code, kind) =
@@ -271,7 +284,7 @@ impl Package {
 }
 
 /// What went wrong while bytes came.
-pub(super) fn broken(url: &str, error: io::Error) -> Fault {
+fn broken(url: &str, error: io::Error) -> Fault {
     if let Some(slow) = error.get_ref().and_then(|it| it.downcast_ref::<Fault>()) {
         return Fault::new(slow.code, format!("`{}` {}", http::shown(url), slow.sentence));
     }

@@ -5,12 +5,12 @@ use std::fs::File;
 use std::io::{Read, Seek};
 
 use minisign_verify::{PublicKey, Signature};
-use ops_package::Limited;
 use ops_wire::{ErrorCode, tarball_name};
 
 use super::Job;
-use super::fetch::{broken, refuse_odd};
+use super::fetch::small_file;
 use crate::error::Fault;
+use crate::http;
 
 /// A signature file has four lines.
 const SIGNATURE_BYTES_MAX: u64 = 16 << 10;
@@ -46,20 +46,10 @@ fn beside_the_tarball(job: &Job) -> Result<Vec<Signature>, Fault> {
 }
 
 fn fetch(job: &Job, url: &str) -> Result<String, Fault> {
-    refuse_odd(url)?;
-    let mut reply = job.settings.http.get_small(url)?;
-    match reply.status {
-        200 => {}
-        404 => {
-            let sentence =
-                format!("`{}` is not there, and `publicKeys` demand a signature", crate::http::shown(url));
-            return Err(Fault::new(ErrorCode::SignatureMissing, sentence));
-        }
-        _ => return Err(reply.refusal(url)),
-    }
-    let mut text = Vec::new();
-    let read = Limited::new(reply.reader(), SIGNATURE_BYTES_MAX).read_to_end(&mut text);
-    read.map_err(|error| broken(url, error))?;
+    let text = small_file(job, url, SIGNATURE_BYTES_MAX, |_| {
+        let sentence = format!("`{}` is not there, and `publicKeys` demand a signature", http::shown(url));
+        Fault::new(ErrorCode::SignatureMissing, sentence)
+    })?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
