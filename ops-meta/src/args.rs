@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+/// Below the working folder.
+const DATA: &str = "data";
+
 /// Knows every host, and says which agents should run on it.
 #[derive(Parser)]
 #[command(name = "ops-meta", version, disable_version_flag = true, args_conflicts_with_subcommands = true)]
@@ -30,9 +33,9 @@ struct ServeArgs {
     /// Wins over `http.listen` in the configuration; port 0 takes any free one
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
-    /// The folder for what is to survive a restart; nothing is written to it yet
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
+    /// The folder for what is to survive a restart; made where there is none
+    #[arg(long, value_name = "DIR", default_value = DATA)]
+    data: PathBuf,
     /// A cfg.json, as of 2015
     #[arg(short = 'c', long = "config", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -52,6 +55,7 @@ pub enum AnonymousHosts {
 /// What the command line asks for.
 pub struct Wanted {
     pub listen: Option<SocketAddr>,
+    pub data: PathBuf,
     pub config: Option<PathBuf>,
     pub anonymous_hosts: AnonymousHosts,
 }
@@ -63,6 +67,7 @@ impl Typed {
             Some(Command::Serve(serve)) => serve.wanted(),
             None => Wanted {
                 listen: None,
+                data: DATA.into(),
                 config: Some(self.config.unwrap_or_else(|| "cfg.json".into())),
                 anonymous_hosts: AnonymousHosts::NotAllowed,
             },
@@ -76,6 +81,6 @@ impl ServeArgs {
             true => AnonymousHosts::Allowed,
             false => AnonymousHosts::NotAllowed,
         };
-        Wanted { listen: self.listen, config: self.config, anonymous_hosts }
+        Wanted { listen: self.listen, data: self.data, config: self.config, anonymous_hosts }
     }
 }

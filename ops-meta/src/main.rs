@@ -2,6 +2,7 @@
 
 mod admission;
 mod args;
+mod clock;
 mod config;
 mod current;
 mod domain;
@@ -12,6 +13,7 @@ mod patience;
 mod routes;
 mod running;
 mod serve;
+mod store;
 mod tls;
 mod work;
 
@@ -27,6 +29,7 @@ use tokio::runtime::Runtime;
 use admission::{NotAdmitted, admission};
 use args::{Typed, Wanted};
 use running::{App, NotInForce, Running};
+use store::{Store, Unopened};
 
 fn main() -> ExitCode {
     match run(Typed::parse().wanted()) {
@@ -43,6 +46,7 @@ enum Failure {
     Configuration(NotInForce),
     NoAddress,
     NotAdmitted(SocketAddr, NotAdmitted),
+    Store(Unopened),
     Runtime(io::Error),
     Serve(SocketAddr, io::Error),
 }
@@ -52,7 +56,8 @@ fn run(wanted: Wanted) -> Result<(), Failure> {
     let listen = wanted.listen.or(running.config.listen).ok_or(Failure::NoAddress)?;
     let admission = admission(listen, wanted.anonymous_hosts, &running.config)
         .map_err(|why| Failure::NotAdmitted(listen, why))?;
-    let app = Arc::new(App::new(running, wanted.config));
+    let store = Store::open(&wanted.data).map_err(Failure::Store)?;
+    let app = Arc::new(App::new(running, wanted.config, store));
     let warn = || {
         app.running().warn();
         admission.warn();
@@ -71,6 +76,7 @@ impl fmt::Display for Failure {
                  `ops-meta serve --listen ADDR`",
             ),
             Self::NotAdmitted(listen, why) => write!(f, "failed to serve `{listen}`: {why}"),
+            Self::Store(why) => why.fmt(f),
             Self::Runtime(error) => write!(f, "failed to start threads: {error}"),
             Self::Serve(listen, error) => write!(f, "failed to serve `{listen}`: {error}"),
         }

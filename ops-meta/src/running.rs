@@ -13,6 +13,7 @@ use crate::config::{Config, ConfigError};
 use crate::current::Current;
 use crate::fleet::Fleet;
 use crate::log::{self, Seldom};
+use crate::store::Store;
 use crate::tls::{self, TlsError};
 
 /// One configuration, ready for use.
@@ -81,6 +82,7 @@ pub struct Told {
 /// Everything that requests share.
 pub struct App {
     pub fleet: Fleet,
+    pub store: Store,
     pub told: Told,
     running: ArcSwap<Running>,
     config_path: Option<PathBuf>,
@@ -90,9 +92,10 @@ pub struct App {
 }
 
 impl App {
-    pub fn new(running: Running, config_path: Option<PathBuf>) -> Self {
+    pub fn new(running: Running, config_path: Option<PathBuf>, store: Store) -> Self {
         Self {
             fleet: Fleet::new(),
+            store,
             told: Told { full: Seldom::new(1), refused: Seldom::new(10), tls: Seldom::new(10) },
             running: ArcSwap::from_pointee(running),
             config_path,

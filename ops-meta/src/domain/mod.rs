@@ -3,5 +3,6 @@
 pub mod policy2015;
 mod prefixes;
 pub mod range;
+pub mod role;
 
 pub use prefixes::Prefixes;

@@ -236,10 +236,13 @@ mod tests {
 
     use super::*;
     use crate::running::Running;
+    use crate::store::Store;
 
     #[tokio::test]
     async fn a_long_list_lets_others_have_their_turn() {
-        let app = Arc::new(App::new(Running::read(None).unwrap(), None));
+        let folder = tempfile::TempDir::new().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let app = Arc::new(App::new(Running::read(None).unwrap(), None, store));
         for n in 0..1000 {
             app.fleet.record(&format!("host{n}"), &[], 1000);
         }

@@ -1,0 +1,72 @@
+-- Times are integer Unix milliseconds. What a list or a filter asks for stands in `hosts`, which is read whole at each
+-- start and therefore stays narrow; what a host said in full stands in `reports`.
+CREATE TABLE state (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    -- Raised by every administrative change.
+    generation INTEGER NOT NULL,
+    -- Of what cfg.json orders, as far as it is known; a restart with the same one is no change.
+    orders_digest TEXT NOT NULL
+);
+INSERT INTO state VALUES (1, 0, '');
+
+CREATE TABLE hosts (
+    hostname TEXT PRIMARY KEY,
+    first_seen INTEGER NOT NULL,
+    -- Written seldom: see `LAST_SEEN_KEPT` in fleet.
+    last_seen INTEGER NOT NULL,
+    -- When it was last heard again after it had been gone; 0: never.
+    revived INTEGER NOT NULL,
+    ip TEXT NOT NULL,
+    machine_id TEXT NOT NULL,
+    -- JSON, the same few texts for a million hosts.
+    facts TEXT NOT NULL,
+    agents TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE reports (
+    hostname TEXT PRIMARY KEY,
+    at INTEGER NOT NULL,
+    -- The last beat that differed from the one before, as it was sent.
+    report BLOB NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE history (
+    id INTEGER PRIMARY KEY,
+    hostname TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    -- Empty: the host itself.
+    agent TEXT NOT NULL,
+    what TEXT NOT NULL,
+    before TEXT NOT NULL,
+    after TEXT NOT NULL
+);
+CREATE INDEX history_of_host ON history (hostname, id);
+
+CREATE TABLE tokens (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    role TEXT NOT NULL,
+    -- Of a host's token: the only host that may use it.
+    hostname TEXT,
+    -- sha256 of the token's text, which is random enough to need no more.
+    hash BLOB NOT NULL UNIQUE,
+    created INTEGER NOT NULL,
+    expires INTEGER,
+    revoked INTEGER,
+    last_used INTEGER
+);
+
+-- Append-only: the triggers below hold for everybody who opens the file.
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    object TEXT NOT NULL,
+    -- JSON, or NULL where there was or is nothing.
+    before TEXT,
+    after TEXT
+);
+CREATE TRIGGER events_stay BEFORE DELETE ON events BEGIN SELECT RAISE (ABORT, 'events are append-only'); END;
+CREATE TRIGGER events_stand BEFORE UPDATE ON events BEGIN SELECT RAISE (ABORT, 'events are append-only'); END;

@@ -1,0 +1,221 @@
+//! What operators decide and what became of it: changes, events, tokens.
+
+use std::sync::Arc;
+
+use rusqlite::types::Value as Sql;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_from_iter};
+use serde_json::{Value, json};
+
+use super::sqlite::Durability;
+use super::{Actor, Change, Changed, Event, EventsAsked, NewToken, Store, StoreError, Token};
+use crate::clock::now_ms;
+use crate::domain::role::Role;
+
+/// What a change did, before it becomes an event.
+struct Done {
+    kind: &'static str,
+    object: String,
+    before: Option<Value>,
+    after: Option<Value>,
+    id: Option<i64>,
+}
+
+impl Store {
+    /// The integer that every administrative change raises.
+    pub async fn generation(&self) -> Result<u64, StoreError> {
+        self.sqlite.read(|it| Ok(generation(it)?)).await
+    }
+
+    /// Does it whole, with its event, or not at all. It survives a power cut.
+    pub async fn change(&self, actor: Actor, change: Change) -> Result<Changed, StoreError> {
+        let change = move |transaction: &Transaction<'_>| {
+            let Some(done) = apply(transaction, change)? else {
+                return Ok(Changed { generation: generation(transaction)?, event: None, id: None });
+            };
+            record(transaction, actor, done)
+        };
+        self.sqlite.write(Durability::Power, change).await
+    }
+
+    /// Newest first.
+    pub async fn events(&self, asked: EventsAsked) -> Result<Vec<Event>, StoreError> {
+        self.sqlite.read(move |it| Ok(events(it, &asked)?)).await
+    }
+
+    /// All of them, those that no longer count too.
+    pub async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
+        let all = |it: &Connection| {
+            let mut statement = it.prepare_cached("SELECT * FROM tokens ORDER BY id")?;
+            let rows = statement.query_map([], token)?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        };
+        self.sqlite.read(all).await
+    }
+}
+
+fn generation(connection: &Connection) -> rusqlite::Result<u64> {
+    let found: i64 = connection.query_row("SELECT generation FROM state", [], |row| row.get(0))?;
+    Ok(found.unsigned_abs())
+}
+
+/// `None` where nothing is to be done.
+fn apply(transaction: &Transaction<'_>, change: Change) -> Result<Option<Done>, StoreError> {
+    match change {
+        Change::CreateToken(new) => create_token(transaction, new).map(Some),
+        Change::RevokeToken { id } => revoke_token(transaction, id),
+        Change::DropHost { hostname } => drop_host(transaction, hostname).map(Some),
+        Change::Orders { digest, summary } => orders(transaction, digest, summary),
+    }
+}
+
+fn record(transaction: &Transaction<'_>, actor: Actor, done: Done) -> Result<Changed, StoreError> {
+    transaction.execute("UPDATE state SET generation = generation + 1", [])?;
+    let (generation, at) = (generation(transaction)?, now_ms());
+    let text = |value: &Option<Value>| value.as_ref().map(Value::to_string);
+    transaction.execute(
+        "INSERT INTO events (at, generation, actor, kind, object, before, after) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        params![
+            at,
+            generation as i64,
+            actor.0,
+            done.kind,
+            done.object,
+            text(&done.before),
+            text(&done.after)
+        ],
+    )?;
+    let event = Event {
+        id: transaction.last_insert_rowid(),
+        at,
+        generation,
+        actor: actor.0,
+        kind: done.kind.to_owned(),
+        object: done.object,
+        before: done.before,
+        after: done.after,
+    };
+    Ok(Changed { generation, event: Some(event), id: done.id })
+}
+
+fn create_token(transaction: &Transaction<'_>, new: NewToken) -> Result<Done, StoreError> {
+    let alive = "SELECT 1 FROM tokens WHERE name = ? AND revoked IS NULL";
+    if transaction.query_row(alive, [&new.name], |_| Ok(())).optional()?.is_some() {
+        let why = format!("there is a token named {:?} already; revoke it, or take another name", new.name);
+        return Err(StoreError::Conflict(why));
+    }
+    transaction.execute(
+        "INSERT INTO tokens (name, role, hostname, hash, created, expires) VALUES (?, ?, ?, ?, ?, ?)",
+        params![new.name, new.role.as_str(), new.hostname, new.hash, now_ms(), new.expires],
+    )?;
+    let id = transaction.last_insert_rowid();
+    let after = json!({"name": new.name, "role": new.role, "hostname": new.hostname, "expires": new.expires});
+    Ok(Done {
+        kind: "token.created",
+        object: format!("token {id}"),
+        before: None,
+        after: Some(after),
+        id: Some(id),
+    })
+}
+
+fn revoke_token(transaction: &Transaction<'_>, id: i64) -> Result<Option<Done>, StoreError> {
+    let found = transaction.query_row("SELECT * FROM tokens WHERE id = ?", [id], token).optional()?;
+    let token = found.ok_or_else(|| StoreError::Missing(format!("token {id}")))?;
+    if token.revoked.is_some() {
+        return Ok(None);
+    }
+    transaction.execute("UPDATE tokens SET revoked = ? WHERE id = ?", params![now_ms(), id])?;
+    let before = json!({"name": token.name, "role": token.role, "hostname": token.hostname});
+    Ok(Some(Done {
+        kind: "token.revoked",
+        object: format!("token {id}"),
+        before: Some(before),
+        after: None,
+        id: None,
+    }))
+}
+
+fn drop_host(transaction: &Transaction<'_>, hostname: String) -> Result<Done, StoreError> {
+    let as_json = |row: &Row<'_>| {
+        let times = json!({"firstSeen": row.get::<_, i64>(0)?, "lastSeen": row.get::<_, i64>(1)?});
+        Ok(times)
+    };
+    let sql = "SELECT first_seen, last_seen FROM hosts WHERE hostname = ?";
+    let before = transaction.query_row(sql, [&hostname], as_json).optional()?;
+    super::hosts::forget(transaction, &hostname)?;
+    Ok(Done { kind: "host.dropped", object: format!("host {hostname}"), before, after: None, id: None })
+}
+
+fn orders(transaction: &Transaction<'_>, digest: String, summary: Value) -> Result<Option<Done>, StoreError> {
+    let known: String = transaction.query_row("SELECT orders_digest FROM state", [], |row| row.get(0))?;
+    if known == digest {
+        return Ok(None);
+    }
+    transaction.execute("UPDATE state SET orders_digest = ?", [&digest])?;
+    Ok(Some(Done {
+        kind: "orders.changed",
+        object: "cfg.json".to_owned(),
+        before: (!known.is_empty()).then(|| json!({"digest": known})),
+        after: Some(json!({"digest": digest, "agents": summary})),
+        id: None,
+    }))
+}
+
+fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
+    let role: String = row.get("role")?;
+    Ok(Token {
+        id: row.get("id")?,
+        name: row.get("name")?,
+        // A role of a newer version may do nothing here.
+        role: role.parse().unwrap_or(Role::Viewer),
+        hostname: row.get("hostname")?,
+        hash: row.get("hash")?,
+        created: row.get("created")?,
+        expires: row.get("expires")?,
+        revoked: row.get("revoked")?,
+        last_used: row.get("last_used")?,
+    })
+}
+
+fn events(connection: &Connection, asked: &EventsAsked) -> rusqlite::Result<Vec<Event>> {
+    let text = |it: &Option<String>| it.clone().map(Sql::Text);
+    let number = |it: Option<i64>| it.map(Sql::Integer);
+    let conditions = [
+        ("id < ?", number(asked.before_id)),
+        ("id > ?", number(asked.after_id)),
+        ("kind = ?", text(&asked.kind)),
+        ("actor = ?", text(&asked.actor)),
+        ("object = ?", text(&asked.object)),
+        ("at >= ?", number(asked.since)),
+        ("at <= ?", number(asked.until)),
+    ];
+    let (mut sql, mut values) = ("SELECT * FROM events WHERE 1".to_owned(), Vec::new());
+    for (condition, value) in conditions {
+        let Some(value) = value else { continue };
+        sql += " AND ";
+        sql += condition;
+        values.push(value);
+    }
+    sql += " ORDER BY id DESC LIMIT ?";
+    values.push(Sql::Integer(i64::try_from(asked.limit).unwrap_or(i64::MAX)));
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(params_from_iter(values), event)?;
+    rows.collect()
+}
+
+fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
+    let json = |name: &str| -> rusqlite::Result<Option<Value>> {
+        let text: Option<Arc<str>> = row.get(name)?;
+        Ok(text.map(|text| serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.to_string()))))
+    };
+    Ok(Event {
+        id: row.get("id")?,
+        at: row.get("at")?,
+        generation: row.get::<_, i64>("generation")?.unsigned_abs(),
+        actor: row.get("actor")?,
+        kind: row.get("kind")?,
+        object: row.get("object")?,
+        before: json("before")?,
+        after: json("after")?,
+    })
+}

@@ -1,0 +1,211 @@
+//! What every database has to do for the rest of the program.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::*;
+
+fn store() -> (Store, TempDir) {
+    let folder = TempDir::new().unwrap();
+    (Store::open(folder.path()).unwrap(), folder)
+}
+
+fn actor() -> Actor {
+    Actor("a test".to_owned())
+}
+
+fn token(name: &str) -> Change {
+    let hash = std::array::from_fn(|n| name.as_bytes().get(n).copied().unwrap_or_default());
+    Change::CreateToken(NewToken {
+        name: name.to_owned(),
+        role: Role::Viewer,
+        hostname: None,
+        hash,
+        expires: Some(7),
+    })
+}
+
+fn write(hostname: &str, agents: &str) -> HostWrite {
+    HostWrite {
+        row: HostRow {
+            hostname: hostname.into(),
+            first_seen: 1,
+            last_seen: 2,
+            revived: 0,
+            ip: "10.0.0.1".to_owned(),
+            machine_id: "m".to_owned(),
+            facts: "{}".into(),
+            agents: agents.into(),
+        },
+        report: Some(Bytes::from(format!("report of {hostname}"))),
+        history: vec![HostChange {
+            at: 5,
+            agent: "a".into(),
+            what: "version".into(),
+            before: "1".into(),
+            after: agents.into(),
+        }],
+    }
+}
+
+fn batch(changed: Vec<HostWrite>) -> Batch {
+    Batch { changed, ..Batch::default() }
+}
+
+fn hosts(store: &Store) -> Vec<HostRow> {
+    let mut rows = Vec::new();
+    store.load(|row| rows.push(row)).unwrap();
+    rows
+}
+
+#[tokio::test]
+async fn a_change_is_a_row_a_generation_and_an_event() {
+    let (store, _folder) = store();
+    assert_eq!(store.generation().await.unwrap(), 0);
+    let changed = store.change(actor(), token("alice")).await.unwrap();
+    assert_eq!((changed.generation, store.generation().await.unwrap()), (1, 1));
+    let event = changed.event.unwrap();
+    assert_eq!((event.kind.as_str(), event.actor.as_str()), ("token.created", "a test"));
+    assert_eq!(store.events(EventsAsked { limit: 9, ..EventsAsked::default() }).await.unwrap(), [event]);
+    assert_eq!(store.tokens().await.unwrap()[0].id, changed.id.unwrap());
+}
+
+#[tokio::test]
+async fn what_is_refused_leaves_nothing() {
+    let (store, _folder) = store();
+    store.change(actor(), token("alice")).await.unwrap();
+    let refused = store.change(actor(), token("alice")).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Conflict(_)), "{refused}");
+    let missing = store.change(actor(), Change::RevokeToken { id: 99 }).await.unwrap_err();
+    assert!(matches!(missing, StoreError::Missing(_)), "{missing}");
+    assert_eq!((store.generation().await.unwrap(), store.tokens().await.unwrap().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn what_is_done_already_is_no_change() {
+    let (store, _folder) = store();
+    let id = store.change(actor(), token("alice")).await.unwrap().id.unwrap();
+    assert!(store.change(actor(), Change::RevokeToken { id }).await.unwrap().event.is_some());
+    let again = store.change(actor(), Change::RevokeToken { id }).await.unwrap();
+    assert_eq!((again.event, again.generation), (None, 2));
+    // The name is free again.
+    store.change(actor(), token("alice ")).await.unwrap();
+    let orders = || Change::Orders { digest: "d".to_owned(), summary: json!({}) };
+    assert!(store.change(actor(), orders()).await.unwrap().event.is_some());
+    assert!(store.change(actor(), orders()).await.unwrap().event.is_none());
+}
+
+#[tokio::test]
+async fn everything_survives_a_new_start() {
+    let (store, folder) = store();
+    store.change(actor(), token("alice")).await.unwrap();
+    store.flush(|| batch(vec![write("web01", "2"), write("web02", "2")])).await.unwrap();
+    let (tokens, rows) = (store.tokens().await.unwrap(), hosts(&store));
+    drop(store);
+    let store = Store::open(folder.path()).unwrap();
+    assert_eq!((store.tokens().await.unwrap(), hosts(&store)), (tokens, rows));
+    assert_eq!(store.generation().await.unwrap(), 1);
+    let report = store.report("web01".to_owned()).await.unwrap().unwrap();
+    assert_eq!((report.at, &*report.body), (2, &b"report of web01"[..]));
+}
+
+#[tokio::test]
+async fn a_host_is_replaced_and_its_history_grows() {
+    let (store, _folder) = store();
+    store.flush(|| batch(vec![write("h", "2")])).await.unwrap();
+    store.flush(|| batch(vec![write("h", "3")])).await.unwrap();
+    assert_eq!(hosts(&store), [write("h", "3").row]);
+    let history = store.history("h".to_owned()).await.unwrap();
+    let after: Vec<&str> = history.iter().map(|it| &*it.after).collect();
+    assert_eq!(after, ["3", "2"]);
+    assert_eq!(store.forget_history(6).await.unwrap(), 2);
+    assert_eq!(store.history("h".to_owned()).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn when_a_host_was_seen_is_written_alone() {
+    let (store, _folder) = store();
+    store.flush(|| batch(vec![write("h", "2")])).await.unwrap();
+    let seen = vec![("h".into(), 77), ("nobody".into(), 77)];
+    store.flush(|| Batch { seen, ..Batch::default() }).await.unwrap();
+    assert_eq!(hosts(&store)[0].last_seen, 77);
+}
+
+#[tokio::test]
+async fn a_dropped_host_is_gone_with_all_it_said() {
+    let (store, _folder) = store();
+    store.flush(|| batch(vec![write("h", "2")])).await.unwrap();
+    let changed = store.change(actor(), Change::DropHost { hostname: "h".to_owned() }).await.unwrap();
+    assert_eq!(changed.event.unwrap().before, Some(json!({"firstSeen": 1, "lastSeen": 2})));
+    assert_eq!(hosts(&store), []);
+    assert_eq!(store.report("h".to_owned()).await.unwrap(), None);
+    assert_eq!(store.history("h".to_owned()).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn events_are_found_by_what_they_are() {
+    let (store, _folder) = store();
+    for name in ["a", "b", "c"] {
+        store.change(Actor(format!("by {name}")), token(name)).await.unwrap();
+    }
+    let ids = async |asked: EventsAsked| -> Vec<i64> {
+        let events = store.events(EventsAsked { limit: 2, ..asked }).await.unwrap();
+        events.iter().map(|event| event.id).collect()
+    };
+    let all = EventsAsked::default;
+    assert_eq!(ids(all()).await, [3, 2]);
+    assert_eq!(ids(EventsAsked { before_id: Some(2), ..all() }).await, [1]);
+    assert_eq!(ids(EventsAsked { after_id: Some(2), ..all() }).await, [3]);
+    assert_eq!(ids(EventsAsked { actor: Some("by b".to_owned()), ..all() }).await, [2]);
+    assert_eq!(ids(EventsAsked { object: Some("token 1".to_owned()), ..all() }).await, [1]);
+    assert_eq!(ids(EventsAsked { kind: Some("host.dropped".to_owned()), ..all() }).await, [0; 0]);
+    assert_eq!(ids(EventsAsked { until: Some(0), ..all() }).await, [0; 0]);
+}
+
+#[tokio::test]
+async fn a_batch_that_is_not_written_is_given_back() {
+    let (store, folder) = store();
+    let other = rusqlite::Connection::open(folder.path().join(FILE)).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let not = store.flush(|| batch(vec![write("h", "2")])).await.unwrap_err();
+    assert!(matches!(not.error, StoreError::Away(_)), "{}", not.error);
+    // It was not even taken, since the turn never came.
+    assert!(not.batch.is_empty());
+    other
+        .execute_batch(
+            "ROLLBACK; CREATE TRIGGER no BEFORE INSERT ON hosts BEGIN SELECT RAISE (ABORT, 'no'); END",
+        )
+        .unwrap();
+    let not = store.flush(|| batch(vec![write("h", "2")])).await.unwrap_err();
+    assert_eq!(not.batch.changed.len(), 1);
+}
+
+#[test]
+fn a_folder_has_one_owner() {
+    let (_store, folder) = store();
+    assert!(matches!(Store::open(folder.path()), Err(Unopened::InUse(_))));
+}
+
+/// What `Store::open` says, and that the file is as it was.
+fn refused(bytes_or_sql: Result<&[u8], &str>) -> Unopened {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join(FILE);
+    match bytes_or_sql {
+        Ok(bytes) => std::fs::write(&path, bytes).unwrap(),
+        Err(sql) => rusqlite::Connection::open(&path).unwrap().execute_batch(sql).unwrap(),
+    }
+    let before = std::fs::read(&path).unwrap();
+    let Err(why) = Store::open(folder.path()) else { panic!("it was opened") };
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    why
+}
+
+#[test]
+fn what_is_not_ours_or_too_new_is_left_as_it_is() {
+    assert!(matches!(refused(Ok(&[7; 5000])), Unopened::NotOurs(_)));
+    assert!(matches!(refused(Err("CREATE TABLE t (x)")), Unopened::NotOurs(_)));
+    let newer = refused(Err("PRAGMA application_id = 1330664269; PRAGMA user_version = 99"));
+    assert!(matches!(newer, Unopened::Newer { found: 99, .. }), "{newer}");
+}

@@ -1,0 +1,187 @@
+//! What hosts said: written behind, read whole at the start, and one host's full report when somebody asks.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use super::sqlite::Durability;
+use super::{Batch, HostChange, HostRow, HostWrite, Report, Store, StoreError};
+
+/// How much of one host's history is shown, and at least kept.
+pub const HISTORY_SHOWN: usize = 100;
+
+impl Store {
+    /// Every host, one after the other. Blocks; for the start.
+    pub fn load(&self, mut each: impl FnMut(HostRow)) -> Result<(), StoreError> {
+        let reader = self.sqlite.reader()?;
+        let mut statement = reader.prepare("SELECT * FROM hosts")?;
+        let mut rows = statement.query([])?;
+        let mut texts = Texts::default();
+        while let Some(row) = rows.next()? {
+            each(host(row, &mut texts)?);
+        }
+        Ok(())
+    }
+
+    /// Takes the batch when it is its turn to write, so that what was dropped meanwhile is not written again. What was
+    /// not written is given back.
+    pub async fn flush(&self, take: impl FnOnce() -> Batch + Send + 'static) -> Result<usize, NotFlushed> {
+        let batch = Arc::new(std::sync::Mutex::new(Batch::default()));
+        let taken = batch.clone();
+        let write = move |transaction: &Transaction<'_>| {
+            let mut batch = taken.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            *batch = take();
+            write(transaction, &batch)?;
+            Ok(batch.changed.len() + batch.seen.len() + batch.forgotten.len())
+        };
+        self.sqlite.write(Durability::Process, write).await.map_err(|error| {
+            let mut batch = batch.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            NotFlushed { error, batch: std::mem::take(&mut *batch) }
+        })
+    }
+
+    /// The last beat of a host that differed from the one before.
+    pub async fn report(&self, hostname: String) -> Result<Option<Report>, StoreError> {
+        let found = move |it: &Connection| {
+            let sql = "SELECT at, report FROM reports WHERE hostname = ?";
+            let report =
+                |row: &Row<'_>| Ok(Report { at: row.get(0)?, body: Bytes::from(row.get::<_, Vec<u8>>(1)?) });
+            Ok(it.query_row(sql, [hostname], report).optional()?)
+        };
+        self.sqlite.read(found).await
+    }
+
+    /// What changed on a host, newest first.
+    pub async fn history(&self, hostname: String) -> Result<Vec<HostChange>, StoreError> {
+        let found = move |it: &Connection| {
+            let sql = "SELECT at, agent, what, before, after FROM history WHERE hostname = ? ORDER BY id DESC LIMIT ?";
+            let mut statement = it.prepare_cached(sql)?;
+            let rows = statement.query_map(params![hostname, HISTORY_SHOWN as i64], change)?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        };
+        self.sqlite.read(found).await
+    }
+
+    /// Throws away history from before a moment (Unix milliseconds), a bounded part at a time; says how much.
+    pub async fn forget_history(&self, before: i64) -> Result<usize, StoreError> {
+        let old = move |it: &Transaction<'_>| {
+            let sql = "DELETE FROM history WHERE id IN (SELECT id FROM history WHERE at < ? ORDER BY id LIMIT 10000)";
+            Ok(it.execute(sql, [before])?)
+        };
+        self.sqlite.write(Durability::Process, old).await
+    }
+}
+
+/// Why a batch was not written, and the batch; empty when it was not even taken.
+#[derive(Debug)]
+pub struct NotFlushed {
+    pub error: StoreError,
+    pub batch: Batch,
+}
+
+/// A million hosts share a few texts: each is made once.
+#[derive(Default)]
+struct Texts {
+    known: std::collections::HashSet<Arc<str>>,
+}
+
+/// Above this, texts are as many as hosts, and looking for them is in vain.
+const TEXTS_MAX: usize = 10_000;
+
+impl Texts {
+    fn shared(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.known.get(text) {
+            return known.clone();
+        }
+        let text: Arc<str> = text.into();
+        if self.known.len() < TEXTS_MAX {
+            self.known.insert(text.clone());
+        }
+        text
+    }
+}
+
+fn host(row: &Row<'_>, texts: &mut Texts) -> Result<HostRow, StoreError> {
+    Ok(HostRow {
+        hostname: row.get(0)?,
+        first_seen: row.get(1)?,
+        last_seen: row.get(2)?,
+        revived: row.get(3)?,
+        ip: row.get(4)?,
+        machine_id: row.get(5)?,
+        facts: texts.shared(row.get_ref(6)?.as_str().map_err(damaged)?),
+        agents: texts.shared(row.get_ref(7)?.as_str().map_err(damaged)?),
+    })
+}
+
+fn damaged(error: rusqlite::types::FromSqlError) -> StoreError {
+    StoreError::Away(format!("a row of `hosts` is damaged: {error}"))
+}
+
+fn change(row: &Row<'_>) -> rusqlite::Result<HostChange> {
+    Ok(HostChange {
+        at: row.get(0)?,
+        agent: row.get(1)?,
+        what: row.get(2)?,
+        before: row.get(3)?,
+        after: row.get(4)?,
+    })
+}
+
+fn write(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), StoreError> {
+    for write in &batch.changed {
+        write_host(transaction, write)?;
+    }
+    let mut seen = transaction.prepare_cached("UPDATE hosts SET last_seen = ? WHERE hostname = ?")?;
+    for (hostname, at) in &batch.seen {
+        seen.execute(params![at, hostname])?;
+    }
+    let mut used = transaction.prepare_cached("UPDATE tokens SET last_used = ? WHERE id = ?")?;
+    for (id, at) in &batch.used {
+        used.execute(params![at, id])?;
+    }
+    batch.forgotten.iter().try_for_each(|hostname| forget(transaction, hostname))
+}
+
+fn write_host(transaction: &Transaction<'_>, write: &HostWrite) -> Result<(), StoreError> {
+    let row = &write.row;
+    transaction.prepare_cached("INSERT OR REPLACE INTO hosts VALUES (?, ?, ?, ?, ?, ?, ?, ?)")?.execute(
+        params![
+            row.hostname,
+            row.first_seen,
+            row.last_seen,
+            row.revived,
+            row.ip,
+            row.machine_id,
+            &*row.facts,
+            &*row.agents
+        ],
+    )?;
+    if let Some(report) = &write.report {
+        transaction.prepare_cached("INSERT OR REPLACE INTO reports VALUES (?, ?, ?)")?.execute(params![
+            row.hostname,
+            row.last_seen,
+            &**report
+        ])?;
+    }
+    for line in &write.history {
+        transaction
+            .prepare_cached(
+                "INSERT INTO history (hostname, at, agent, what, before, after) VALUES (?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![row.hostname, line.at, line.agent, line.what, line.before, line.after])?;
+    }
+    Ok(())
+}
+
+pub fn forget(transaction: &Transaction<'_>, hostname: &str) -> Result<(), StoreError> {
+    for sql in [
+        "DELETE FROM hosts WHERE hostname = ?",
+        "DELETE FROM reports WHERE hostname = ?",
+        "DELETE FROM history WHERE hostname = ?",
+    ] {
+        transaction.prepare_cached(sql)?.execute([hostname])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! The one door to what survives a restart. `change` is the only way to write what operators decided: rows, the
+//! generation and the event in one transaction. Hosts are written behind, by `flush`.
+//!
+//! A second database would stand beside `sqlite`, behind the same methods and the same `contract`.
+
+mod admin;
+#[cfg(test)]
+mod contract;
+mod error;
+mod hosts;
+mod sqlite;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::role::Role;
+pub use error::{StoreError, Unopened};
+use sqlite::Sqlite;
+pub use sqlite::{FILE, FolderLock, recognised};
+
+/// The database of one data folder; cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    sqlite: Arc<Sqlite>,
+}
+
+impl Store {
+    /// Opens what is there or makes it new. Blocks on the disk.
+    pub fn open(folder: &Path) -> Result<Self, Unopened> {
+        Ok(Self { sqlite: Arc::new(Sqlite::open(folder)?) })
+    }
+}
+
+/// Who changed something: `token 3 (alice)`, `cfg.json`, `ops-meta`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor(pub String);
+
+/// What operators decide.
+#[derive(Debug, Clone)]
+pub enum Change {
+    CreateToken(NewToken),
+    RevokeToken {
+        id: i64,
+    },
+    DropHost {
+        hostname: String,
+    },
+    /// cfg.json orders something else than before. `summary` is for the event.
+    Orders {
+        digest: String,
+        summary: serde_json::Value,
+    },
+}
+
+/// What became of a change.
+#[derive(Debug, Clone)]
+pub struct Changed {
+    pub generation: u64,
+    /// `None` where all was as wanted already.
+    pub event: Option<Event>,
+    /// Of what was created.
+    pub id: Option<i64>,
+}
+
+/// A token that is to be.
+#[derive(Debug, Clone)]
+pub struct NewToken {
+    pub name: String,
+    pub role: Role,
+    /// Of a host's token: the only host that may use it.
+    pub hostname: Option<String>,
+    pub hash: TokenHash,
+    /// Unix milliseconds.
+    pub expires: Option<i64>,
+}
+
+/// sha256 of a token's text.
+pub type TokenHash = [u8; 32];
+
+/// A token as it is kept. Times are Unix milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    pub id: i64,
+    pub name: String,
+    pub role: Role,
+    pub hostname: Option<String>,
+    pub hash: TokenHash,
+    pub created: i64,
+    pub expires: Option<i64>,
+    pub revoked: Option<i64>,
+    /// To about a minute.
+    pub last_used: Option<i64>,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    pub id: i64,
+    /// Unix milliseconds.
+    pub at: i64,
+    pub generation: u64,
+    pub actor: String,
+    /// `token.created`, `host.dropped` ...
+    pub kind: String,
+    /// `token 3`, `host web01` ...
+    pub object: String,
+    pub before: Option<serde_json::Value>,
+    pub after: Option<serde_json::Value>,
+}
+
+/// Which events are asked for; the newest come first.
+#[derive(Debug, Clone, Default)]
+pub struct EventsAsked {
+    /// Only those older than this one.
+    pub before_id: Option<i64>,
+    /// Only those newer than this one.
+    pub after_id: Option<i64>,
+    pub kind: Option<String>,
+    pub actor: Option<String>,
+    pub object: Option<String>,
+    /// Unix milliseconds.
+    pub since: Option<i64>,
+    pub until: Option<i64>,
+    pub limit: usize,
+}
+
+/// A host as it is kept: what lists and filters ask for. Times are Unix milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostRow {
+    pub hostname: Box<str>,
+    pub first_seen: i64,
+    /// To about an hour.
+    pub last_seen: i64,
+    /// When it was last heard again after it had been gone; 0: never.
+    pub revived: i64,
+    pub ip: String,
+    pub machine_id: String,
+    /// JSON; see `fleet`.
+    pub facts: Arc<str>,
+    pub agents: Arc<str>,
+}
+
+/// What one host changed in the last second.
+#[derive(Debug, Clone)]
+pub struct HostWrite {
+    pub row: HostRow,
+    /// The beat as it was sent.
+    pub report: Option<Bytes>,
+    pub history: Vec<HostChange>,
+}
+
+/// One line of a host's history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostChange {
+    /// Unix milliseconds.
+    pub at: i64,
+    /// Empty: the host itself.
+    pub agent: Box<str>,
+    /// `version`, `status`, `error` ...
+    pub what: Box<str>,
+    pub before: Box<str>,
+    pub after: Box<str>,
+}
+
+/// What the fleet has to write.
+#[derive(Debug, Default)]
+pub struct Batch {
+    pub changed: Vec<HostWrite>,
+    /// Only when they were last heard, in Unix milliseconds.
+    pub seen: Vec<(Box<str>, i64)>,
+    pub forgotten: Vec<Box<str>>,
+    /// Tokens, and when they were last used.
+    pub used: Vec<(i64, i64)>,
+}
+
+impl Batch {
+    pub fn is_empty(&self) -> bool {
+        self.changed.is_empty() && self.seen.is_empty() && self.forgotten.is_empty() && self.used.is_empty()
+    }
+}
+
+/// What a host said in full, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Unix milliseconds.
+    pub at: i64,
+    pub body: Bytes,
+}

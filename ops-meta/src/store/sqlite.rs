@@ -1,0 +1,179 @@
+//! The file: opened, brought to the present schema, read and written in transactions.
+
+use std::fs::{DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use nix::fcntl::{Flock, FlockArg};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+
+use super::error::{StoreError, Unopened};
+
+/// The database in the data folder.
+pub const FILE: &str = "ops-meta.db";
+/// Held while a server uses the folder, and while a backup is put into it.
+const LOCK: &str = "lock";
+/// "OPSM", in the header of the file (`PRAGMA application_id`).
+const APPLICATION_ID: i64 = 0x4f50_534d;
+/// Forward only. A line that was released is never changed.
+const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_first.sql")];
+/// How long a lock of another program is waited for.
+const BUSY: Duration = Duration::from_secs(2);
+/// Connections that are kept for reading; more are opened when needed.
+const READERS_KEPT: usize = 4;
+
+/// What a commit survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// A power cut.
+    Power,
+    /// The end of this process; a power cut may cost the last commits.
+    Process,
+}
+
+/// One open database. One connection writes, others read beside it.
+pub struct Sqlite {
+    path: PathBuf,
+    writer: Mutex<Connection>,
+    readers: Mutex<Vec<Connection>>,
+    _lock: FolderLock,
+}
+
+/// The data folder is ours until this is dropped.
+pub struct FolderLock {
+    _file: Flock<File>,
+}
+
+impl FolderLock {
+    /// Makes the folder where there is none.
+    pub fn take(folder: &Path) -> Result<Self, Unopened> {
+        let failed = |error| Unopened::Folder(folder.to_owned(), error);
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+        let file = File::options().create(true).truncate(false).write(true).open(folder.join(LOCK));
+        let locked = Flock::lock(file.map_err(failed)?, FlockArg::LockExclusiveNonblock);
+        let file = locked.map_err(|(_, errno)| match errno {
+            nix::Error::EWOULDBLOCK => Unopened::InUse(folder.to_owned()),
+            errno => failed(errno.into()),
+        })?;
+        Ok(Self { _file: file })
+    }
+}
+
+impl Sqlite {
+    pub fn open(folder: &Path) -> Result<Self, Unopened> {
+        let lock = FolderLock::take(folder)?;
+        let path = folder.join(FILE);
+        let mut writer = Connection::open(&path).map_err(|error| unopened(&path, error))?;
+        let version = recognised(&path, &writer)?;
+        prepare(&mut writer, version).map_err(|error| unopened(&path, error))?;
+        Ok(Self { path, writer: Mutex::new(writer), readers: Mutex::default(), _lock: lock })
+    }
+
+    /// Reads a state of the database that no write changes meanwhile.
+    pub async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let this = self.clone();
+        blocking(move || {
+            let mut reader = this.reader()?;
+            let transaction = reader.transaction()?;
+            let found = read(&transaction)?;
+            drop(transaction);
+            this.put_back(reader);
+            Ok(found)
+        })
+        .await
+    }
+
+    /// Writes all of it or nothing.
+    pub async fn write<T: Send + 'static>(
+        self: &Arc<Self>,
+        durability: Durability,
+        write: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let this = self.clone();
+        blocking(move || {
+            let mut writer = this.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            let synchronous = match durability {
+                Durability::Power => "FULL",
+                Durability::Process => "NORMAL",
+            };
+            writer.pragma_update(None, "synchronous", synchronous)?;
+            let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let written = write(&transaction)?;
+            transaction.commit()?;
+            Ok(written)
+        })
+        .await
+    }
+
+    /// A connection for reading, for a while.
+    pub fn reader(&self) -> Result<Connection, StoreError> {
+        let kept = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if let Some(reader) = kept {
+            return Ok(reader);
+        }
+        let reader = Connection::open(&self.path)?;
+        reader.pragma_update(None, "query_only", true)?;
+        reader.busy_timeout(BUSY)?;
+        Ok(reader)
+    }
+
+    fn put_back(&self, reader: Connection) {
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if readers.len() < READERS_KEPT {
+            readers.push(reader);
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(StoreError::Away("the work on it was broken off".to_owned())))
+}
+
+fn unopened(path: &Path, error: rusqlite::Error) -> Unopened {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => Unopened::NotOurs(path.to_owned()),
+        Some(ErrorCode::DatabaseCorrupt) => Unopened::Damaged(path.to_owned(), error.to_string()),
+        _ => Unopened::Failed(path.to_owned(), error),
+    }
+}
+
+/// The version of the schema, once it is clear that the file is ours. Writes nothing.
+pub fn recognised(path: &Path, connection: &Connection) -> Result<i64, Unopened> {
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let failed = |error| unopened(path, error);
+    connection.busy_timeout(BUSY).map_err(failed)?;
+    let application = number("PRAGMA application_id").map_err(failed)?;
+    let found = number("PRAGMA user_version").map_err(failed)?;
+    let objects = number("SELECT count(*) FROM sqlite_schema").map_err(failed)?;
+    let known = MIGRATIONS.len() as i64;
+    match (application, found) {
+        (0, 0) if objects == 0 => Ok(0),
+        (APPLICATION_ID, _) if found > known => Err(Unopened::Newer { path: path.to_owned(), found, known }),
+        (APPLICATION_ID, 1..) => Ok(found),
+        _ => Err(Unopened::NotOurs(path.to_owned())),
+    }
+}
+
+fn prepare(connection: &mut Connection, version: i64) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    // A burst of writes leaves no large file behind.
+    connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+    connection.pragma_update(None, "cache_size", -16_384)?;
+    for (migration, version) in MIGRATIONS.iter().zip(1_i64..).skip(version as usize) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(migration)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", version)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
