@@ -22,14 +22,18 @@ use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use clap::Parser;
 use tokio::runtime::Runtime;
 
 use admission::{NotAdmitted, admission};
 use args::{Typed, Wanted};
+use clock::now_ms;
+use domain::host::Listening;
+use fleet::{Fleet, LAST_SEEN_SLACK, Loader};
 use running::{App, NotInForce, Running};
-use store::{Store, Unopened};
+use store::{Store, StoreError, Unopened};
 
 fn main() -> ExitCode {
     match run(Typed::parse().wanted()) {
@@ -47,6 +51,7 @@ enum Failure {
     NoAddress,
     NotAdmitted(SocketAddr, NotAdmitted),
     Store(Unopened),
+    Load(StoreError),
     Runtime(io::Error),
     Serve(SocketAddr, io::Error),
 }
@@ -57,14 +62,29 @@ fn run(wanted: Wanted) -> Result<(), Failure> {
     let admission = admission(listen, wanted.anonymous_hosts, &running.config)
         .map_err(|why| Failure::NotAdmitted(listen, why))?;
     let store = Store::open(&wanted.data).map_err(Failure::Store)?;
-    let app = Arc::new(App::new(running, wanted.config, store));
+    let began = Instant::now();
+    let fleet = load(&store).map_err(Failure::Load)?;
+    let loaded = began.elapsed();
+    let app = Arc::new(App::new(running, wanted.config, store, fleet));
     let warn = || {
+        let (hosts, millis) = (app.fleet.count().to_string(), loaded.as_millis().to_string());
+        log::line("loaded", &[("hosts", &hosts), ("millis", &millis)]);
         app.running().warn();
         admission.warn();
     };
     let serving = serve::serve(app.clone(), listen, warn);
     let served = Runtime::new().map_err(Failure::Runtime)?.block_on(serving);
     served.map_err(|error| Failure::Serve(listen, error))
+}
+
+/// Every host that the database knows.
+fn load(store: &Store) -> Result<Fleet, StoreError> {
+    let since = now_ms() / 1000;
+    let before_until = store.listened_until()? / 1000;
+    let fleet = Fleet::new(Listening { since, before_until, before_slack: LAST_SEEN_SLACK });
+    let mut loader = Loader::new(&fleet);
+    store.load(|row| loader.load(row))?;
+    Ok(fleet)
 }
 
 impl fmt::Display for Failure {
@@ -77,6 +97,10 @@ impl fmt::Display for Failure {
             ),
             Self::NotAdmitted(listen, why) => write!(f, "failed to serve `{listen}`: {why}"),
             Self::Store(why) => why.fmt(f),
+            Self::Load(why) => write!(
+                f,
+                "failed to read the hosts in the database: {why}; `ops-meta restore` puts a backup in its place"
+            ),
             Self::Runtime(error) => write!(f, "failed to start threads: {error}"),
             Self::Serve(listen, error) => write!(f, "failed to serve `{listen}`: {error}"),
         }

@@ -92,9 +92,9 @@ pub struct App {
 }
 
 impl App {
-    pub fn new(running: Running, config_path: Option<PathBuf>, store: Store) -> Self {
+    pub fn new(running: Running, config_path: Option<PathBuf>, store: Store, fleet: Fleet) -> Self {
         Self {
-            fleet: Fleet::new(),
+            fleet,
             store,
             told: Told { full: Seldom::new(1), refused: Seldom::new(10), tls: Seldom::new(10) },
             running: ArcSwap::from_pointee(running),

@@ -19,7 +19,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::error::Refusal;
-use crate::fleet::Real;
+use crate::fleet::Reported;
 use crate::running::App;
 
 /// What 2015 wrapped some of its answers in: `msg` is `success`, or what went wrong.
@@ -166,7 +166,7 @@ impl List {
         }
     }
 
-    fn json_part(&mut self, rows: Option<Vec<(Box<str>, Option<Real>)>>) -> String {
+    fn json_part(&mut self, rows: Option<Vec<(Box<str>, Option<Reported>)>>) -> String {
         let mut text = String::new();
         if self.shard == 0 {
             text.push('{');
@@ -185,21 +185,22 @@ impl List {
     }
 }
 
-fn json_of(real: Option<&Real>) -> Value {
-    real.map_or(Value::Null, |real| {
-        json!({
-            "name": *real.name,
-            "version": *real.version,
-            "status": real.status.as_str(),
-            "timestamp": real.timestamp,
-        })
+fn json_of(real: Option<&Reported>) -> Value {
+    let Some((reported, real)) = real.and_then(|it| Some((it, it.real()?))) else { return Value::Null };
+    json!({
+        "name": *real.name,
+        "version": *real.version,
+        "status": real.status.as_str(),
+        "timestamp": reported.timestamp,
     })
 }
 
-fn line(host: &str, real: Option<&Real>) -> String {
-    let Some(real) = real else { return format!("{host} not found\n") };
-    let (status, date) = (one_line(real.status.as_str()), date(real.timestamp));
-    format!("{host} {} {status} {} {date}\n", real.version, real.timestamp)
+fn line(host: &str, real: Option<&Reported>) -> String {
+    let Some((reported, real)) = real.and_then(|it| Some((it, it.real()?))) else {
+        return format!("{host} not found\n");
+    };
+    let (status, at) = (one_line(real.status.as_str()), reported.timestamp);
+    format!("{host} {} {status} {at} {}\n", real.version, date(at.into()))
 }
 
 /// A status is a sentence of the host's: it must not look like a line about another host.
@@ -234,7 +235,11 @@ mod tests {
 
     use std::future::poll_fn;
 
+    use ops_wire::Heartbeat;
+
     use super::*;
+    use crate::domain::host::Listening;
+    use crate::fleet::Fleet;
     use crate::running::Running;
     use crate::store::Store;
 
@@ -242,9 +247,11 @@ mod tests {
     async fn a_long_list_lets_others_have_their_turn() {
         let folder = tempfile::TempDir::new().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        let app = Arc::new(App::new(Running::read(None).unwrap(), None, store));
+        let fleet = Fleet::new(Listening { since: 0, before_until: 0, before_slack: 0 });
+        let app = Arc::new(App::new(Running::read(None).unwrap(), None, store, fleet));
         for n in 0..1000 {
-            app.fleet.record(&format!("host{n}"), &[], 1000);
+            let beat = Heartbeat { hostname: format!("host{n}"), ..Heartbeat::default() };
+            app.fleet.record(&beat, b"", 0, 1000);
         }
         let (mut list, mut parts, mut turns) =
             (Box::pin(List::of(app, "a".parse().unwrap(), Form::Text)), 0, 0);
