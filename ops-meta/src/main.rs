@@ -2,19 +2,23 @@
 
 mod admission;
 mod args;
+mod attempts;
 mod clock;
 mod config;
 mod current;
 mod domain;
+mod first_token;
 mod fleet;
 mod http;
 mod log;
 mod patience;
+mod readiness;
 mod routes;
 mod running;
 mod serve;
 mod store;
 mod tls;
+mod tokens;
 mod work;
 
 use std::fmt;
@@ -27,12 +31,13 @@ use std::time::Instant;
 use clap::Parser;
 use tokio::runtime::Runtime;
 
-use admission::{NotAdmitted, admission};
+use admission::admission;
 use args::{Typed, Wanted};
 use clock::now_ms;
 use domain::host::Listening;
+use first_token::NoTokens;
 use fleet::{Fleet, LAST_SEEN_SLACK, Loader};
-use running::{App, NotInForce, Running};
+use running::{App, Kept, NotInForce, Running};
 use store::{Store, StoreError, Unopened};
 
 fn main() -> ExitCode {
@@ -49,9 +54,9 @@ fn main() -> ExitCode {
 enum Failure {
     Configuration(NotInForce),
     NoAddress,
-    NotAdmitted(SocketAddr, NotAdmitted),
     Store(Unopened),
     Load(StoreError),
+    Tokens(NoTokens),
     Runtime(io::Error),
     Serve(SocketAddr, io::Error),
 }
@@ -59,21 +64,27 @@ enum Failure {
 fn run(wanted: Wanted) -> Result<(), Failure> {
     let running = Running::read(wanted.config.as_deref()).map_err(Failure::Configuration)?;
     let listen = wanted.listen.or(running.config.listen).ok_or(Failure::NoAddress)?;
-    let admission = admission(listen, wanted.anonymous_hosts, &running.config)
-        .map_err(|why| Failure::NotAdmitted(listen, why))?;
+    let admission = admission(listen, wanted.anonymous_hosts, &running.config);
     let store = Store::open(&wanted.data).map_err(Failure::Store)?;
+    let runtime = Runtime::new().map_err(Failure::Runtime)?;
     let began = Instant::now();
     let fleet = load(&store).map_err(Failure::Load)?;
     let loaded = began.elapsed();
-    let app = Arc::new(App::new(running, wanted.config, store, fleet));
+    let (tokens, first) =
+        runtime.block_on(first_token::tokens(&store, &wanted.data)).map_err(Failure::Tokens)?;
+    let kept = Kept { store, fleet, tokens };
+    let app = Arc::new(App::new(running, wanted.config, admission, kept));
     let warn = || {
         let (hosts, millis) = (app.fleet.count().to_string(), loaded.as_millis().to_string());
         log::line("loaded", &[("hosts", &hosts), ("millis", &millis)]);
         app.running().warn();
         admission.warn();
+        if let Some(path) = first {
+            first_token::tell(&path);
+        }
     };
     let serving = serve::serve(app.clone(), listen, warn);
-    let served = Runtime::new().map_err(Failure::Runtime)?.block_on(serving);
+    let served = runtime.block_on(serving);
     served.map_err(|error| Failure::Serve(listen, error))
 }
 
@@ -95,12 +106,12 @@ impl fmt::Display for Failure {
                 "failed to serve: there is no address to listen on; set `http.listen` in cfg.json, or say \
                  `ops-meta serve --listen ADDR`",
             ),
-            Self::NotAdmitted(listen, why) => write!(f, "failed to serve `{listen}`: {why}"),
             Self::Store(why) => why.fmt(f),
             Self::Load(why) => write!(
                 f,
                 "failed to read the hosts in the database: {why}; `ops-meta restore` puts a backup in its place"
             ),
+            Self::Tokens(why) => why.fmt(f),
             Self::Runtime(error) => write!(f, "failed to start threads: {error}"),
             Self::Serve(listen, error) => write!(f, "failed to serve `{listen}`: {error}"),
         }

@@ -238,17 +238,20 @@ mod tests {
     use ops_wire::Heartbeat;
 
     use super::*;
+    use crate::admission::Admission;
     use crate::domain::host::Listening;
     use crate::fleet::Fleet;
-    use crate::running::Running;
+    use crate::running::{Kept, Running};
     use crate::store::Store;
+    use crate::tokens::Tokens;
 
     #[tokio::test]
     async fn a_long_list_lets_others_have_their_turn() {
         let folder = tempfile::TempDir::new().unwrap();
         let store = Store::open(folder.path()).unwrap();
         let fleet = Fleet::new(Listening { since: 0, before_until: 0, before_slack: 0 });
-        let app = Arc::new(App::new(Running::read(None).unwrap(), None, store, fleet));
+        let kept = Kept { store, fleet, tokens: Tokens::of(Vec::new()) };
+        let app = Arc::new(App::new(Running::read(None).unwrap(), None, Admission::Loopback, kept));
         for n in 0..1000 {
             let beat = Heartbeat { hostname: format!("host{n}"), ..Heartbeat::default() };
             app.fleet.record(&beat, b"", 0, 1000);

@@ -45,10 +45,16 @@ async fn write_all(app: &Arc<App>, mut listened_until: Option<i64>) -> Result<()
         let taking = app.clone();
         let take = move || Batch { listened_until, ..taking.fleet.take(BATCH_HOSTS) };
         match app.store.flush(take).await {
-            Ok(written) if written < BATCH_HOSTS => return Ok(()),
-            Ok(_) => listened_until = None,
+            Ok(written) => {
+                app.readiness.has("database");
+                listened_until = None;
+                if written < BATCH_HOSTS {
+                    return Ok(());
+                }
+            }
             Err(not) => {
                 app.fleet.give_back(not.batch);
+                app.readiness.lacks("database", not.error.to_string());
                 return Err(not.error.to_string());
             }
         }
