@@ -2,33 +2,50 @@
 
 use bytes::Bytes;
 use ops_wire::{Answer, DesiredAgent, Hostname};
+use std::sync::Arc;
 
 use crate::domain::Prefixes;
 use crate::domain::policy2015::{self, Policy};
 
-/// The answer that changes nothing.
-const NO_CHANGE: Bytes = Bytes::from_static(br#"{"errorMessage":"","desiredAgents":[]}"#);
-
-/// The answer to every host, of one configuration.
+/// The answer to every host, of one generation.
 pub struct Current {
-    answers: Prefixes<Bytes>,
+    pub generation: u64,
+    wanted: Prefixes<Arc<Wanted>>,
+    nothing: Arc<Wanted>,
+}
+
+/// What is wanted of hosts that get the same answer.
+pub struct Wanted {
+    pub agents: Vec<DesiredAgent>,
+    /// The body of the answer; cheap to clone.
+    pub answer: Bytes,
 }
 
 impl Current {
     /// Fails only where an answer cannot be written as JSON, which none of its types allows.
-    pub fn compile(policies: &[Policy]) -> Result<Self, serde_json::Error> {
+    pub fn compile(policies: &[Policy], generation: u64) -> Result<Self, serde_json::Error> {
         let desired = policy2015::compile(policies);
-        let answers = desired.iter().map(|(prefix, agents)| Ok((prefix.into(), prepared(agents)?)));
-        Ok(Self { answers: answers.collect::<Result<_, serde_json::Error>>()? })
+        let wanted = desired.iter().map(|(prefix, agents)| {
+            let wanted = Wanted::prepared(agents.clone(), generation)?;
+            Ok((prefix.into(), wanted))
+        });
+        let wanted = wanted.collect::<Result<_, serde_json::Error>>()?;
+        Ok(Self { generation, wanted, nothing: Wanted::prepared(Vec::new(), generation)? })
     }
 
-    /// The body of the answer to `hostname`; cheap to clone.
+    pub fn wanted(&self, hostname: &str) -> &Arc<Wanted> {
+        self.wanted.find(hostname).unwrap_or(&self.nothing)
+    }
+
     pub fn answer(&self, hostname: Hostname<'_>) -> Bytes {
-        self.answers.find(hostname.as_str()).cloned().unwrap_or(NO_CHANGE)
+        self.wanted(hostname.as_str()).answer.clone()
     }
 }
 
-fn prepared(agents: &[DesiredAgent]) -> Result<Bytes, serde_json::Error> {
-    let answer = Answer { desired_agents: agents.to_vec(), ..Answer::default() };
-    serde_json::to_vec(&answer).map(Bytes::from)
+impl Wanted {
+    fn prepared(agents: Vec<DesiredAgent>, generation: u64) -> Result<Arc<Self>, serde_json::Error> {
+        let answer = Answer { desired_agents: agents, generation: Some(generation), ..Answer::default() };
+        let bytes = serde_json::to_vec(&answer)?.into();
+        Ok(Arc::new(Self { agents: answer.desired_agents, answer: bytes }))
+    }
 }

@@ -67,6 +67,7 @@ fn run(wanted: Wanted) -> Result<(), Failure> {
     let admission = admission(listen, wanted.anonymous_hosts, &running.config);
     let store = Store::open(&wanted.data).map_err(Failure::Store)?;
     let runtime = Runtime::new().map_err(Failure::Runtime)?;
+    let running = runtime.block_on(running.noted(&store)).map_err(Failure::Configuration)?;
     let began = Instant::now();
     let fleet = load(&store).map_err(Failure::Load)?;
     let loaded = began.elapsed();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{any, delete, get, post};
 
-use crate::http::{events, files, health, heartbeat, legacy, openapi, problem, tokens};
+use crate::http::{events, files, health, heartbeat, hosts, legacy, openapi, problem, tokens};
 use crate::running::App;
 
 /// `get` answers HEAD too.
@@ -20,6 +20,8 @@ fn api() -> Router<Arc<App>> {
         .route("/readyz", get(health::readyz))
         .route("/api/openapi.json", get(openapi::document))
         .route("/api/v1/events", get(events::list))
+        .route("/api/v1/hosts", get(hosts::list))
+        .route("/api/v1/hosts/{hostname}", get(hosts::show).delete(hosts::forget))
         .route("/api/v1/tokens", get(tokens::list).post(tokens::create))
         .route("/api/v1/tokens/{id}", delete(tokens::revoke))
         .route("/api/v1/whoami", get(tokens::whoami))

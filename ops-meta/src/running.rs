@@ -8,6 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
 use rustls::ServerConfig;
+use sha2::{Digest, Sha256};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use crate::admission::Admission;
 use crate::attempts::Attempts;
@@ -16,9 +19,12 @@ use crate::current::Current;
 use crate::fleet::Fleet;
 use crate::log::{self, Seldom};
 use crate::readiness::Readiness;
-use crate::store::Store;
+use crate::store::{Actor, Change, Store, StoreError};
 use crate::tls::{self, TlsError};
 use crate::tokens::Tokens;
+
+/// Lists that look at every host, at once: of two processors one is for the heartbeats.
+const SCANS_MAX: usize = 1;
 
 /// One configuration, ready for use.
 pub struct Running {
@@ -33,18 +39,29 @@ pub enum NotInForce {
     Config(ConfigError),
     Tls(TlsError),
     Answer(serde_json::Error),
+    Store(StoreError),
     NoFile,
     TlsNeedsRestart,
 }
 
 impl Running {
-    /// Reads the file, or takes the defaults when there is none.
+    /// Reads the file, or takes the defaults when there is none. Blocks on the disk.
     pub fn read(path: Option<&Path>) -> Result<Self, NotInForce> {
         let config = path.map(Config::read).transpose().map_err(NotInForce::Config)?;
         let config = config.unwrap_or_else(Config::without_file);
-        let current = Current::compile(&config.policies).map_err(NotInForce::Answer)?;
+        let current = Current::compile(&config.policies, 0).map_err(NotInForce::Answer)?;
         let tls = config.tls.as_ref().map(tls::load).transpose().map_err(NotInForce::Tls)?;
         Ok(Self { config, current, tls })
+    }
+
+    /// Notes what it orders, which is a new generation when it is not what was ordered before.
+    pub async fn noted(self, store: &Store) -> Result<Self, NotInForce> {
+        let agents = self.config.raw.get("agents").cloned().unwrap_or_default();
+        let digest = Sha256::digest(agents.to_string()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let orders = Change::Orders { digest, agents };
+        let changed = store.change(Actor("cfg.json".to_owned()), orders).await.map_err(NotInForce::Store)?;
+        let current = Current::compile(&self.config.policies, changed.generation);
+        Ok(Self { current: current.map_err(NotInForce::Answer)?, ..self })
     }
 
     /// Tells of what is odd and no reason not to start. Looks at the disk.
@@ -106,6 +123,8 @@ pub struct App {
     /// Of two reloads at once the later one wins.
     reload: Mutex<()>,
     downloads: AtomicUsize,
+    /// Turns to look at every host.
+    pub scans: Arc<Semaphore>,
 }
 
 impl App {
@@ -128,6 +147,7 @@ impl App {
             config_path,
             reload: Mutex::new(()),
             downloads: AtomicUsize::new(0),
+            scans: Arc::new(Semaphore::new(SCANS_MAX)),
         }
     }
 
@@ -135,7 +155,7 @@ impl App {
         self.running.load()
     }
 
-    /// Reads the file again; blocks on the disk. The outcome is logged here.
+    /// Reads the file again; blocks on the disk, so it runs on a thread of the runtime's that may. The outcome is logged here.
     pub fn reload(&self) -> Result<(), NotInForce> {
         let _one_at_a_time = self.reload.lock().unwrap_or_else(PoisonError::into_inner);
         match self.read_again() {
@@ -161,7 +181,7 @@ impl App {
         if running.welcome() != self.running().welcome() {
             return Err(NotInForce::TlsNeedsRestart);
         }
-        Ok(running)
+        Handle::current().block_on(running.noted(&self.store))
     }
 
     /// A place among the downloads under way; `None` when all are taken.
@@ -188,6 +208,7 @@ impl fmt::Display for NotInForce {
             Self::Config(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
             Self::Answer(error) => write!(f, "failed to write the answer as JSON: {error}"),
+            Self::Store(error) => write!(f, "failed to note what is ordered: {error}"),
             Self::NoFile => f.write_str("there is no configuration file; start with -c to have one"),
             Self::TlsNeedsRestart => {
                 f.write_str("`tls` or `tls.clientCaFile` was added or removed; that needs a restart")

@@ -5,11 +5,12 @@ use std::str::FromStr;
 
 use ops_wire::{Cmd, DesiredAgent, Phase, Status};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::host::Unknown;
 
 /// Whether a host, or an agent on it, is as desired.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Conformity {
     /// As desired.

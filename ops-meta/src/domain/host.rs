@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A host that says nothing for so many of its intervals is late.
 const LATE_INTERVALS: i64 = 3;
@@ -15,7 +16,7 @@ pub const GONE_SECS: i64 = 24 * 3600;
 const NEWS_SECS: i64 = 24 * 3600;
 
 /// How a host stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// First heard less than a day ago, and not late.

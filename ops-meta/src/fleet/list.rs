@@ -23,7 +23,7 @@ pub struct Position {
 /// What is asked for.
 pub struct Asked<'a> {
     pub admits: &'a mut dyn FnMut(&str, &Host) -> bool,
-    pub rank: &'a mut dyn FnMut(&Host) -> i64,
+    pub rank: &'a mut dyn FnMut(&str, &Host) -> i64,
     pub order: Order,
     /// The last host of the page before.
     pub after: Option<Position>,
@@ -48,7 +48,7 @@ impl Fleet {
                 return;
             }
             total += 1;
-            places.offer((asked.rank)(host), hostname, asked.after.as_ref());
+            places.offer((asked.rank)(hostname, host), hostname, asked.after.as_ref());
         });
         let (positions, more) = places.taken();
         // Who left meanwhile is left out.

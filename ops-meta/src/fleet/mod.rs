@@ -18,7 +18,7 @@ use crate::domain::host::{Listening, State, state};
 use crate::store::HostRow;
 use host::Shared;
 pub use host::{Agents, Compact, Facts, Host, Look, NO_PERCENT, Real};
-pub use list::{Asked, Order, Page, Position};
+pub use list::{Asked, Order, Position};
 use pending::Pending;
 pub use record::LAST_SEEN_SLACK;
 
@@ -112,11 +112,13 @@ impl Fleet {
         count
     }
 
-    /// Forgets one host in memory; the database is the caller's business. Whether it was there.
+    /// Forgets one host. Whether it was there.
     pub fn drop_host(&self, hostname: &str) -> bool {
         let mut shard = self.shard_of(hostname);
-        let Some(host) = shard.hosts.remove(hostname) else { return false };
+        let Some((name, host)) = shard.hosts.remove_entry(hostname) else { return false };
         shard.unpend(&host);
+        // What was on its way into the database is taken out with the next batch.
+        shard.forgotten.push(name);
         self.count.fetch_sub(1, Ordering::Relaxed);
         true
     }

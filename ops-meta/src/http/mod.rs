@@ -8,6 +8,7 @@ pub mod events;
 pub mod files;
 pub mod health;
 pub mod heartbeat;
+pub mod hosts;
 pub mod legacy;
 pub mod openapi;
 mod page;

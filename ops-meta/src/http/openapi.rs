@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{events, health, problem, tokens};
+use super::{events, health, hosts, problem, tokens};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -14,6 +14,9 @@ use super::{events, health, problem, tokens};
         events::list,
         health::healthz,
         health::readyz,
+        hosts::forget,
+        hosts::list,
+        hosts::show,
         tokens::create,
         tokens::list,
         tokens::revoke,

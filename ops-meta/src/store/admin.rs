@@ -64,7 +64,7 @@ fn apply(transaction: &Transaction<'_>, change: Change) -> Result<Option<Done>, 
         Change::CreateToken(new) => create_token(transaction, new).map(Some),
         Change::RevokeToken { id } => revoke_token(transaction, id),
         Change::DropHost { hostname } => drop_host(transaction, hostname).map(Some),
-        Change::Orders { digest, summary } => orders(transaction, digest, summary),
+        Change::Orders { digest, agents } => orders(transaction, digest, agents),
     }
 }
 
@@ -146,7 +146,7 @@ fn drop_host(transaction: &Transaction<'_>, hostname: String) -> Result<Done, St
     Ok(Done { kind: "host.dropped", object: format!("host {hostname}"), before, after: None, id: None })
 }
 
-fn orders(transaction: &Transaction<'_>, digest: String, summary: Value) -> Result<Option<Done>, StoreError> {
+fn orders(transaction: &Transaction<'_>, digest: String, agents: Value) -> Result<Option<Done>, StoreError> {
     let known: String = transaction.query_row("SELECT orders_digest FROM state", [], |row| row.get(0))?;
     if known == digest {
         return Ok(None);
@@ -156,7 +156,7 @@ fn orders(transaction: &Transaction<'_>, digest: String, summary: Value) -> Resu
         kind: "orders.changed",
         object: "cfg.json".to_owned(),
         before: (!known.is_empty()).then(|| json!({"digest": known})),
-        after: Some(json!({"digest": digest, "agents": summary})),
+        after: Some(json!({"digest": digest, "agents": agents})),
         id: None,
     }))
 }

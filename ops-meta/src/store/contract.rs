@@ -93,7 +93,7 @@ async fn what_is_done_already_is_no_change() {
     assert_eq!((again.event, again.generation), (None, 2));
     // The name is free again.
     store.change(actor(), token("alice ")).await.unwrap();
-    let orders = || Change::Orders { digest: "d".to_owned(), summary: json!({}) };
+    let orders = || Change::Orders { digest: "d".to_owned(), agents: json!({}) };
     assert!(store.change(actor(), orders()).await.unwrap().event.is_some());
     assert!(store.change(actor(), orders()).await.unwrap().event.is_none());
 }

@@ -48,10 +48,10 @@ pub enum Change {
     DropHost {
         hostname: String,
     },
-    /// cfg.json orders something else than before. `summary` is for the event.
+    /// cfg.json orders these agents, perhaps others than before.
     Orders {
         digest: String,
-        summary: serde_json::Value,
+        agents: serde_json::Value,
     },
 }
 

@@ -1,0 +1,199 @@
+//! Which hosts a list is to have.
+
+use regex::{Regex, RegexBuilder};
+
+use super::shown::Looked;
+use super::{ListAsked, conformities, states};
+use crate::domain::conformity::Conformity;
+use crate::domain::host::State;
+use crate::fleet::{Compact, Host, Real};
+use crate::http::problem::Problem;
+
+/// The longest text of a filter, in bytes, and the size of what it may become.
+const TEXT_BYTES_MAX: usize = 1024;
+const REGEX_BYTES_MAX: usize = 1 << 20;
+
+/// Everything has to hold; what is not asked for holds always.
+#[derive(Default)]
+pub struct Filter {
+    hostname: Option<Glob>,
+    regex: Option<Regex>,
+    states: Option<Vec<State>>,
+    current: Option<Vec<Conformity>>,
+    agent: AgentFilter,
+    labels: Vec<(String, Option<String>)>,
+    os: Option<String>,
+    arch: Option<String>,
+    ip: Option<Glob>,
+    reboot_required: Option<bool>,
+    claimed_twice: Option<bool>,
+}
+
+#[derive(Default)]
+struct AgentFilter {
+    name: Option<String>,
+    version: Option<String>,
+    status: Option<Glob>,
+    error: Option<Glob>,
+}
+
+impl Filter {
+    pub fn of(asked: &ListAsked) -> Result<Self, Problem> {
+        let glob =
+            |field, text: &Option<String>| text.as_deref().map(|text| Glob::of(field, text)).transpose();
+        Ok(Self {
+            hostname: glob("hostname", &asked.hostname)?,
+            regex: asked.regex.as_deref().map(|text| regex("match", text)).transpose()?,
+            states: asked.state.as_deref().map(states).transpose()?,
+            current: asked.current.as_deref().map(conformities).transpose()?,
+            agent: AgentFilter {
+                name: asked.agent.clone(),
+                version: asked.version.clone(),
+                status: glob("status", &asked.status)?,
+                error: glob("error", &asked.error)?,
+            },
+            labels: asked.label.as_deref().map(labels).unwrap_or_default(),
+            os: asked.os.clone(),
+            arch: asked.arch.clone(),
+            ip: glob("ip", &asked.ip)?,
+            reboot_required: asked.reboot_required,
+            claimed_twice: asked.claimed_twice,
+        })
+    }
+
+    /// What is cheap to see is looked at first.
+    pub fn admits(&self, hostname: &str, host: &Host, looked: &mut Looked<'_>) -> bool {
+        holds(&self.hostname, |glob| glob.matches(hostname))
+            && holds(&self.regex, |regex| regex.is_match(hostname))
+            && holds(&self.os, |os| *os == host.facts.os)
+            && holds(&self.arch, |arch| *arch == host.facts.arch)
+            && self.labels.iter().all(|(key, value)| {
+                host.facts.labels.get(key).is_some_and(|has| value.as_ref().is_none_or(|value| value == has))
+            })
+            && holds(&self.ip, |glob| glob.matches_compact(&host.ip))
+            && holds(&self.states, |states| states.contains(&looked.state(host)))
+            && holds(&self.claimed_twice, |twice| looked.is_claimed_twice(host) == *twice)
+            && holds(&self.reboot_required, |needed| {
+                host.agents.0.iter().any(|it| it.reboot_required) == *needed
+            })
+            && self.agent.admits(host)
+            && holds(&self.current, |current| current.contains(&looked.current(hostname, host)))
+    }
+}
+
+impl AgentFilter {
+    fn admits(&self, host: &Host) -> bool {
+        let any =
+            self.name.is_some() || self.version.is_some() || self.status.is_some() || self.error.is_some();
+        !any || host.agents.0.iter().any(|real| self.admits_agent(real))
+    }
+
+    fn admits_agent(&self, real: &Real) -> bool {
+        holds(&self.name, |name| **name == *real.name)
+            && holds(&self.version, |version| **version == *real.version)
+            && holds(&self.status, |glob| glob.matches(real.status.as_str()))
+            && holds(&self.error, |glob| !real.error_code.is_empty() && glob.matches(&real.error_code))
+    }
+}
+
+fn holds<T>(asked: &Option<T>, has: impl FnOnce(&T) -> bool) -> bool {
+    asked.as_ref().is_none_or(has)
+}
+
+fn labels(text: &str) -> Vec<(String, Option<String>)> {
+    let label = |label: &str| match label.split_once('=') {
+        Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
+        None => (label.to_owned(), None),
+    };
+    text.split(',').map(label).collect()
+}
+
+/// A text in which `*` stands for any text and `?` for one character.
+enum Glob {
+    Word(String),
+    Pattern(Regex),
+}
+
+impl Glob {
+    fn of(field: &str, text: &str) -> Result<Self, Problem> {
+        if !text.contains(['*', '?']) {
+            return Ok(Self::Word(text.to_owned()));
+        }
+        let part = |c: char| match c {
+            '*' => ".*".to_owned(),
+            '?' => ".".to_owned(),
+            c => regex::escape(c.encode_utf8(&mut [0; 4])),
+        };
+        let pattern: String = text.chars().map(part).collect();
+        regex(field, &format!("^(?s:{pattern})$")).map(Self::Pattern)
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        match self {
+            Self::Word(word) => word == text,
+            Self::Pattern(regex) => regex.is_match(text),
+        }
+    }
+
+    fn matches_compact(&self, text: &Compact) -> bool {
+        match self {
+            Self::Word(word) => Compact::of(word) == *text,
+            Self::Pattern(regex) => regex.is_match(&text.to_text()),
+        }
+    }
+}
+
+/// This kind takes a time that is linear in the text, whatever it is.
+fn regex(field: &str, text: &str) -> Result<Regex, Problem> {
+    if text.len() > TEXT_BYTES_MAX * 4 {
+        return Err(Problem::field(field, format!("`{field}` is longer than {TEXT_BYTES_MAX} bytes")));
+    }
+    let built = RegexBuilder::new(text).size_limit(REGEX_BYTES_MAX).dfa_size_limit(REGEX_BYTES_MAX).build();
+    built.map_err(|error| Problem::field(field, format!("`{field}` is no regular expression: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn a_glob_is_the_whole_text() {
+        for (glob, text, expected) in [
+            ("web", "web", true),
+            ("web", "web1", false),
+            ("web*", "web1.dc1", true),
+            ("web?", "web1", true),
+            ("web?", "web12", false),
+            ("*.dc1", "web1.dc1", true),
+            ("w.b*", "web1", false),
+            ("*", "", true),
+            ("*", "a\nb", true),
+        ] {
+            assert_eq!(Glob::of("f", glob).ok().unwrap().matches(text), expected, "{glob} {text}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_found_however_it_is_kept() {
+        for (glob, ip, expected) in [
+            ("10.0.0.1", "10.0.0.1", true),
+            ("10.0.*", "10.0.7.1", true),
+            ("fe80::1", "fe80::1", true),
+            ("10.0.0.1", "10.0.0.2", false),
+        ] {
+            let glob = Glob::of("ip", glob).ok().unwrap();
+            assert_eq!(glob.matches_compact(&Compact::of(ip)), expected, "{ip}");
+        }
+    }
+
+    #[test]
+    fn what_would_be_huge_is_refused() {
+        assert!(regex("match", "(((a{100}){100}){100}){100}").is_err());
+        assert!(regex("match", &"a".repeat(100_000)).is_err());
+        assert!(regex("match", "(").is_err());
+        // Slow with others, linear here.
+        assert!(!regex("match", "(a*)*b").ok().unwrap().is_match(&"a".repeat(10_000)));
+    }
+}

@@ -1,0 +1,263 @@
+//! Hosts: lists of them, one in full, and those that are to be forgotten.
+
+mod detail;
+mod filter;
+mod shown;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::asked::{Query, Segment};
+use super::auth::{Operator, Viewer, With};
+use super::page;
+use super::problem::{Problem, Problems};
+use crate::clock::now_ms;
+use crate::domain::conformity::Conformity;
+use crate::domain::host::State as Standing;
+use crate::fleet::{Asked, Order, Position};
+use crate::running::App;
+use crate::store::Change;
+pub use detail::Detail;
+use filter::Filter;
+use shown::{Looked, Shown};
+
+/// Some hosts, in the order that was asked for.
+#[derive(Serialize, ToSchema)]
+pub struct HostList {
+    hosts: Vec<Shown>,
+    /// For `cursor`, where there are more.
+    next: Option<String>,
+    /// How many the filters admit, where it was asked for.
+    total: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+pub struct ListAsked {
+    /// How many at most.
+    #[serde(default)]
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 50)]
+    limit: page::Limit,
+    /// `next` of the answer before; with the same `sort`.
+    cursor: Option<String>,
+    /// `-` before it: descending.
+    #[serde(default)]
+    #[param(value_type = Option<SortWord>)]
+    sort: Sort,
+    /// Whether to count all that the filters admit.
+    #[serde(default)]
+    #[param(value_type = Option<bool>)]
+    total: bool,
+    /// The whole name; `*` stands for any text, `?` for one character.
+    hostname: Option<String>,
+    /// A regular expression that the name has a match for.
+    #[serde(rename = "match")]
+    regex: Option<String>,
+    /// Several with commas between.
+    #[param(value_type = Option<String>)]
+    state: Option<String>,
+    /// Whether it is as desired: `yes`, `no`, `pending`, `failed`; several with commas between.
+    #[param(value_type = Option<String>)]
+    current: Option<String>,
+    /// Has this agent; `version`, `status` and `error` are then of this one, else of any.
+    agent: Option<String>,
+    version: Option<String>,
+    /// `started`, `stoped`, or a sentence; like `hostname`.
+    status: Option<String>,
+    /// An error code, or `*` for any.
+    error: Option<String>,
+    /// `KEY=VALUE`, or `KEY` with any value; several with commas between: all of them.
+    label: Option<String>,
+    os: Option<String>,
+    arch: Option<String>,
+    /// Like `hostname`.
+    ip: Option<String>,
+    reboot_required: Option<bool>,
+    claimed_twice: Option<bool>,
+}
+
+/// What a list can be sorted by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Key {
+    #[default]
+    Hostname,
+    FirstSeen,
+    LastSeen,
+    State,
+    Current,
+}
+
+/// Each way a list can be sorted, for the description.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only its description is used; Sort reads the words")]
+pub enum SortWord {
+    #[schema(rename = "hostname")]
+    Hostname,
+    #[schema(rename = "-hostname")]
+    HostnameDown,
+    #[schema(rename = "firstSeen")]
+    FirstSeen,
+    #[schema(rename = "-firstSeen")]
+    FirstSeenDown,
+    #[schema(rename = "lastSeen")]
+    LastSeen,
+    #[schema(rename = "-lastSeen")]
+    LastSeenDown,
+    #[schema(rename = "state")]
+    State,
+    #[schema(rename = "-state")]
+    StateDown,
+    #[schema(rename = "current")]
+    Current,
+    #[schema(rename = "-current")]
+    CurrentDown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+struct Sort {
+    key: Key,
+    order: Order,
+}
+
+impl Default for Sort {
+    fn default() -> Self {
+        Self { key: Key::Hostname, order: Order::Ascending }
+    }
+}
+
+impl TryFrom<String> for Sort {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let (word, order) = match text.strip_prefix('-') {
+            Some(word) => (word, Order::Descending),
+            None => (&*text, Order::Ascending),
+        };
+        let key = match word {
+            "hostname" => Key::Hostname,
+            "firstSeen" => Key::FirstSeen,
+            "lastSeen" => Key::LastSeen,
+            "state" => Key::State,
+            "current" => Key::Current,
+            _ => {
+                return Err(
+                    "it has to be hostname, firstSeen, lastSeen, state or current, perhaps with - before it",
+                );
+            }
+        };
+        Ok(Self { key, order })
+    }
+}
+
+/// Hosts, filtered and sorted, a page at a time.
+#[utoipa::path(get, path = "/api/v1/hosts", tag = "hosts", security(("token" = [])), params(ListAsked),
+    responses((status = 200, body = HostList), Problems))]
+pub async fn list(
+    State(app): State<Arc<App>>,
+    _: With<Viewer>,
+    Query(asked): Query<ListAsked>,
+) -> Result<Json<HostList>, Problem> {
+    let filter = Filter::of(&asked)?;
+    let after = asked.cursor.as_deref().map(position).transpose()?;
+    // Looking at a million hosts takes a processor for a while: a few such lists at once, and the others wait.
+    let turn = app.scans.clone().acquire_owned().await;
+    let listing = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        page_of(&app, &asked, &filter, after)
+    });
+    listing.await.map(Json).map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the list broke off"))
+}
+
+fn page_of(app: &App, asked: &ListAsked, filter: &Filter, after: Option<Position>) -> HostList {
+    let running = app.running().clone();
+    let looked = std::cell::RefCell::new(Looked::new(&app.fleet, &running.current, now_ms() / 1000));
+    let key = asked.sort.key;
+    let page = app.fleet.page(Asked {
+        admits: &mut |hostname, host| filter.admits(hostname, host, &mut looked.borrow_mut()),
+        rank: &mut |hostname, host| match key {
+            Key::Hostname => 0,
+            Key::FirstSeen => host.first.into(),
+            Key::LastSeen => host.last.into(),
+            Key::State => looked.borrow().state(host) as i64,
+            Key::Current => looked.borrow_mut().current(hostname, host) as i64,
+        },
+        order: asked.sort.order,
+        after,
+        limit: asked.limit.0,
+    });
+    let mut looked = looked.into_inner();
+    let last = page.hosts.last().filter(|_| page.more);
+    HostList {
+        next: last.map(|(position, _)| cursor(position)),
+        total: asked.total.then_some(page.total),
+        hosts: page.hosts.iter().map(|(at, host)| Shown::of(&at.hostname, host, &mut looked)).collect(),
+    }
+}
+
+fn cursor(position: &Position) -> String {
+    format!("{}~{}", position.rank, position.hostname)
+}
+
+fn position(cursor: &str) -> Result<Position, Problem> {
+    let position = cursor
+        .split_once('~')
+        .and_then(|(rank, hostname)| Some(Position { rank: rank.parse().ok()?, hostname: hostname.into() }));
+    position.ok_or_else(|| Problem::field("cursor", "`cursor` has to be `next` of the answer before"))
+}
+
+/// One host: everything that is known of it.
+#[utoipa::path(get, path = "/api/v1/hosts/{hostname}", tag = "hosts", security(("token" = [])),
+    params(("hostname" = String, Path)), responses((status = 200, body = Detail), Problems))]
+pub async fn show(
+    State(app): State<Arc<App>>,
+    _: With<Viewer>,
+    Segment(hostname): Segment,
+) -> Result<Json<Detail>, Problem> {
+    let host = app.fleet.find(&hostname).ok_or_else(|| missing(&hostname))?;
+    let report = app.store.report(hostname.clone()).await?;
+    let history = app.store.history(hostname.clone()).await?;
+    let running = app.running();
+    let mut looked = Looked::new(&app.fleet, &running.current, now_ms() / 1000);
+    Ok(Json(Detail::of(&hostname, &host, report, history, &mut looked)))
+}
+
+/// Forgets a host. One that still lives comes back with its next beat.
+#[utoipa::path(delete, path = "/api/v1/hosts/{hostname}", tag = "hosts", security(("token" = [])),
+    params(("hostname" = String, Path)), responses((status = 204), Problems))]
+pub async fn forget(
+    State(app): State<Arc<App>>,
+    With { caller, .. }: With<Operator>,
+    Segment(hostname): Segment,
+) -> Result<StatusCode, Problem> {
+    app.fleet.find(&hostname).ok_or_else(|| missing(&hostname))?;
+    app.store.change(caller.actor(), Change::DropHost { hostname: hostname.clone() }).await?;
+    app.fleet.drop_host(&hostname);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn missing(hostname: &str) -> Problem {
+    Problem::missing(format!("host {hostname:?}"))
+}
+
+/// What the filters read.
+fn words<T: std::str::FromStr>(text: &str, field: &str, allowed: &str) -> Result<Vec<T>, Problem> {
+    let word = |word: &str| {
+        word.parse().map_err(|_| Problem::field(field, format!("`{field}` has {word:?}; allowed: {allowed}")))
+    };
+    text.split(',').map(word).collect()
+}
+
+fn states(text: &str) -> Result<Vec<Standing>, Problem> {
+    words(text, "state", "new, alive, late, gone, revived")
+}
+
+fn conformities(text: &str) -> Result<Vec<Conformity>, Problem> {
+    words(text, "current", "yes, no, pending, failed")
+}
