@@ -11,6 +11,7 @@ mod first_token;
 mod fleet;
 mod http;
 mod log;
+mod metrics;
 mod patience;
 mod readiness;
 mod routes;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{any, delete, get, post};
 
-use crate::http::{events, files, health, heartbeat, hosts, legacy, openapi, problem, tokens};
+use crate::http::{events, files, health, heartbeat, hosts, legacy, metrics, openapi, problem, tokens};
 use crate::running::App;
 
 /// `get` answers HEAD too.
@@ -18,6 +18,7 @@ fn api() -> Router<Arc<App>> {
     Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
+        .route("/metrics", get(metrics::metrics))
         .route("/api/openapi.json", get(openapi::document))
         .route("/api/v1/events", get(events::list))
         .route("/api/v1/hosts", get(hosts::list))

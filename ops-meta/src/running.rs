@@ -18,6 +18,7 @@ use crate::config::{Config, ConfigError};
 use crate::current::Current;
 use crate::fleet::Fleet;
 use crate::log::{self, Seldom};
+use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 use crate::store::{Actor, Change, Store, StoreError};
 use crate::tls::{self, TlsError};
@@ -117,6 +118,7 @@ pub struct App {
     pub tokens: Tokens,
     pub attempts: Attempts,
     pub readiness: Readiness,
+    pub metrics: Metrics,
     pub told: Told,
     running: ArcSwap<Running>,
     config_path: Option<PathBuf>,
@@ -137,6 +139,7 @@ impl App {
             tokens,
             attempts: Attempts::new(),
             readiness: Readiness::default(),
+            metrics: Metrics::default(),
             told: Told {
                 full: Seldom::new(1),
                 refused: Seldom::new(10),

@@ -39,7 +39,6 @@ impl Conformity {
 /// What a host says of an agent, as far as it matters here.
 #[derive(Debug, Clone, Copy)]
 pub struct Real<'a> {
-    pub name: &'a str,
     /// Empty: not installed.
     pub version: &'a str,
     pub status: &'a Status,
@@ -132,7 +131,7 @@ mod tests {
             ("", "1", &stopped, None, "", Yes),
             ("dance", "1", &stopped, None, "", Yes),
         ] {
-            let real = Real { name: "a", version, status, phase, error_code: error };
+            let real = Real { version, status, phase, error_code: error };
             let found = of_agent(&desired("2", cmd), Some(real));
             assert_eq!(found, expected, "{cmd} {real:?}");
         }

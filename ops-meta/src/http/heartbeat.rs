@@ -32,7 +32,12 @@ pub async fn beat(
 ) -> Result<Response, Refusal> {
     // The body is heard out first: whoever is still sending would not get to read why it is refused.
     let bytes = body::read(body, BODY_BYTES_MAX, app.running().config.limits.body).await?;
-    let answer = answer(&app, &speaker?, &bytes)?;
+    let answer = speaker.and_then(|speaker| answer(&app, &speaker, &bytes));
+    match answer {
+        Ok(_) => app.metrics.heartbeats.inc(),
+        Err(_) => app.metrics.heartbeats_refused.inc(),
+    };
+    let answer = answer?;
     Ok(([(CONTENT_TYPE, "application/json; charset=UTF-8")], answer).into_response())
 }
 

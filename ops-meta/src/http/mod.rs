@@ -10,6 +10,7 @@ pub mod health;
 pub mod heartbeat;
 pub mod hosts;
 pub mod legacy;
+pub mod metrics;
 pub mod openapi;
 mod page;
 pub mod problem;

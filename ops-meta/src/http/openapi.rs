@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{events, health, hosts, problem, tokens};
+use super::{events, health, hosts, metrics, problem, tokens};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -14,6 +14,7 @@ use super::{events, health, hosts, problem, tokens};
         events::list,
         health::healthz,
         health::readyz,
+        metrics::metrics,
         hosts::forget,
         hosts::list,
         hosts::show,

@@ -173,7 +173,7 @@ async fn a_batch_that_is_not_written_is_given_back() {
     let not = store.flush(|| batch(vec![write("h", "2")])).await.unwrap_err();
     assert!(matches!(not.error, StoreError::Away(_)), "{}", not.error);
     // It was not even taken, since the turn never came.
-    assert!(not.batch.is_empty());
+    assert!(not.batch.changed.is_empty());
     other
         .execute_batch(
             "ROLLBACK; CREATE TRIGGER no BEFORE INSERT ON hosts BEGIN SELECT RAISE (ABORT, 'no'); END",

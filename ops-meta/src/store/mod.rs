@@ -180,16 +180,6 @@ pub struct Batch {
     pub used: Vec<(i64, i64)>,
 }
 
-impl Batch {
-    pub fn is_empty(&self) -> bool {
-        self.changed.is_empty()
-            && self.seen.is_empty()
-            && self.forgotten.is_empty()
-            && self.used.is_empty()
-            && self.listened_until.is_none()
-    }
-}
-
 /// What a host said in full, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {

@@ -1,4 +1,5 @@
-//! Hosts that have not been heard of for three days are forgotten, as in 2015: dead names would fill the fleet.
+//! Hosts that have not been heard of for three days are forgotten, as in 2015: dead names would fill the fleet. What
+//! became of hosts is kept for a month.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +10,22 @@ use crate::running::App;
 
 const EVERY: Duration = Duration::from_secs(3600);
 const KEPT: Duration = Duration::from_secs(3 * 24 * 3600);
+const HISTORY_KEPT_MS: i64 = 30 * 24 * 3600 * 1000;
 
 /// Looks once an hour, for ever.
 pub async fn run(app: Arc<App>) {
     loop {
         tokio::time::sleep(EVERY).await;
+        forget_history(&app).await;
         let forgotten = app.fleet.forget(KEPT, now_ms() / 1000);
         if forgotten > 0 {
             log::line("hosts_forgotten", &[("hosts", &forgotten.to_string())]);
         }
     }
+}
+
+/// A part at a time; what fails is tried in an hour.
+async fn forget_history(app: &App) {
+    let before = now_ms() - HISTORY_KEPT_MS;
+    while app.store.forget_history(before).await.is_ok_and(|lines| lines > 0) {}
 }

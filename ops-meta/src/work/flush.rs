@@ -2,7 +2,7 @@
 //! away it waits in memory, within bounds, and heartbeats are answered as ever.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::MissedTickBehavior;
 
@@ -42,9 +42,11 @@ pub async fn last(app: Arc<App>) {
 
 async fn write_all(app: &Arc<App>, mut listened_until: Option<i64>) -> Result<(), String> {
     while listened_until.is_some() || app.fleet.pending_bytes() > 0 {
-        let taking = app.clone();
+        let (taking, began) = (app.clone(), Instant::now());
         let take = move || Batch { listened_until, ..taking.fleet.take(BATCH_HOSTS) };
-        match app.store.flush(take).await {
+        let written = app.store.flush(take).await;
+        app.metrics.flushed(began.elapsed(), written.as_ref().ok().copied());
+        match written {
             Ok(written) => {
                 app.readiness.has("database");
                 listened_until = None;

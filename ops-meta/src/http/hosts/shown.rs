@@ -64,7 +64,6 @@ impl<'a> Looked<'a> {
 
 pub fn real(real: &Real) -> conformity::Real<'_> {
     conformity::Real {
-        name: &real.name,
         version: &real.version,
         status: &real.status,
         phase: real.phase,

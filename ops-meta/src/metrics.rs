@@ -1,0 +1,79 @@
+//! What is counted, for /metrics. Names and units follow Prometheus' own advice (prometheus.io/docs/practices/naming).
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+type Labels = Vec<(&'static str, &'static str)>;
+
+/// Counted as it happens.
+#[derive(Default)]
+pub struct Metrics {
+    pub heartbeats: Counter,
+    pub heartbeats_refused: Counter,
+    flush_seconds: Counter<f64, AtomicU64>,
+    flushed_hosts: Counter,
+    flushes_failed: Counter,
+}
+
+/// Looked at when somebody asks.
+pub struct Looked {
+    pub hosts: Vec<(&'static str, u64)>,
+    pub generation: u64,
+    pub pending_bytes: u64,
+}
+
+impl Metrics {
+    /// A batch of hosts was written, so many, or not.
+    pub fn flushed(&self, took: Duration, hosts: Option<usize>) {
+        self.flush_seconds.inc_by(took.as_secs_f64());
+        match hosts {
+            Some(hosts) => drop(self.flushed_hosts.inc_by(hosts as u64)),
+            None => drop(self.flushes_failed.inc()),
+        }
+    }
+
+    /// In the text format of OpenMetrics.
+    pub fn text(&self, looked: &Looked) -> Result<String, std::fmt::Error> {
+        let mut registry = Registry::with_prefix("ops_meta");
+        registry.register("heartbeats", "Heartbeats that were taken", self.heartbeats.clone());
+        let refused = self.heartbeats_refused.clone();
+        registry.register("heartbeats_refused", "Heartbeats that were refused", refused);
+        let seconds = self.flush_seconds.clone();
+        registry.register("flush_seconds", "Time spent writing what hosts said", seconds);
+        let hosts = self.flushed_hosts.clone();
+        registry.register("flushed_hosts", "Hosts that were written", hosts);
+        let failed = self.flushes_failed.clone();
+        registry.register("flushes_failed", "Batches of hosts that could not be written", failed);
+        register_looked(&mut registry, looked);
+        let mut text = String::new();
+        encode(&mut text, &registry)?;
+        Ok(text)
+    }
+}
+
+fn register_looked(registry: &mut Registry, looked: &Looked) {
+    let hosts = Family::<Labels, Gauge>::default();
+    for (state, count) in &looked.hosts {
+        hosts.get_or_create(&vec![("state", *state)]).set(signed(*count));
+    }
+    registry.register("hosts", "Hosts by how they stand", hosts);
+    registry.register("generation", "Raised by every administrative change", gauge(looked.generation));
+    let pending = gauge(looked.pending_bytes);
+    registry.register("pending_bytes", "What hosts said and is not written yet", pending);
+}
+
+fn gauge(value: u64) -> Gauge {
+    let gauge = Gauge::default();
+    gauge.set(signed(value));
+    gauge
+}
+
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
