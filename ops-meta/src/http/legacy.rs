@@ -1,5 +1,6 @@
 //! What the 2015 ops-meta answered to operators.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -17,17 +18,40 @@ use http_body::Frame;
 use ops_wire::AgentName;
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
-use super::error::Refusal;
+use super::error::{Refusal, Refusals};
 use crate::fleet::Real;
 use crate::running::App;
 
 /// What 2015 wrapped some of its answers in: `msg` is `success`, or what went wrong.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Said {
     msg: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
     data: Option<Value>,
+}
+
+/// By hostname; null for a host that does not report the agent.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the list is written part by part")]
+pub struct Hosts(HashMap<String, Reported>);
+
+/// An agent as one host reported it, or null.
+#[derive(ToSchema)]
+#[schema(value_type = Option<StatusOfHost>)]
+#[expect(dead_code, reason = "the same")]
+pub struct Reported(Option<StatusOfHost<'static>>);
+
+/// An agent as one host reported it.
+#[derive(Serialize, ToSchema)]
+pub struct StatusOfHost<'a> {
+    name: &'a str,
+    version: &'a str,
+    status: &'a str,
+    /// Unix seconds, by the host's clock.
+    timestamp: i64,
 }
 
 impl Said {
@@ -37,16 +61,19 @@ impl Said {
 }
 
 /// Whether this process answers.
+#[utoipa::path(get, path = "/health", tag = "2015", responses((status = 200, body = str)))]
 pub async fn health() -> &'static str {
     "ok"
 }
 
 /// The version of this program.
+#[utoipa::path(get, path = "/version", tag = "2015", responses((status = 200, body = str)))]
 pub async fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 
 /// The folder this program lies in.
+#[utoipa::path(get, path = "/workdir", tag = "2015", responses((status = 200, body = Said), Refusals))]
 pub async fn workdir() -> Result<Json<Said>, Refusal> {
     let program = std::env::current_exe().map_err(|_| Refusal::NotFound)?;
     let folder = program.parent().ok_or(Refusal::NotFound)?;
@@ -54,6 +81,7 @@ pub async fn workdir() -> Result<Json<Said>, Refusal> {
 }
 
 /// Reads the configuration again; from this machine only.
+#[utoipa::path(get, path = "/config/reload", tag = "2015", responses((status = 200, body = Said), Refusals))]
 pub async fn reload(
     State(app): State<Arc<App>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -78,6 +106,8 @@ pub async fn status_of_nothing() -> Refusal {
 }
 
 /// `{HOST: AGENT}`, with null for a host that does not report the agent.
+#[utoipa::path(get, path = "/status/json/{agent}", tag = "2015", params(("agent" = String, Path)),
+    responses((status = 200, body = Hosts), Refusals))]
 pub async fn status_json(
     State(app): State<Arc<App>>,
     Path(agent): Path<String>,
@@ -86,6 +116,8 @@ pub async fn status_json(
 }
 
 /// `HOST VERSION STATUS TIMESTAMP DATE` a line, or `HOST not found`.
+#[utoipa::path(get, path = "/status/text/{agent}", tag = "2015", params(("agent" = String, Path)),
+    responses((status = 200, body = str), Refusals))]
 pub async fn status_text(
     State(app): State<Arc<App>>,
     Path(agent): Path<String>,
@@ -186,14 +218,13 @@ impl List {
 }
 
 fn json_of(real: Option<&Real>) -> Value {
-    real.map_or(Value::Null, |real| {
-        json!({
-            "name": *real.name,
-            "version": *real.version,
-            "status": real.status.as_str(),
-            "timestamp": real.timestamp,
-        })
-    })
+    let of_host = real.map(|real| StatusOfHost {
+        name: &real.name,
+        version: &real.version,
+        status: real.status.as_str(),
+        timestamp: real.timestamp,
+    });
+    json!(of_host)
 }
 
 fn line(host: &str, real: Option<&Real>) -> String {

@@ -1,10 +1,34 @@
 //! The description of the API, made of what stands at each handler.
 
 use axum::Json;
+use serde_json::Value;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::{Modify, OpenApi};
+use utoipa::{Modify, OpenApi, ToSchema};
 
-use super::{events, health, problem, tokens};
+use super::{events, health, heartbeat, legacy, problem, tokens};
+
+/// What a host says of itself. A field that is wrong is left out and told in the log; only the hostname must be there.
+/// `POST /api/heartbeat` is the same.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "ops-wire has the types; it knows nothing of descriptions")]
+pub struct Beat {
+    #[schema(min_length = 1, max_length = 253, pattern = "^[!-~]+$")]
+    hostname: String,
+    /// An array of `{name, version, status, timestamp, ...}`, an object for each agent.
+    real_agents: Option<Value>,
+}
+
+/// What is wanted of the host.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "the same")]
+pub struct Answer {
+    /// Always empty.
+    error_message: String,
+    /// `{name, version, tarball, md5, cmd}` for each agent.
+    desired_agents: Vec<Value>,
+}
 
 #[derive(OpenApi)]
 #[openapi(
@@ -14,6 +38,13 @@ use super::{events, health, problem, tokens};
         events::list,
         health::healthz,
         health::readyz,
+        heartbeat::beat,
+        legacy::health,
+        legacy::reload,
+        legacy::status_json,
+        legacy::status_text,
+        legacy::version,
+        legacy::workdir,
         tokens::create,
         tokens::list,
         tokens::revoke,
