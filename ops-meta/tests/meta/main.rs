@@ -10,10 +10,13 @@
 )]
 
 mod faults_of_2015;
+mod first_start;
 mod heartbeat;
 mod legacy;
+mod paths;
 mod precedence;
 mod start_and_stop;
 mod support;
 mod tarballs;
 mod tls;
+mod tokens;
