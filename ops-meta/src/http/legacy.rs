@@ -18,7 +18,7 @@ use http_body::Frame;
 use ops_wire::AgentName;
 use serde::Serialize;
 use serde_json::{Value, json};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::error::{Refusal, Refusals};
 use crate::fleet::Real;
@@ -105,8 +105,17 @@ pub async fn status_of_nothing() -> Refusal {
     Refusal::Bad("agent name is blank".to_owned())
 }
 
+/// Which agent.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "ops-wire checks the name")]
+pub struct OfAgent {
+    #[param(max_length = 64, pattern = r"^[A-Za-z0-9_](\.?[A-Za-z0-9_+~-])*\.?$")]
+    agent: String,
+}
+
 /// `{HOST: AGENT}`, with null for a host that does not report the agent.
-#[utoipa::path(get, path = "/status/json/{agent}", tag = "2015", params(("agent" = String, Path)),
+#[utoipa::path(get, path = "/status/json/{agent}", tag = "2015", params(OfAgent),
     responses((status = 200, body = Hosts), Refusals))]
 pub async fn status_json(
     State(app): State<Arc<App>>,
@@ -116,7 +125,7 @@ pub async fn status_json(
 }
 
 /// `HOST VERSION STATUS TIMESTAMP DATE` a line, or `HOST not found`.
-#[utoipa::path(get, path = "/status/text/{agent}", tag = "2015", params(("agent" = String, Path)),
+#[utoipa::path(get, path = "/status/text/{agent}", tag = "2015", params(OfAgent),
     responses((status = 200, body = str), Refusals))]
 pub async fn status_text(
     State(app): State<Arc<App>>,

@@ -70,3 +70,21 @@ impl Modify for Token {
 pub async fn document() -> Json<utoipa::openapi::OpenApi> {
     Json(Described::openapi())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of 2015's URLs each stands there once.
+    const LEFT_OUT: [&str; 6] =
+        ["/api", "/api/", "/api/{*path}", "/api/heartbeat", "/status/json/", "/status/text/"];
+
+    #[test]
+    fn every_url_is_described() {
+        let described = Described::openapi().paths.paths;
+        let routes = include_str!("../routes.rs").split(".route(\"").skip(1);
+        for path in routes.filter_map(|rest| rest.split('"').next()) {
+            assert!(described.contains_key(path) || LEFT_OUT.contains(&path), "{path} is not described");
+        }
+    }
+}

@@ -13,6 +13,7 @@ mod faults_of_2015;
 mod first_start;
 mod heartbeat;
 mod legacy;
+mod openapi;
 mod paths;
 mod precedence;
 mod start_and_stop;
