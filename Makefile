@@ -31,6 +31,7 @@ test: deps
 test-full: deps
 	$(MAKE) build
 	OPS_FULL=1 cargo test -p ops-updater nothing_grows -- --nocapture
+	OPS_FULL=1 cargo test -p ops-meta nothing_acknowledged -- --nocapture
 	OPS_FULL=1 OPS_BIN_DIR=$(CURDIR)/dist cargo test -p e2e --test sweeps --test sick_agents -- --nocapture
 
 lint:
@@ -60,4 +61,4 @@ size: build
 
 clean:
 	cargo clean
-	rm -rf dist target/debian
+	rm -rf dist target/debian target/schemathesis

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Brings what build, tests and demo need from Debian. Tools are installed when missing; programs whose package would
-# start a service are only unpacked, into target/debian/.
+# start a service are only unpacked, into target/debian/. What tries the API comes from PyPI, into target/schemathesis/.
 set -eu
 cd "$(dirname "$0")/.."
 into=$PWD/target/debian
@@ -84,6 +84,26 @@ libraries() {
     done
 }
 
+# venv FOLDER LIST: a folder with the Python programs of a list, whose versions stand there, and the list as it was.
+venv() {
+    cmp -s "$2" "$1/list" && return 0
+    say "fetching the Python programs of $2"
+    rm -rf "$1"
+    if with_fresh_lists made "$1" && "$1/bin/pip" -q --disable-pip-version-check install -r "$2" >&2; then
+        cp "$2" "$1/list"
+    else
+        missing="$missing
+    the Python programs of $2 (Debian: python3-venv, then pip)"
+    fi
+}
+
+# Debian's Python comes without the means to make one.
+made() {
+    python3 -m venv "$1" >/dev/null 2>&1 && return 0
+    rm -rf "$1"
+    install python3-venv && python3 -m venv "$1" >/dev/null
+}
+
 tool gcc gcc libc6-dev
 tool openssl openssl
 tool strace strace
@@ -92,9 +112,11 @@ tool setsid util-linux
 tool curl curl
 tool minisign minisign
 tool wget wget
+tool python3 python3 python3-venv
 unpacked usr/bin/prometheus-node-exporter prometheus-node-exporter
 unpacked usr/sbin/nginx nginx
 libraries usr/sbin/nginx
+venv target/schemathesis packaging/schemathesis.txt
 
 if [ -n "$missing" ]; then
     say "could not be had here, please install:$missing"

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::role::Role;
 use crate::log;
-use crate::store::{Actor, NewToken, Store, StoreError};
+use crate::store::{self, Actor, NewToken, Store, StoreError};
 use crate::tokens::{NoRandomness, Secret, Tokens};
 
 /// In the data folder.
@@ -19,14 +19,15 @@ const NAME: &str = "first admin";
 /// Why the tokens are not there.
 #[derive(Debug)]
 pub enum NoTokens {
-    Store(StoreError),
+    Store(PathBuf, StoreError),
     Randomness,
     File(PathBuf, io::Error),
 }
 
 /// All tokens, and the file of the first one where it was made just now.
 pub async fn tokens(store: &Store, folder: &Path) -> Result<(Tokens, Option<PathBuf>), NoTokens> {
-    let known = store.tokens().await.map_err(NoTokens::Store)?;
+    let failed = |why| NoTokens::Store(folder.join(store::FILE), why);
+    let known = store.tokens().await.map_err(failed)?;
     let is_first = known.is_empty();
     let tokens = Tokens::of(known);
     let path = match is_first {
@@ -45,7 +46,7 @@ async fn first(store: &Store, tokens: &Tokens, folder: &Path) -> Result<PathBuf,
     write(folder, &path, &secret.expose()).map_err(|error| NoTokens::File(path.clone(), error))?;
     let new = NewToken { name: NAME.to_owned(), role: Role::Admin, hostname: None, hash, expires: None };
     let created = tokens.create(store, Actor("ops-meta".to_owned()), new).await;
-    created.map_err(NoTokens::Store)?;
+    created.map_err(|why| NoTokens::Store(folder.join(store::FILE), why))?;
     Ok(path)
 }
 
@@ -72,7 +73,12 @@ pub fn tell(path: &Path) {
 impl fmt::Display for NoTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Store(why) => write!(f, "failed to read or make the tokens: {why}"),
+            Self::Store(path, why) => write!(
+                f,
+                "failed to read or make the tokens in `{}`: {why}; if that does not help, `ops-meta restore` puts a \
+                 backup in its place",
+                path.display()
+            ),
             Self::Randomness => {
                 f.write_str("failed to make a token: the operating system gives no random bytes")
             }

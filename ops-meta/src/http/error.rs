@@ -3,6 +3,9 @@
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use utoipa::IntoResponses;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{ContentBuilder, RefOr, Response as Described, ResponseBuilder, Schema};
 
 /// After how many seconds a busy server is worth another try.
 const RETRY_AFTER_SECS: &str = "30";
@@ -72,5 +75,18 @@ impl IntoResponse for Refusal {
         let mut response = (status, plain, self.sentence() + "\n").into_response();
         response.headers_mut().extend(header);
         response
+    }
+}
+
+/// For the description of the URLs of 2015.
+pub struct Refusals;
+
+impl IntoResponses for Refusals {
+    fn responses() -> std::collections::BTreeMap<String, RefOr<Described>> {
+        let sentence = Schema::from(ObjectBuilder::new().schema_type(Type::String));
+        let content = ContentBuilder::new().schema(Some(sentence)).build();
+        let refused =
+            ResponseBuilder::new().description("a sentence: why not").content("text/plain", content).build();
+        [("4XX".to_owned(), refused.clone().into()), ("5XX".to_owned(), refused.into())].into()
     }
 }

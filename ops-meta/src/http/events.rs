@@ -75,7 +75,7 @@ pub struct ListAsked {
 }
 
 /// What happened.
-#[utoipa::path(get, path = "/api/v1/events", tag = "events", params(ListAsked), security(("token" = [])),
+#[utoipa::path(get, operation_id = "listEvents", path = "/api/v1/events", tag = "events", params(ListAsked), security(("token" = [])),
     responses((status = 200, body = EventList), Problems))]
 pub async fn list(
     State(app): State<Arc<App>>,

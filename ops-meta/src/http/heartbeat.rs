@@ -11,7 +11,8 @@ use ops_wire::{Heartbeat, Hostname, RealAgent, Refused, Status};
 
 use super::auth::Speaker;
 use super::body;
-use super::error::Refusal;
+use super::error::{Refusal, Refusals};
+use super::openapi;
 use crate::clock::now_ms;
 use crate::fleet::Recorded;
 use crate::log;
@@ -25,6 +26,8 @@ const AGENTS_MAX: usize = 256;
 const STATUS_BYTES_MAX: usize = 2 << 10;
 
 /// 2015's Go client sends no Content-Type, so none is asked for.
+#[utoipa::path(post, path = "/heartbeat", tag = "hosts", operation_id = "heartbeat", request_body = openapi::Beat,
+    security((), ("token" = [])), responses((status = 200, body = openapi::Answer), Refusals))]
 pub async fn beat(
     State(app): State<Arc<App>>,
     speaker: Result<Speaker, Refusal>,

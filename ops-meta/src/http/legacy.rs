@@ -1,5 +1,6 @@
 //! What the 2015 ops-meta answered to operators.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -17,17 +18,40 @@ use http_body::Frame;
 use ops_wire::AgentName;
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
 
-use super::error::Refusal;
+use super::error::{Refusal, Refusals};
 use crate::fleet::Reported;
 use crate::running::App;
 
 /// What 2015 wrapped some of its answers in: `msg` is `success`, or what went wrong.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Said {
     msg: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
     data: Option<Value>,
+}
+
+/// By hostname; null for a host that does not report the agent.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the list is written part by part")]
+pub struct Hosts(HashMap<String, StatusOrNull>);
+
+/// An agent as one host reported it, or null.
+#[derive(ToSchema)]
+#[schema(value_type = Option<StatusOfHost>)]
+#[expect(dead_code, reason = "the same")]
+pub struct StatusOrNull(Option<StatusOfHost<'static>>);
+
+/// An agent as one host reported it.
+#[derive(Serialize, ToSchema)]
+pub struct StatusOfHost<'a> {
+    name: &'a str,
+    version: &'a str,
+    status: &'a str,
+    /// Unix seconds, by the host's clock.
+    timestamp: i64,
 }
 
 impl Said {
@@ -37,16 +61,19 @@ impl Said {
 }
 
 /// Whether this process answers.
+#[utoipa::path(get, path = "/health", tag = "2015", responses((status = 200, body = str)))]
 pub async fn health() -> &'static str {
     "ok"
 }
 
 /// The version of this program.
+#[utoipa::path(get, path = "/version", tag = "2015", responses((status = 200, body = str)))]
 pub async fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 
 /// The folder this program lies in.
+#[utoipa::path(get, path = "/workdir", tag = "2015", responses((status = 200, body = Said), Refusals))]
 pub async fn workdir() -> Result<Json<Said>, Refusal> {
     let program = std::env::current_exe().map_err(|_| Refusal::NotFound)?;
     let folder = program.parent().ok_or(Refusal::NotFound)?;
@@ -54,6 +81,7 @@ pub async fn workdir() -> Result<Json<Said>, Refusal> {
 }
 
 /// Reads the configuration again; from this machine only.
+#[utoipa::path(get, path = "/config/reload", tag = "2015", responses((status = 200, body = Said), Refusals))]
 pub async fn reload(
     State(app): State<Arc<App>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -77,7 +105,18 @@ pub async fn status_of_nothing() -> Refusal {
     Refusal::Bad("agent name is blank".to_owned())
 }
 
+/// Which agent.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "ops-wire checks the name")]
+pub struct OfAgent {
+    #[param(max_length = 64, pattern = r"^[A-Za-z0-9_](\.?[A-Za-z0-9_+~-])*\.?$")]
+    agent: String,
+}
+
 /// `{HOST: AGENT}`, with null for a host that does not report the agent.
+#[utoipa::path(get, path = "/status/json/{agent}", tag = "2015", params(OfAgent),
+    responses((status = 200, body = Hosts), Refusals))]
 pub async fn status_json(
     State(app): State<Arc<App>>,
     Path(agent): Path<String>,
@@ -86,6 +125,8 @@ pub async fn status_json(
 }
 
 /// `HOST VERSION STATUS TIMESTAMP DATE` a line, or `HOST not found`.
+#[utoipa::path(get, path = "/status/text/{agent}", tag = "2015", params(OfAgent),
+    responses((status = 200, body = str), Refusals))]
 pub async fn status_text(
     State(app): State<Arc<App>>,
     Path(agent): Path<String>,
@@ -186,20 +227,21 @@ impl List {
 }
 
 fn json_of(real: Option<&Reported>) -> Value {
-    let Some((reported, real)) = real.and_then(|it| Some((it, it.real()?))) else { return Value::Null };
-    json!({
-        "name": *real.name,
-        "version": *real.version,
-        "status": real.status.as_str(),
-        "timestamp": reported.timestamp,
-    })
+    let of_host =
+        real.and_then(|it| Some((it.timestamp, it.real()?))).map(|(timestamp, real)| StatusOfHost {
+            name: &real.name,
+            version: &real.version,
+            status: real.status.as_str(),
+            timestamp: timestamp.into(),
+        });
+    json!(of_host)
 }
 
 fn line(host: &str, real: Option<&Reported>) -> String {
-    let Some((reported, real)) = real.and_then(|it| Some((it, it.real()?))) else {
+    let Some((at, real)) = real.and_then(|it| Some((it.timestamp, it.real()?))) else {
         return format!("{host} not found\n");
     };
-    let (status, at) = (one_line(real.status.as_str()), reported.timestamp);
+    let status = one_line(real.status.as_str());
     format!("{host} {} {status} {at} {}\n", real.version, date(at.into()))
 }
 

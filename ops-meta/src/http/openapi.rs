@@ -1,10 +1,34 @@
 //! The description of the API, made of what stands at each handler.
 
 use axum::Json;
+use serde_json::Value;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::{Modify, OpenApi};
+use utoipa::{Modify, OpenApi, ToSchema};
 
-use super::{events, health, hosts, metrics, problem, tokens};
+use super::{events, health, heartbeat, hosts, legacy, metrics, problem, tokens};
+
+/// What a host says of itself. A field that is wrong is left out and told in the log; only the hostname must be there.
+/// `POST /api/heartbeat` is the same.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "ops-wire has the types; it knows nothing of descriptions")]
+pub struct Beat {
+    #[schema(min_length = 1, max_length = 253, pattern = "^[!-~]+$")]
+    hostname: String,
+    /// An array of `{name, version, status, timestamp, ...}`, an object for each agent.
+    real_agents: Option<Value>,
+}
+
+/// What is wanted of the host.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "the same")]
+pub struct Answer {
+    /// Always empty.
+    error_message: String,
+    /// `{name, version, tarball, md5, cmd}` for each agent.
+    desired_agents: Vec<Value>,
+}
 
 #[derive(OpenApi)]
 #[openapi(
@@ -18,6 +42,13 @@ use super::{events, health, hosts, metrics, problem, tokens};
         hosts::forget,
         hosts::list,
         hosts::show,
+        heartbeat::beat,
+        legacy::health,
+        legacy::reload,
+        legacy::status_json,
+        legacy::status_text,
+        legacy::version,
+        legacy::workdir,
         tokens::create,
         tokens::list,
         tokens::revoke,
@@ -42,4 +73,22 @@ impl Modify for Token {
 #[utoipa::path(get, path = "/api/openapi.json", tag = "health", responses((status = 200, body = Object)))]
 pub async fn document() -> Json<utoipa::openapi::OpenApi> {
     Json(Described::openapi())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of 2015's URLs each stands there once.
+    const LEFT_OUT: [&str; 6] =
+        ["/api", "/api/", "/api/{*path}", "/api/heartbeat", "/status/json/", "/status/text/"];
+
+    #[test]
+    fn every_url_is_described() {
+        let described = Described::openapi().paths.paths;
+        let routes = include_str!("../routes.rs").split(".route(\"").skip(1);
+        for path in routes.filter_map(|rest| rest.split('"').next()) {
+            assert!(described.contains_key(path) || LEFT_OUT.contains(&path), "{path} is not described");
+        }
+    }
 }

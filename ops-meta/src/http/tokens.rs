@@ -109,7 +109,7 @@ pub struct ListAsked {
 }
 
 /// All tokens, those that no longer count too.
-#[utoipa::path(get, path = "/api/v1/tokens", tag = "tokens", params(ListAsked), security(("token" = [])),
+#[utoipa::path(get, operation_id = "listTokens", path = "/api/v1/tokens", tag = "tokens", params(ListAsked), security(("token" = [])),
     responses((status = 200, body = TokenList), Problems))]
 pub async fn list(
     State(app): State<Arc<App>>,
@@ -180,7 +180,7 @@ pub struct TokenCreated {
 }
 
 /// Makes a token.
-#[utoipa::path(post, path = "/api/v1/tokens", tag = "tokens", request_body = TokenWanted,
+#[utoipa::path(post, operation_id = "createToken", path = "/api/v1/tokens", tag = "tokens", request_body = TokenWanted,
     security(("token" = [])), responses((status = 201, body = TokenCreated), Problems))]
 pub async fn create(
     State(app): State<Arc<App>>,
@@ -197,7 +197,7 @@ pub async fn create(
 }
 
 /// Makes a token count no longer.
-#[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "tokens", params(("id" = i64, Path, minimum = 1)),
+#[utoipa::path(delete, operation_id = "revokeToken", path = "/api/v1/tokens/{id}", tag = "tokens", params(("id" = i64, Path, minimum = 1)),
     security(("token" = [])), responses((status = 204), Problems))]
 pub async fn revoke(
     State(app): State<Arc<App>>,

@@ -9,11 +9,17 @@
     reason = "a test may stop where it stands"
 )]
 
+mod database_away;
 mod faults_of_2015;
+mod first_start;
 mod heartbeat;
+mod kills;
 mod legacy;
+mod openapi;
+mod paths;
 mod precedence;
 mod start_and_stop;
 mod support;
 mod tarballs;
 mod tls;
+mod tokens;

@@ -2,9 +2,11 @@
 
 pub mod certificates;
 mod client;
+mod operator;
 mod server;
 
 pub use client::{Reply, exchange, read_reply, request};
+pub use operator::{Operator, bearer};
 pub use server::{Server, eventually, refused};
 
 use serde_json::{Value, json};

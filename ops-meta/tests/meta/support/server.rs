@@ -22,6 +22,7 @@ pub struct Server {
     /// Where it listens.
     pub address: String,
     folder: tempfile::TempDir,
+    args: Vec<String>,
     log: Arc<Mutex<Vec<String>>>,
 }
 
@@ -41,17 +42,31 @@ impl Server {
 
     /// With other arguments, in a folder of its own.
     pub fn run(folder: tempfile::TempDir, args: &[&str]) -> Self {
-        let mut child = command(&folder, args).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let first = lines.next().unwrap().unwrap();
-        let address = first.split_once("listening=").unwrap_or_else(|| panic!("no address: {first}")).1;
-        let address = address.split(' ').next().unwrap().to_owned();
-        let log = Arc::new(Mutex::new(vec![first]));
-        let kept = Arc::clone(&log);
-        std::thread::spawn(move || {
-            lines.map_while(Result::ok).for_each(|line| kept.lock().unwrap().push(line))
-        });
-        Self { child, address, folder, log }
+        let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
+        let log = Arc::default();
+        let (child, address) = spawn(&folder, &args, &log);
+        Self { child, address, folder, args, log }
+    }
+
+    /// kill -9, and a new start in the same folder with the same arguments.
+    pub fn restart_killed(&mut self) {
+        let _ = self.child.kill();
+        self.start_again();
+    }
+
+    /// A graceful end, and a new start.
+    pub fn restart(&mut self) {
+        self.signal(Signal::SIGTERM);
+        self.start_again();
+    }
+
+    fn start_again(&mut self) {
+        self.child.wait().unwrap();
+        (self.child, self.address) = spawn(&self.folder, &self.args, &self.log);
+    }
+
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id() as i32)
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -83,7 +98,7 @@ impl Server {
     }
 
     pub fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
+        kill(self.pid(), signal).unwrap();
     }
 
     /// Waits for a line of the log with all of these in it.
@@ -116,6 +131,19 @@ impl Drop for Server {
     }
 }
 
+/// The process and where it listens. Its log is gathered.
+fn spawn(folder: &tempfile::TempDir, args: &[String], log: &Arc<Mutex<Vec<String>>>) -> (Child, String) {
+    let mut child = command(folder, args).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    let address = first.split_once("listening=").unwrap_or_else(|| panic!("no address: {first}")).1;
+    let address = address.split(' ').next().unwrap().to_owned();
+    log.lock().unwrap().push(first);
+    let kept = Arc::clone(log);
+    std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| kept.lock().unwrap().push(line)));
+    (child, address)
+}
+
 /// Runs the binary where it must refuse to start; what it says.
 pub fn refused(args: &[&str], config: Option<&str>) -> String {
     let folder = tempfile::tempdir().unwrap();
@@ -129,7 +157,7 @@ pub fn refused(args: &[&str], config: Option<&str>) -> String {
     said
 }
 
-fn command(folder: &tempfile::TempDir, args: &[&str]) -> Command {
+fn command<S: AsRef<std::ffi::OsStr>>(folder: &tempfile::TempDir, args: &[S]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ops-meta"));
     command.args(args).current_dir(folder.path()).env("TZ", "UTC");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());

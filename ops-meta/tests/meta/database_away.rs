@@ -1,0 +1,132 @@
+//! What happens when the database does not: the disk is full, somebody else holds it, it is not what it was.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::{Operator, Reply, Server, beat, config, eventually, refused};
+
+fn create(admin: &Operator<'_>, name: &str) -> Reply {
+    admin.post("/api/v1/tokens", &json!({ "name": name, "role": "viewer" }))
+}
+
+/// Beats are answered at once, and tokens count.
+fn goes_on(server: &Server, admin: &Operator<'_>) {
+    let began = Instant::now();
+    for host in ["web01", "web02"] {
+        let answer = server.post("/heartbeat", &beat(host, "started"));
+        assert_eq!(answer.json()["desiredAgents"][0]["version"], "1.0.0");
+    }
+    assert_eq!(admin.get("/api/v1/whoami").status, 200);
+    assert!(began.elapsed() < Duration::from_secs(1), "it took {:?}", began.elapsed());
+}
+
+#[test]
+fn while_another_program_holds_it_changes_are_refused_and_beats_go_on() {
+    let server = Server::start(&config());
+    let admin = Operator::first(&server);
+    let other = rusqlite::Connection::open(server.path("data/ops-meta.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let refused = create(&admin, "a");
+    assert_eq!((refused.status, refused.header("retry-after")), (503, "5"), "{}", refused.text());
+    let said = refused.json()["detail"].as_str().unwrap().to_owned();
+    assert!(said.contains("another program has locked it") && said.contains("nothing was changed"), "{said}");
+    goes_on(&server, &admin);
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(create(&admin, "a").status, 201);
+    assert_eq!(admin.get("/api/v1/events").json()["events"][0]["generation"], 2);
+}
+
+/// Every write to the database fails as on a full disk, until this is dropped.
+struct FullDisk(Child);
+
+impl FullDisk {
+    fn of(server: &Server) -> Self {
+        let said = server.path("strace");
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-e", "inject=write,pwrite64:error=ENOSPC", "-e", "trace=write,pwrite64"]);
+        for file in ["data/ops-meta.db", "data/ops-meta.db-wal"] {
+            strace.arg("-P").arg(server.path(file).canonicalize().unwrap());
+        }
+        strace.args(["-p", &server.pid().to_string(), "-o", "/dev/null"]);
+        strace.stdin(Stdio::null()).stderr(std::fs::File::create(&said).unwrap());
+        let disk = Self(strace.spawn().expect("packaging/deps.sh brings strace"));
+        eventually("strace to be there", || std::fs::read_to_string(&said).ok()?.find("attached"));
+        disk
+    }
+}
+
+impl Drop for FullDisk {
+    fn drop(&mut self) {
+        // SIGTERM lets it detach.
+        let pid = nix::unistd::Pid::from_raw(self.0.id() as i32);
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn on_a_full_disk_changes_are_refused_and_beats_go_on() {
+    let server = Server::start(&config());
+    let admin = Operator::first(&server);
+    assert_eq!(create(&admin, "before").status, 201);
+    let disk = FullDisk::of(&server);
+    let refused = create(&admin, "a");
+    assert_eq!(refused.status, 507, "{}", refused.text());
+    assert!(refused.json()["detail"].as_str().unwrap().contains("disk of the data folder is full"));
+    goes_on(&server, &admin);
+    assert_eq!(create(&admin, "b").status, 507);
+    drop(disk);
+    assert_eq!(create(&admin, "a").status, 201);
+    let events = admin.get("/api/v1/events").json();
+    assert_eq!((&events["events"][0]["generation"], &events["events"][0]["id"]), (&json!(3), &json!(3)));
+}
+
+/// A data folder that was in use once.
+fn used() -> tempfile::TempDir {
+    let mut server = Server::start(&config());
+    Operator::first(&server);
+    server.signal(nix::sys::signal::Signal::SIGTERM);
+    server.ended();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(server.path("data/ops-meta.db"), folder.path().join("ops-meta.db")).unwrap();
+    folder
+}
+
+/// Does not start, and leaves the file as it is.
+fn refuses(folder: &Path) -> String {
+    let database = folder.join("ops-meta.db");
+    let before = std::fs::read(&database).unwrap();
+    let said = refused(&["serve", "--listen", "127.0.0.1:0", "--data", folder.to_str().unwrap()], None);
+    assert!(said.starts_with("ops-meta: failed to") && said.contains("ops-meta.db"), "{said}");
+    assert!(std::fs::read(&database).unwrap() == before, "it was changed");
+    assert!(!folder.join("admin.token").exists());
+    said
+}
+
+#[test]
+fn a_newer_database_is_refused() {
+    let folder = used();
+    let database = rusqlite::Connection::open(folder.path().join("ops-meta.db")).unwrap();
+    database.pragma_update(None, "user_version", 99).unwrap();
+    drop(database);
+    assert!(refuses(folder.path()).contains("a newer ops-meta made it"));
+}
+
+#[test]
+fn a_damaged_database_is_refused() {
+    for (from, to, word) in
+        [(0, 100, "no database of ops-meta"), (100, 4096, "damaged"), (4096, usize::MAX, "malformed")]
+    {
+        let folder = used();
+        let path = folder.path().join("ops-meta.db");
+        let mut bytes = std::fs::read(&path).unwrap();
+        let to = to.min(bytes.len());
+        bytes[from..to].fill(0xa5);
+        std::fs::write(&path, bytes).unwrap();
+        let said = refuses(folder.path());
+        assert!(said.contains(word), "{from}: {said}");
+    }
+}
