@@ -6,6 +6,7 @@
 mod admin;
 #[cfg(test)]
 mod contract;
+mod copy;
 mod error;
 mod hosts;
 mod sqlite;
@@ -17,6 +18,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::role::Role;
+pub use copy::{Existing, NotCopied, Restored, back_up, restore};
 pub use error::{StoreError, Unopened};
 use sqlite::Sqlite;
 pub use sqlite::{FILE, FolderLock, recognised};
