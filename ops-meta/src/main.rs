@@ -2,6 +2,7 @@
 
 mod admission;
 mod args;
+mod cli;
 mod clock;
 mod config;
 mod current;
@@ -27,12 +28,19 @@ use clap::Parser;
 use tokio::runtime::Runtime;
 
 use admission::{NotAdmitted, admission};
-use args::{Typed, Wanted};
+use args::{Serve, Typed, Wanted};
 use running::{App, NotInForce, Running};
 use store::{Store, Unopened};
 
 fn main() -> ExitCode {
-    match run(Typed::parse().wanted()) {
+    match Typed::parse().wanted() {
+        Wanted::Verb(verb) => cli::run(verb),
+        Wanted::Serve(wanted) => served(wanted),
+    }
+}
+
+fn served(wanted: Serve) -> ExitCode {
+    match serve(wanted) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("ops-meta: {failure}");
@@ -51,7 +59,7 @@ enum Failure {
     Serve(SocketAddr, io::Error),
 }
 
-fn run(wanted: Wanted) -> Result<(), Failure> {
+fn serve(wanted: Serve) -> Result<(), Failure> {
     let running = Running::read(wanted.config.as_deref()).map_err(Failure::Configuration)?;
     let listen = wanted.listen.or(running.config.listen).ok_or(Failure::NoAddress)?;
     let admission = admission(listen, wanted.anonymous_hosts, &running.config)

@@ -18,10 +18,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::role::Role;
-pub use copy::{Existing, NotCopied, Restored, back_up, restore};
+pub use copy::{Existing, back_up, restore};
 pub use error::{StoreError, Unopened};
 use sqlite::Sqlite;
-pub use sqlite::{FILE, FolderLock, recognised};
+pub use sqlite::FILE;
 
 /// The database of one data folder; cheap to clone.
 #[derive(Clone)]
