@@ -9,12 +9,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::{ArcSwap, Guard};
 use rustls::ServerConfig;
 
+use crate::admission::Admission;
+use crate::attempts::Attempts;
 use crate::config::{Config, ConfigError};
 use crate::current::Current;
 use crate::fleet::Fleet;
 use crate::log::{self, Seldom};
+use crate::readiness::Readiness;
 use crate::store::Store;
 use crate::tls::{self, TlsError};
+use crate::tokens::Tokens;
 
 /// One configuration, ready for use.
 pub struct Running {
@@ -77,12 +81,18 @@ pub struct Told {
     pub refused: Seldom,
     /// Handshakes that failed.
     pub tls: Seldom,
+    /// Tokens that do not count.
+    pub tokens: Seldom,
 }
 
 /// Everything that requests share.
 pub struct App {
     pub fleet: Fleet,
     pub store: Store,
+    pub admission: Admission,
+    pub tokens: Tokens,
+    pub attempts: Attempts,
+    pub readiness: Readiness,
     pub told: Told,
     running: ArcSwap<Running>,
     config_path: Option<PathBuf>,
@@ -92,11 +102,26 @@ pub struct App {
 }
 
 impl App {
-    pub fn new(running: Running, config_path: Option<PathBuf>, store: Store) -> Self {
+    pub fn new(
+        running: Running,
+        config_path: Option<PathBuf>,
+        store: Store,
+        admission: Admission,
+        tokens: Tokens,
+    ) -> Self {
         Self {
             fleet: Fleet::new(),
             store,
-            told: Told { full: Seldom::new(1), refused: Seldom::new(10), tls: Seldom::new(10) },
+            admission,
+            tokens,
+            attempts: Attempts::new(),
+            readiness: Readiness::default(),
+            told: Told {
+                full: Seldom::new(1),
+                refused: Seldom::new(10),
+                tls: Seldom::new(10),
+                tokens: Seldom::new(5),
+            },
             running: ArcSwap::from_pointee(running),
             config_path,
             reload: Mutex::new(()),

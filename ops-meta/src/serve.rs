@@ -26,7 +26,7 @@ use crate::log;
 use crate::patience::Patient;
 use crate::routes;
 use crate::running::App;
-use crate::work::expiry;
+use crate::work::{expiry, usage};
 
 /// How long requests under way may take after SIGTERM.
 const FINISH_SECS: u64 = 10;
@@ -56,6 +56,7 @@ pub async fn serve(app: Arc<App>, listen: SocketAddr, warn: impl FnOnce()) -> st
     log::line("listening", &[("listening", &listener.local_addr()?.to_string())]);
     warn();
     tokio::spawn(expiry::run(app.clone()));
+    tokio::spawn(usage::run(app.clone()));
     let house = House {
         places: Arc::new(Semaphore::new(connections_max(&app))),
         router: routes::router(app.clone()),
@@ -172,6 +173,7 @@ impl House {
             Ok(()) => "all requests answered",
             Err(_) => "requests were cut off",
         };
+        usage::write(&self.app).await;
         log::line("ended", &[("how", ended)]);
     }
 }

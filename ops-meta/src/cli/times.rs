@@ -12,6 +12,14 @@ pub struct Length {
     pub secs: u64,
 }
 
+impl Length {
+    /// Unix milliseconds.
+    pub fn from_now_ms(self) -> i64 {
+        let ms = i64::try_from(self.secs).unwrap_or(i64::MAX).saturating_mul(1000);
+        now_ms().saturating_add(ms)
+    }
+}
+
 /// For clap.
 pub fn length(text: &str) -> Result<Length, String> {
     let secs = duration(text).map(|length| length.as_secs()).and_then(|secs| u64::try_from(secs).ok());

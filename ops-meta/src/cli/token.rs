@@ -1,8 +1,9 @@
 //! `ops-meta token`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use tokio::runtime::Builder;
 
 use super::client::{Server, part};
 use super::failed::Failed;
@@ -11,6 +12,8 @@ use super::say;
 use super::times::{self, Length};
 use crate::clock::now_ms;
 use crate::domain::role::Role;
+use crate::store::{Actor, Change, FILE, NewToken, Store};
+use crate::tokens::{NoRandomness, Secret, is_name};
 
 const TOKENS: &str = "/api/v1/tokens";
 
@@ -47,7 +50,7 @@ pub struct CreateArgs {
     #[arg(long, value_name = "TIME", value_parser = times::length)]
     expires: Option<Length>,
     /// Write it into the data folder of an ops-meta that does not run, instead of asking a server
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["token_file", "ca", "cert", "key"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["token_file", "hostname"])]
     data: Option<PathBuf>,
     #[command(flatten)]
     output: Output,
@@ -89,17 +92,50 @@ pub fn run(verb: Verb) -> Result<(), Failed> {
 }
 
 fn create(args: &CreateArgs) -> Result<(), Failed> {
-    let mut body = json!({"name": args.name, "role": args.role});
-    if let Some(hostname) = &args.hostname {
-        body["hostname"] = json!(hostname);
-    }
-    if let Some(expires) = args.expires {
-        body["expiresInSecs"] = json!(expires.secs);
-    }
-    let token = args.server.client()?.post(TOKENS, &body)?;
+    let token = match &args.data {
+        Some(folder) => create_here(args, folder)?,
+        None => args.server.client()?.post(TOKENS, &args.wanted())?,
+    };
     show_created(args.output.format, &token)
 }
 
+impl CreateArgs {
+    fn wanted(&self) -> Value {
+        let mut body = json!({"name": self.name, "role": self.role});
+        if let Some(hostname) = &self.hostname {
+            body["hostname"] = json!(hostname);
+        }
+        if let Some(expires) = self.expires {
+            body["expiresInSecs"] = json!(expires.secs);
+        }
+        body
+    }
+}
+
+/// For who has no token any more, and may write the data folder.
+fn create_here(args: &CreateArgs, folder: &Path) -> Result<Value, Failed> {
+    let refused = |why: &dyn std::fmt::Display| Failed::Refused(format!("failed to create a token: {why}"));
+    if !folder.join(FILE).exists() {
+        return Err(refused(&format!("there is no database in `{}`", folder.display())));
+    }
+    if !is_name(&args.name) {
+        return Err(refused(
+            &"its name has to be 1 to 64 printable ASCII characters, without a blank at either end",
+        ));
+    }
+    let store = Store::open(folder).map_err(|error| refused(&error))?;
+    let secret =
+        Secret::new().map_err(|NoRandomness| refused(&"the operating system gives no random bytes"))?;
+    let expires = args.expires.map(|length| length.from_now_ms());
+    let (name, role) = (args.name.clone(), args.role);
+    let new = NewToken { name, role, hostname: None, hash: secret.hash(), expires };
+    let change = store.change(Actor("command line".to_owned()), Change::CreateToken(new));
+    let runtime = Builder::new_current_thread().build().map_err(|error| refused(&error))?;
+    let changed = runtime.block_on(change).map_err(|error| refused(&error))?;
+    Ok(json!({"id": changed.id, "name": args.name, "role": role, "hostname": null,
+        "created": changed.event.map(|event| event.at), "expires": expires, "revoked": null, "lastUsed": null,
+        "secret": secret.expose()}))
+}
 /// The secret alone, for `$(...)`.
 fn show_created(format: Format, token: &Value) -> Result<(), Failed> {
     let mut out = Out::new();

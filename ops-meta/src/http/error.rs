@@ -1,6 +1,6 @@
 //! What is refused, and the status it is refused with: the only place that knows both.
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
@@ -15,6 +15,12 @@ pub enum Refusal {
     TooLarge,
     TooSlow,
     LoopbackOnly,
+    /// No token, or none that counts.
+    NotIn(String),
+    /// The token is not for this.
+    NotAllowed(String),
+    /// Wrong tokens came too often; after so many seconds the next is looked at.
+    Slower(String, u64),
     NotFound,
     Busy,
     /// The disk or the operating system failed.
@@ -22,21 +28,23 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    fn status(&self) -> StatusCode {
+    pub fn status(&self) -> StatusCode {
         match self {
             Self::Bad(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::LoopbackOnly => StatusCode::FORBIDDEN,
+            Self::LoopbackOnly | Self::NotAllowed(_) => StatusCode::FORBIDDEN,
+            Self::NotIn(_) => StatusCode::UNAUTHORIZED,
+            Self::Slower(..) => StatusCode::TOO_MANY_REQUESTS,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
-    fn sentence(self) -> String {
+    pub fn sentence(self) -> String {
         let text = match self {
-            Self::Bad(why) => return why,
+            Self::Bad(why) | Self::NotIn(why) | Self::NotAllowed(why) | Self::Slower(why, _) => return why,
             Self::TooLarge => "the body is too large",
             Self::TooSlow => "the body did not come in time",
             Self::LoopbackOnly => "no privilege",
@@ -50,6 +58,8 @@ impl Refusal {
     fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         match self {
             Self::Busy => Some((RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECS))),
+            Self::Slower(_, secs) => Some((RETRY_AFTER, (*secs).into())),
+            Self::NotIn(_) => Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
             _ => None,
         }
     }

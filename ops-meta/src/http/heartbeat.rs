@@ -1,16 +1,16 @@
 //! `POST /heartbeat`: a host says what really runs, and hears what should.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
+use bytes::Bytes;
 use ops_wire::{Heartbeat, Hostname, RealAgent, Refused, Status};
 
+use super::auth::Speaker;
+use super::body;
 use super::error::Refusal;
 use crate::fleet::Recorded;
 use crate::log;
@@ -18,27 +18,31 @@ use crate::running::App;
 
 /// The largest body. A host with 256 agents and full error texts stays below.
 const BODY_BYTES_MAX: usize = 256 << 10;
-/// How much more is read and thrown away, so that a client that is still sending gets to read the refusal.
-const DRAINED_BYTES_MAX: usize = 1 << 20;
 /// No host has nearly as many.
 const AGENTS_MAX: usize = 256;
 /// A status sentence is cut to this.
 const STATUS_BYTES_MAX: usize = 2 << 10;
 
 /// 2015's Go client sends no Content-Type, so none is asked for.
-pub async fn beat(State(app): State<Arc<App>>, body: Body) -> Result<Response, Refusal> {
-    let bytes = read(body, app.running().config.limits.body).await?;
-    let answer = answer(&app, &bytes)?;
+pub async fn beat(
+    State(app): State<Arc<App>>,
+    speaker: Result<Speaker, Refusal>,
+    body: Body,
+) -> Result<Response, Refusal> {
+    // The body is heard out first: whoever is still sending would not get to read why it is refused.
+    let bytes = body::read(body, BODY_BYTES_MAX, app.running().config.limits.body).await?;
+    let answer = answer(&app, &speaker?, &bytes)?;
     Ok(([(CONTENT_TYPE, "application/json; charset=UTF-8")], answer).into_response())
 }
 
-fn answer(app: &App, bytes: &[u8]) -> Result<Bytes, Refusal> {
+fn answer(app: &App, speaker: &Speaker, bytes: &[u8]) -> Result<Bytes, Refusal> {
     if bytes.is_empty() {
         return Err(Refusal::Bad("body is blank".to_owned()));
     }
     let unreadable = |error| Refusal::Bad(format!("body format error: {error}"));
     let (mut beat, refused) = Heartbeat::read(bytes).map_err(unreadable)?;
     let hostname = Hostname::check(&beat.hostname).map_err(|error| Refusal::Bad(error.to_string()))?;
+    speaker.may_speak_for(hostname)?;
     // A host that says too much is better seen in part than not at all.
     beat.real_agents.truncate(AGENTS_MAX);
     beat.real_agents.iter_mut().for_each(bound);
@@ -66,23 +70,4 @@ fn bound(agent: &mut RealAgent) {
     if let Status::Other(sentence) = &mut agent.status {
         sentence.truncate(sentence.floor_char_boundary(STATUS_BYTES_MAX));
     }
-}
-
-async fn read(body: Body, patience: Duration) -> Result<Bytes, Refusal> {
-    tokio::time::timeout(patience, read_bounded(body)).await.unwrap_or(Err(Refusal::TooSlow))
-}
-
-async fn read_bounded(mut body: Body) -> Result<Bytes, Refusal> {
-    let (mut bytes, mut seen) = (BytesMut::new(), 0);
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Refusal::Bad(format!("failed to read the body: {error}")))?;
-        let Ok(data) = frame.into_data() else { continue };
-        seen += data.len();
-        if seen <= BODY_BYTES_MAX {
-            bytes.extend_from_slice(&data);
-        } else if seen > DRAINED_BYTES_MAX {
-            break;
-        }
-    }
-    if seen > BODY_BYTES_MAX { Err(Refusal::TooLarge) } else { Ok(bytes.freeze()) }
 }

@@ -219,14 +219,18 @@ mod tests {
     use std::future::poll_fn;
 
     use super::*;
+    use crate::admission::Admission;
     use crate::running::Running;
     use crate::store::Store;
+    use crate::tokens::Tokens;
 
     #[tokio::test]
     async fn a_long_list_lets_others_have_their_turn() {
         let folder = tempfile::TempDir::new().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        let app = Arc::new(App::new(Running::read(None).unwrap(), None, store));
+        let tokens = Tokens::of(Vec::new());
+        let app = App::new(Running::read(None).unwrap(), None, store, Admission::Loopback, tokens);
+        let app = Arc::new(app);
         for n in 0..1000 {
             app.fleet.record(&format!("host{n}"), &[], 1000);
         }

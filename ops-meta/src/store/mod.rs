@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 use crate::domain::role::Role;
 pub use copy::{Existing, back_up, restore};
 pub use error::{StoreError, Unopened};
-use sqlite::Sqlite;
 pub use sqlite::FILE;
+use sqlite::Sqlite;
 
 /// The database of one data folder; cheap to clone.
 #[derive(Clone)]

@@ -1,3 +1,4 @@
 //! What runs in the background, one file each.
 
 pub mod expiry;
+pub mod usage;

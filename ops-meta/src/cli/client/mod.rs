@@ -89,11 +89,13 @@ impl Server {
         };
         let token = text.trim();
         let why = match token {
-            "" => "there is no token",
-            it if !it.bytes().all(|byte| byte.is_ascii_graphic()) => "this is no token",
+            "" => "there is nothing",
+            it if !it.bytes().all(|byte| byte.is_ascii_graphic()) => "there is no token",
             _ => return Ok((token.to_owned(), source)),
         };
-        Err(Failed::WrongUse(format!("{why} {source}; set {TOKEN}, or name its file with --token-file")))
+        Err(Failed::WrongUse(format!(
+            "{why} {source}; set {TOKEN}, or name the file of the token with --token-file"
+        )))
     }
 
     /// A redirect is no answer of ops-meta, and would take the token elsewhere.
@@ -159,7 +161,11 @@ impl Client {
             let mut query = query.clone();
             query.push(("limit", limit.to_string()));
             query.extend(cursor.iter().map(|cursor: &String| ("cursor", cursor.clone())));
-            let page = self.get(path, &query)?;
+            let page = self.get(path, &query).map_err(|failed| match failed {
+                // A list is never missing, only an old server's.
+                Failed::NotFound(why) => Failed::Refused(why),
+                other => other,
+            })?;
             let rows = page.get(items).and_then(Value::as_array).ok_or_else(|| self.no_answer(path))?;
             each(rows)?;
             left = left.saturating_sub(rows.len() as u64);
@@ -227,8 +233,7 @@ impl Client {
 
     fn unauthorized(&self, detail: &str) -> Failed {
         Failed::Refused(format!(
-            "`{}` refuses the token {}: {detail}; {TOKEN} or --token-file has to bring another",
-            words::shown(&self.url),
+            "{detail} (this is the token {}; {TOKEN} or --token-file brings another)",
             self.source
         ))
     }

@@ -1,0 +1,123 @@
+//! What a call says, as its handler wants it: the query, the JSON body, a part of the path. Each is refused with a
+//! `Problem` that names the field.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use serde::de::DeserializeOwned;
+
+use super::body;
+use super::problem::Problem;
+use crate::running::App;
+
+/// The largest JSON body of an administrative call.
+const BODY_BYTES_MAX: usize = 64 << 10;
+/// How far a field may be from a known one that is suggested for it.
+const EDITS_MAX: usize = 2;
+
+/// The parameters behind `?`. `T` says `deny_unknown_fields`.
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let pairs = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        let read = serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs));
+        read.map(Self)
+            .map_err(|error| wrong("parameter", &error.path().to_string(), &error.inner().to_string()))
+    }
+}
+
+/// A JSON object. `T` says `deny_unknown_fields`.
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            let detail = "the body has to be JSON, and `Content-Type` to say `application/json`";
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+        }
+        let patience = app.running().config.limits.body;
+        let bytes = body::read(request.into_body(), BODY_BYTES_MAX, patience).await?;
+        let mut json = serde_json::Deserializer::from_slice(&bytes);
+        let read = serde_path_to_error::deserialize(&mut json)
+            .map_err(|error| wrong("field", &error.path().to_string(), &error.inner().to_string()))?;
+        json.end()
+            .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("after the JSON: {error}")))?;
+        Ok(Self(read))
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+}
+
+/// The one variable part of a path, decoded.
+pub struct Segment(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(text) = Path::from_request_parts(parts, state).await.map_err(|_| {
+            Problem::new(StatusCode::NOT_FOUND, "the path is no UTF-8, so there is nothing of that name")
+        })?;
+        Ok(Self(text))
+    }
+}
+
+/// What serde says of a field, as a problem. Some of its sentences name the field, others leave that to the path.
+fn wrong(noun: &str, path: &str, said: &str) -> Problem {
+    let mut quoted = said.split('`').skip(1).step_by(2);
+    let own = ["unknown field", "missing field", "duplicate field"];
+    let Some(begin) = own.into_iter().find(|begin| said.starts_with(begin)) else {
+        return match path {
+            "." | "?" => Problem::new(StatusCode::BAD_REQUEST, format!("this cannot be read: {said}")),
+            path => Problem::field(path, format!("`{path}` is wrong: {said}")),
+        };
+    };
+    let field = quoted.next().unwrap_or_default();
+    let detail = match begin {
+        "unknown field" => unknown(noun, field, &quoted.collect::<Vec<_>>()),
+        "missing field" => format!("the {noun} `{field}` is missing"),
+        _ => format!("the {noun} `{field}` is given more than once"),
+    };
+    Problem::field(field, detail)
+}
+
+fn unknown(noun: &str, field: &str, known: &[&str]) -> String {
+    let nearest = known.iter().map(|known| (edits(known, field), known)).min();
+    let all = known.iter().map(|known| format!("`{known}`")).collect::<Vec<_>>().join(", ");
+    match nearest {
+        Some((edits, nearest)) if edits <= EDITS_MAX => {
+            format!("there is no {noun} `{field}`; `{nearest}`, perhaps?")
+        }
+        Some(_) => format!("there is no {noun} `{field}`; there are {all}"),
+        None => format!("there is no {noun} `{field}`, and no other"),
+    }
+}
+
+/// How many letters have to be changed, put in or left out to make one word of the other (Levenshtein).
+fn edits(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
+    for (line, a) in one.chars().enumerate() {
+        let mut before = line;
+        let mut left = line + 1;
+        for (cell, b) in row.iter_mut().skip(1).zip(other.chars()) {
+            let least = (before + usize::from(!a.eq_ignore_ascii_case(&b))).min(left + 1).min(*cell + 1);
+            before = std::mem::replace(cell, least);
+            left = least;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = line + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}

@@ -1,0 +1,232 @@
+//! Every token, in memory: found by the sha256 of its text, which takes the same time for any guess. They keep counting
+//! while the database is away. The table is swapped after each change.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use arc_swap::ArcSwap;
+use rand::TryRngCore;
+use rand::rngs::OsRng;
+use sha2::{Digest, Sha256};
+
+use crate::clock::now_ms;
+use crate::store::{Actor, Change, NewToken, Store, StoreError, Token, TokenHash};
+
+/// What the text of a token begins with, so that one that lies about is recognised.
+const PREFIX: &str = "opsm_";
+const RANDOM_BYTES: usize = 32;
+const NAME_CHARS_MAX: usize = 64;
+/// How exactly the last use is known.
+const USED_EVERY_MS: i64 = 60_000;
+
+/// The text of a token. Shown once, never kept, never logged.
+pub struct Secret(String);
+
+impl Secret {
+    /// `opsm_` and 64 hexadecimal digits.
+    pub fn new() -> Result<Self, NoRandomness> {
+        let mut bytes = [0; RANDOM_BYTES];
+        OsRng.try_fill_bytes(&mut bytes).map_err(|_| NoRandomness)?;
+        let digits = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        Ok(Self(PREFIX.to_owned() + &digits))
+    }
+
+    pub fn hash(&self) -> TokenHash {
+        hash(self.0.as_bytes())
+    }
+
+    /// For the one answer or file that tells it.
+    pub fn expose(self) -> String {
+        self.0
+    }
+}
+
+/// The operating system gave none.
+#[derive(Debug)]
+pub struct NoRandomness;
+
+/// Printable ASCII, without a blank at either end.
+pub fn is_name(text: &str) -> bool {
+    let printable = text.bytes().all(|b| (b' '..=b'~').contains(&b));
+    printable && !text.is_empty() && text.len() <= NAME_CHARS_MAX && text.trim() == text
+}
+
+fn hash(text: &[u8]) -> TokenHash {
+    Sha256::digest(text).into()
+}
+
+/// One token, and when it was last used.
+pub struct Known {
+    pub token: Token,
+    /// Unix milliseconds; 0: never.
+    used: AtomicI64,
+    /// What of it the database has heard.
+    written: AtomicI64,
+}
+
+impl Known {
+    fn of(token: Token) -> Self {
+        let used = token.last_used.unwrap_or_default();
+        Self { token, used: AtomicI64::new(used), written: AtomicI64::new(used) }
+    }
+
+    /// As events name it.
+    pub fn actor(&self) -> Actor {
+        Actor(self.to_string())
+    }
+
+    /// Unix milliseconds, to about a minute.
+    pub fn last_used(&self) -> Option<i64> {
+        Some(self.used.load(Ordering::Relaxed)).filter(|&at| at > 0)
+    }
+
+    fn use_it(&self, now: i64) {
+        if now - self.used.load(Ordering::Relaxed) >= USED_EVERY_MS {
+            self.used.store(now, Ordering::Relaxed);
+        }
+    }
+
+    fn revoked(&self, at: i64) -> Self {
+        let token = Token { revoked: Some(at), ..self.token.clone() };
+        let same = |it: &AtomicI64| AtomicI64::new(it.load(Ordering::Relaxed));
+        Self { token, used: same(&self.used), written: same(&self.written) }
+    }
+}
+
+impl fmt::Display for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "token {} ({})", self.token.id, self.token.name)
+    }
+}
+
+/// Why a text opens nothing.
+#[derive(Clone)]
+pub enum Invalid {
+    Unknown,
+    Expired(Arc<Known>),
+    Revoked(Arc<Known>),
+}
+
+type Table = HashMap<TokenHash, Arc<Known>>;
+
+/// The table.
+pub struct Tokens {
+    table: ArcSwap<Table>,
+}
+
+impl Tokens {
+    pub fn of(tokens: Vec<Token>) -> Self {
+        let table = tokens.into_iter().map(|token| (token.hash, Arc::new(Known::of(token)))).collect();
+        Self { table: ArcSwap::from_pointee(table) }
+    }
+
+    /// The token of this text, if it counts at this moment.
+    pub fn find(&self, text: &[u8]) -> Result<Arc<Known>, Invalid> {
+        let known = self.table.load().get(&hash(text)).cloned().ok_or(Invalid::Unknown)?;
+        let now = now_ms();
+        if known.token.revoked.is_some() {
+            return Err(Invalid::Revoked(known));
+        }
+        if known.token.expires.is_some_and(|expires| expires <= now) {
+            return Err(Invalid::Expired(known));
+        }
+        known.use_it(now);
+        Ok(known)
+    }
+
+    /// In the order in which they were made, those that no longer count too.
+    pub fn all(&self) -> Vec<Arc<Known>> {
+        let mut all: Vec<_> = self.table.load().values().cloned().collect();
+        all.sort_unstable_by_key(|known| known.token.id);
+        all
+    }
+
+    fn put(&self, known: &Arc<Known>) {
+        self.table.rcu(|table| {
+            let mut table = Table::clone(table);
+            table.insert(known.token.hash, known.clone());
+            table
+        });
+    }
+
+    /// Which were used since this was asked last, and when: for the database.
+    pub fn take_used(&self) -> Vec<(i64, i64)> {
+        let unwritten = |known: &Arc<Known>| {
+            let used = known.used.load(Ordering::Relaxed);
+            (known.written.swap(used, Ordering::Relaxed) != used).then_some((known.token.id, used))
+        };
+        self.table.load().values().filter_map(unwritten).collect()
+    }
+
+    /// In the database, then in memory. The caller sees to it that nothing breaks this off in between.
+    pub async fn create(&self, store: &Store, actor: Actor, new: NewToken) -> Result<Arc<Known>, StoreError> {
+        let changed = store.change(actor, Change::CreateToken(new.clone())).await?;
+        let NewToken { name, role, hostname, hash, expires } = new;
+        let id = changed.id.unwrap_or_default();
+        let created = changed.event.map_or_else(now_ms, |event| event.at);
+        let token =
+            Token { id, name, role, hostname, hash, created, expires, revoked: None, last_used: None };
+        let known = Arc::new(Known::of(token));
+        self.put(&known);
+        Ok(known)
+    }
+
+    /// The same.
+    pub async fn revoke(&self, store: &Store, actor: Actor, id: i64) -> Result<(), StoreError> {
+        let changed = store.change(actor, Change::RevokeToken { id }).await?;
+        let Some(event) = changed.event else { return Ok(()) };
+        if let Some(known) = self.all().iter().find(|known| known.token.id == id) {
+            self.put(&Arc::new(known.revoked(event.at)));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::domain::role::Role;
+
+    fn token(text: &str, expires: Option<i64>, revoked: Option<i64>) -> Token {
+        let (name, role, hostname) = ("t".to_owned(), Role::Viewer, None);
+        let hash = hash(text.as_bytes());
+        Token { id: 1, name, role, hostname, hash, created: 1, expires, revoked, last_used: None }
+    }
+
+    #[test]
+    fn a_token_counts_until_it_expires_or_is_revoked() {
+        let future = Some(now_ms() + 100_000);
+        let tokens = Tokens::of(vec![
+            token("good", future, None),
+            token("old", Some(now_ms()), None),
+            token("gone", future, Some(1)),
+        ]);
+        assert!(tokens.find(b"good").is_ok());
+        assert!(matches!(tokens.find(b"old"), Err(Invalid::Expired(_))));
+        assert!(matches!(tokens.find(b"gone"), Err(Invalid::Revoked(_))));
+        assert!(matches!(tokens.find(b"goo"), Err(Invalid::Unknown)));
+        assert!(matches!(tokens.find(b""), Err(Invalid::Unknown)));
+    }
+
+    #[test]
+    fn a_use_is_told_once() {
+        let tokens = Tokens::of(vec![token("good", None, None)]);
+        assert_eq!(tokens.take_used(), []);
+        let used = tokens.find(b"good").ok().unwrap().last_used().unwrap();
+        assert_eq!(tokens.take_used(), [(1, used)]);
+        tokens.find(b"good").ok().unwrap();
+        assert_eq!(tokens.take_used(), []);
+    }
+
+    #[test]
+    fn secrets_are_long_and_differ() {
+        let [one, other] = [(); 2].map(|()| Secret::new().unwrap().expose());
+        assert_ne!(one, other);
+        let digits = one.strip_prefix(PREFIX).unwrap();
+        assert!(digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()), "{one}");
+    }
+}

@@ -1,0 +1,29 @@
+//! When tokens were last used is written once a minute. A batch that is not written is lost: the next use comes soon.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::running::App;
+use crate::store::Batch;
+
+const EVERY: Duration = Duration::from_secs(60);
+
+/// For ever.
+pub async fn run(app: Arc<App>) {
+    loop {
+        tokio::time::sleep(EVERY).await;
+        write(&app).await;
+    }
+}
+
+/// What is not written yet.
+pub async fn write(app: &App) {
+    let used = app.tokens.take_used();
+    if used.is_empty() {
+        return;
+    }
+    match app.store.flush(|| Batch { used, ..Batch::default() }).await {
+        Ok(_) => app.readiness.has("database"),
+        Err(not) => app.readiness.lacks("database", not.error.to_string()),
+    }
+}
