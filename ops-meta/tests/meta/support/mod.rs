@@ -2,6 +2,7 @@
 
 pub mod certificates;
 mod client;
+pub mod operator;
 mod server;
 
 pub use client::{Reply, exchange, read_reply, request};
