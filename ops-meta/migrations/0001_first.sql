@@ -5,9 +5,11 @@ CREATE TABLE state (
     -- Raised by every administrative change.
     generation INTEGER NOT NULL,
     -- Of what cfg.json orders, as far as it is known; a restart with the same one is no change.
-    orders_digest TEXT NOT NULL
+    orders_digest TEXT NOT NULL,
+    -- When hosts were last listened to; written about once a minute.
+    listened_until INTEGER NOT NULL
 );
-INSERT INTO state VALUES (1, 0, '');
+INSERT INTO state VALUES (1, 0, '', 0);
 
 CREATE TABLE hosts (
     hostname TEXT PRIMARY KEY,
@@ -16,6 +18,8 @@ CREATE TABLE hosts (
     last_seen INTEGER NOT NULL,
     -- When it was last heard again after it had been gone; 0: never.
     revived INTEGER NOT NULL,
+    -- Of what stands in the report only: one that is the same is not written again.
+    report_hash INTEGER NOT NULL,
     ip TEXT NOT NULL,
     machine_id TEXT NOT NULL,
     -- JSON, the same few texts for a million hosts.

@@ -27,15 +27,19 @@ use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use clap::Parser;
 use tokio::runtime::Runtime;
 
 use admission::admission;
 use args::{Serve, Typed, Wanted};
+use clock::now_ms;
+use domain::host::Listening;
 use first_token::NoTokens;
-use running::{App, NotInForce, Running};
-use store::{Store, Unopened};
+use fleet::{Fleet, LAST_SEEN_SLACK, Loader};
+use running::{App, Kept, NotInForce, Running};
+use store::{Store, StoreError, Unopened};
 
 fn main() -> ExitCode {
     match Typed::parse().wanted() {
@@ -59,6 +63,7 @@ enum Failure {
     Configuration(NotInForce),
     NoAddress,
     Store(Unopened),
+    Load(StoreError),
     Tokens(NoTokens),
     Runtime(io::Error),
     Serve(SocketAddr, io::Error),
@@ -70,10 +75,16 @@ fn serve(wanted: Serve) -> Result<(), Failure> {
     let admission = admission(listen, wanted.anonymous_hosts, &running.config);
     let store = Store::open(&wanted.data).map_err(Failure::Store)?;
     let runtime = Runtime::new().map_err(Failure::Runtime)?;
+    let began = Instant::now();
+    let fleet = load(&store).map_err(Failure::Load)?;
+    let loaded = began.elapsed();
     let (tokens, first) =
         runtime.block_on(first_token::tokens(&store, &wanted.data)).map_err(Failure::Tokens)?;
-    let app = Arc::new(App::new(running, wanted.config, store, admission, tokens));
+    let kept = Kept { store, fleet, tokens };
+    let app = Arc::new(App::new(running, wanted.config, admission, kept));
     let warn = || {
+        let (hosts, millis) = (app.fleet.count().to_string(), loaded.as_millis().to_string());
+        log::line("loaded", &[("hosts", &hosts), ("millis", &millis)]);
         app.running().warn();
         admission.warn();
         if let Some(path) = first {
@@ -85,6 +96,16 @@ fn serve(wanted: Serve) -> Result<(), Failure> {
     served.map_err(|error| Failure::Serve(listen, error))
 }
 
+/// Every host that the database knows.
+fn load(store: &Store) -> Result<Fleet, StoreError> {
+    let since = now_ms() / 1000;
+    let before_until = store.listened_until()? / 1000;
+    let fleet = Fleet::new(Listening { since, before_until, before_slack: LAST_SEEN_SLACK });
+    let mut loader = Loader::new(&fleet);
+    store.load(|row| loader.load(row))?;
+    Ok(fleet)
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -94,6 +115,10 @@ impl fmt::Display for Failure {
                  `ops-meta serve --listen ADDR`",
             ),
             Self::Store(why) => why.fmt(f),
+            Self::Load(why) => write!(
+                f,
+                "failed to read the hosts in the database: {why}; `ops-meta restore` puts a backup in its place"
+            ),
             Self::Tokens(why) => why.fmt(f),
             Self::Runtime(error) => write!(f, "failed to start threads: {error}"),
             Self::Serve(listen, error) => write!(f, "failed to serve `{listen}`: {error}"),

@@ -85,6 +85,13 @@ pub struct Told {
     pub tokens: Seldom,
 }
 
+/// What survives a restart, and what is in memory of it.
+pub struct Kept {
+    pub store: Store,
+    pub fleet: Fleet,
+    pub tokens: Tokens,
+}
+
 /// Everything that requests share.
 pub struct App {
     pub fleet: Fleet,
@@ -102,15 +109,10 @@ pub struct App {
 }
 
 impl App {
-    pub fn new(
-        running: Running,
-        config_path: Option<PathBuf>,
-        store: Store,
-        admission: Admission,
-        tokens: Tokens,
-    ) -> Self {
+    pub fn new(running: Running, config_path: Option<PathBuf>, admission: Admission, kept: Kept) -> Self {
+        let Kept { store, fleet, tokens } = kept;
         Self {
-            fleet: Fleet::new(),
+            fleet,
             store,
             admission,
             tokens,

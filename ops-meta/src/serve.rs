@@ -26,7 +26,7 @@ use crate::log;
 use crate::patience::Patient;
 use crate::routes;
 use crate::running::App;
-use crate::work::{expiry, usage};
+use crate::work::{expiry, flush, usage};
 
 /// How long requests under way may take after SIGTERM.
 const FINISH_SECS: u64 = 10;
@@ -56,6 +56,7 @@ pub async fn serve(app: Arc<App>, listen: SocketAddr, warn: impl FnOnce()) -> st
     log::line("listening", &[("listening", &listener.local_addr()?.to_string())]);
     warn();
     tokio::spawn(expiry::run(app.clone()));
+    let writing = tokio::spawn(flush::run(app.clone()));
     tokio::spawn(usage::run(app.clone()));
     let house = House {
         places: Arc::new(Semaphore::new(connections_max(&app))),
@@ -68,7 +69,10 @@ pub async fn serve(app: Arc<App>, listen: SocketAddr, warn: impl FnOnce()) -> st
         () = signals.ended(&house.app) => {}
     }
     drop(listener);
+    let app = house.app.clone();
     house.finish().await;
+    writing.abort();
+    flush::last(app).await;
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use ops_wire::{Heartbeat, Hostname, RealAgent, Refused, Status};
 use super::auth::Speaker;
 use super::body;
 use super::error::Refusal;
+use crate::clock::now_ms;
 use crate::fleet::Recorded;
 use crate::log;
 use crate::running::App;
@@ -48,7 +49,7 @@ fn answer(app: &App, speaker: &Speaker, bytes: &[u8]) -> Result<Bytes, Refusal> 
     beat.real_agents.iter_mut().for_each(bound);
     let running = app.running();
     let hosts_max = running.config.limits.hosts_max;
-    let recorded = app.fleet.record(hostname.as_str(), &beat.real_agents, hosts_max);
+    let recorded = app.fleet.record(&beat, bytes, now_ms(), hosts_max);
     tell(app, hostname, &recorded, &refused);
     Ok(running.current.answer(hostname))
 }

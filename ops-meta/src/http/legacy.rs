@@ -19,8 +19,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::error::Refusal;
-use crate::domain::one_line::one_line;
-use crate::fleet::Real;
+use crate::fleet::Reported;
 use crate::running::App;
 
 /// What 2015 wrapped some of its answers in: `msg` is `success`, or what went wrong.
@@ -167,7 +166,7 @@ impl List {
         }
     }
 
-    fn json_part(&mut self, rows: Option<Vec<(Box<str>, Option<Real>)>>) -> String {
+    fn json_part(&mut self, rows: Option<Vec<(Box<str>, Option<Reported>)>>) -> String {
         let mut text = String::new();
         if self.shard == 0 {
             text.push('{');
@@ -186,22 +185,23 @@ impl List {
     }
 }
 
-fn json_of(real: Option<&Real>) -> Value {
-    real.map_or(Value::Null, |real| {
-        json!({
-            "name": *real.name,
-            "version": *real.version,
-            "status": real.status.as_str(),
-            "timestamp": real.timestamp,
-        })
+fn json_of(real: Option<&Reported>) -> Value {
+    let Some((reported, real)) = real.and_then(|it| Some((it, it.real()?))) else { return Value::Null };
+    json!({
+        "name": *real.name,
+        "version": *real.version,
+        "status": real.status.as_str(),
+        "timestamp": reported.timestamp,
     })
 }
 
-fn line(host: &str, real: Option<&Real>) -> String {
-    let Some(real) = real else { return format!("{host} not found\n") };
+fn line(host: &str, real: Option<&Reported>) -> String {
+    let Some((reported, real)) = real.and_then(|it| Some((it, it.real()?))) else {
+        return format!("{host} not found\n");
+    };
     // A status is a sentence of the host's: it must not look like a line about another host.
-    let (status, date) = (one_line(real.status.as_str()), date(real.timestamp));
-    format!("{host} {} {status} {} {date}\n", real.version, real.timestamp)
+    let (status, at) = (one_line(real.status.as_str()), reported.timestamp);
+    format!("{host} {} {status} {at} {}\n", real.version, date(at.into()))
 }
 
 /// In this machine's time zone, as in 2015.
@@ -218,9 +218,13 @@ mod tests {
 
     use std::future::poll_fn;
 
+    use ops_wire::Heartbeat;
+
     use super::*;
     use crate::admission::Admission;
-    use crate::running::Running;
+    use crate::domain::host::Listening;
+    use crate::fleet::Fleet;
+    use crate::running::{Kept, Running};
     use crate::store::Store;
     use crate::tokens::Tokens;
 
@@ -228,11 +232,12 @@ mod tests {
     async fn a_long_list_lets_others_have_their_turn() {
         let folder = tempfile::TempDir::new().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        let tokens = Tokens::of(Vec::new());
-        let app = App::new(Running::read(None).unwrap(), None, store, Admission::Loopback, tokens);
-        let app = Arc::new(app);
+        let fleet = Fleet::new(Listening { since: 0, before_until: 0, before_slack: 0 });
+        let kept = Kept { store, fleet, tokens: Tokens::of(Vec::new()) };
+        let app = Arc::new(App::new(Running::read(None).unwrap(), None, Admission::Loopback, kept));
         for n in 0..1000 {
-            app.fleet.record(&format!("host{n}"), &[], 1000);
+            let beat = Heartbeat { hostname: format!("host{n}"), ..Heartbeat::default() };
+            app.fleet.record(&beat, b"", 0, 1000);
         }
         let (mut list, mut parts, mut turns) =
             (Box::pin(List::of(app, "a".parse().unwrap(), Form::Text)), 0, 0);

@@ -34,6 +34,7 @@ fn write(hostname: &str, agents: &str) -> HostWrite {
             first_seen: 1,
             last_seen: 2,
             revived: 0,
+            report_hash: u64::MAX,
             ip: "10.0.0.1".to_owned(),
             machine_id: "m".to_owned(),
             facts: "{}".into(),

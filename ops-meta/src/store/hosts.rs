@@ -24,6 +24,12 @@ impl Store {
         Ok(())
     }
 
+    /// Until when hosts were listened to before, in Unix milliseconds; 0: never. Blocks; for the start.
+    pub fn listened_until(&self) -> Result<i64, StoreError> {
+        let sql = "SELECT listened_until FROM state";
+        Ok(self.sqlite.reader()?.query_row(sql, [], |row| row.get(0))?)
+    }
+
     /// Takes the batch when it is its turn to write, so that what was dropped meanwhile is not written again. What was
     /// not written is given back.
     pub async fn flush(&self, take: impl FnOnce() -> Batch + Send + 'static) -> Result<usize, NotFlushed> {
@@ -108,10 +114,11 @@ fn host(row: &Row<'_>, texts: &mut Texts) -> Result<HostRow, StoreError> {
         first_seen: row.get(1)?,
         last_seen: row.get(2)?,
         revived: row.get(3)?,
-        ip: row.get(4)?,
-        machine_id: row.get(5)?,
-        facts: texts.shared(row.get_ref(6)?.as_str().map_err(damaged)?),
-        agents: texts.shared(row.get_ref(7)?.as_str().map_err(damaged)?),
+        report_hash: row.get::<_, i64>(4)? as u64,
+        ip: row.get(5)?,
+        machine_id: row.get(6)?,
+        facts: texts.shared(row.get_ref(7)?.as_str().map_err(damaged)?),
+        agents: texts.shared(row.get_ref(8)?.as_str().map_err(damaged)?),
     })
 }
 
@@ -141,17 +148,21 @@ fn write(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), StoreError>
     for (id, at) in &batch.used {
         used.execute(params![at, id])?;
     }
+    if let Some(at) = batch.listened_until {
+        transaction.execute("UPDATE state SET listened_until = ?", [at])?;
+    }
     batch.forgotten.iter().try_for_each(|hostname| forget(transaction, hostname))
 }
 
 fn write_host(transaction: &Transaction<'_>, write: &HostWrite) -> Result<(), StoreError> {
     let row = &write.row;
-    transaction.prepare_cached("INSERT OR REPLACE INTO hosts VALUES (?, ?, ?, ?, ?, ?, ?, ?)")?.execute(
+    transaction.prepare_cached("INSERT OR REPLACE INTO hosts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")?.execute(
         params![
             row.hostname,
             row.first_seen,
             row.last_seen,
             row.revived,
+            row.report_hash as i64,
             row.ip,
             row.machine_id,
             &*row.facts,

@@ -138,6 +138,8 @@ pub struct HostRow {
     pub last_seen: i64,
     /// When it was last heard again after it had been gone; 0: never.
     pub revived: i64,
+    /// See `fleet::record`.
+    pub report_hash: u64,
     pub ip: String,
     pub machine_id: String,
     /// JSON; see `fleet`.
@@ -174,13 +176,19 @@ pub struct Batch {
     /// Only when they were last heard, in Unix milliseconds.
     pub seen: Vec<(Box<str>, i64)>,
     pub forgotten: Vec<Box<str>>,
+    /// Until when hosts were listened to, in Unix milliseconds.
+    pub listened_until: Option<i64>,
     /// Tokens, and when they were last used.
     pub used: Vec<(i64, i64)>,
 }
 
 impl Batch {
     pub fn is_empty(&self) -> bool {
-        self.changed.is_empty() && self.seen.is_empty() && self.forgotten.is_empty() && self.used.is_empty()
+        self.changed.is_empty()
+            && self.seen.is_empty()
+            && self.forgotten.is_empty()
+            && self.used.is_empty()
+            && self.listened_until.is_none()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::now_ms;
 use crate::log;
 use crate::running::App;
 
@@ -13,7 +14,7 @@ const KEPT: Duration = Duration::from_secs(3 * 24 * 3600);
 pub async fn run(app: Arc<App>) {
     loop {
         tokio::time::sleep(EVERY).await;
-        let forgotten = app.fleet.forget(KEPT);
+        let forgotten = app.fleet.forget(KEPT, now_ms() / 1000);
         if forgotten > 0 {
             log::line("hosts_forgotten", &[("hosts", &forgotten.to_string())]);
         }

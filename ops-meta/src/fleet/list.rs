@@ -1,0 +1,124 @@
+//! Lists of hosts: filtered, sorted, a page at a time, without sorting the whole fleet.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use super::{Fleet, Host};
+
+/// Which way a list goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    Ascending,
+    Descending,
+}
+
+/// Where a host stands in a list: by rank, and by name where ranks are equal. So every host has a place of its own, and
+/// a page goes on where the last one ended, whatever came or went between.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    pub rank: i64,
+    pub hostname: Box<str>,
+}
+
+/// What is asked for.
+pub struct Asked<'a> {
+    pub admits: &'a mut dyn FnMut(&str, &Host) -> bool,
+    pub rank: &'a mut dyn FnMut(&Host) -> i64,
+    pub order: Order,
+    /// The last host of the page before.
+    pub after: Option<Position>,
+    pub limit: usize,
+}
+
+/// A part of a list.
+pub struct Page {
+    pub hosts: Vec<(Position, Host)>,
+    /// Whether there are hosts behind the last one.
+    pub more: bool,
+    /// How many the filter admits, on all pages.
+    pub total: usize,
+}
+
+impl Fleet {
+    /// Looks at every host once, a shard at a time.
+    pub fn page(&self, asked: Asked<'_>) -> Page {
+        let (mut places, mut total) = (Places::new(asked.order, asked.limit), 0);
+        self.visit(|hostname, host| {
+            if !(asked.admits)(hostname, host) {
+                return;
+            }
+            total += 1;
+            places.offer((asked.rank)(host), hostname, asked.after.as_ref());
+        });
+        let (positions, more) = places.taken();
+        // Who left meanwhile is left out.
+        let hosts = positions.into_iter().filter_map(|position| {
+            let host = self.find(&position.hostname)?;
+            Some((position, host))
+        });
+        Page { hosts: hosts.collect(), more, total }
+    }
+}
+
+/// The first so many positions of those offered, and one more. The last one of them is on top.
+struct Places {
+    heap: BinaryHeap<Place>,
+    order: Order,
+    limit: usize,
+}
+
+/// A position that knows which way the list goes.
+#[derive(PartialEq, Eq)]
+struct Place(Position, Order);
+
+impl Places {
+    fn new(order: Order, limit: usize) -> Self {
+        Self { heap: BinaryHeap::new(), order, limit }
+    }
+
+    /// No name is copied that does not get a place.
+    fn offer(&mut self, rank: i64, hostname: &str, after: Option<&Position>) {
+        let comes_after = |other: &Position| self.order.compare((rank, hostname), other) == Ordering::Greater;
+        if !after.is_none_or(comes_after) {
+            return;
+        }
+        if self.heap.len() > self.limit {
+            if self.heap.peek().is_some_and(|Place(last, _)| comes_after(last)) {
+                return;
+            }
+            self.heap.pop();
+        }
+        self.heap.push(Place(Position { rank, hostname: hostname.into() }, self.order));
+    }
+
+    /// In order, and whether there were more.
+    fn taken(self) -> (Vec<Position>, bool) {
+        let sorted = self.heap.into_sorted_vec().into_iter();
+        let mut positions: Vec<Position> = sorted.map(|Place(position, _)| position).collect();
+        let more = positions.len() > self.limit;
+        positions.truncate(self.limit);
+        (positions, more)
+    }
+}
+
+impl Order {
+    fn compare(self, (rank, hostname): (i64, &str), other: &Position) -> Ordering {
+        let ascending = (rank, hostname).cmp(&(other.rank, &*other.hostname));
+        match self {
+            Self::Ascending => ascending,
+            Self::Descending => ascending.reverse(),
+        }
+    }
+}
+
+impl Ord for Place {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.1.compare((self.0.rank, &self.0.hostname), &other.0)
+    }
+}
+
+impl PartialOrd for Place {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}

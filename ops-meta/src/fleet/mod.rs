@@ -1,0 +1,243 @@
+//! Every host, in memory: sharded, so that a beat waits for few others. What a beat changes is put on a list and
+//! written behind (`pending`); a beat that says what was said before changes nothing but when the host was heard.
+
+mod host;
+mod list;
+mod pending;
+mod record;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::domain::host::{Listening, State, state};
+use crate::store::HostRow;
+use host::Shared;
+pub use host::{Agents, Compact, Facts, Host, Look, NO_PERCENT, Real};
+pub use list::{Asked, Order, Page, Position};
+use pending::Pending;
+pub use record::LAST_SEEN_SLACK;
+
+/// A scan holds one shard at a time: with a million hosts that is 4,000 of them, well below a millisecond.
+const SHARDS: usize = 256;
+/// Two machines that were heard in turns within this, in seconds, are told of.
+const CONTESTED_SECS: u32 = 3600;
+
+/// All hosts.
+pub struct Fleet {
+    shards: Box<[Mutex<Shard>]>,
+    count: AtomicUsize,
+    hasher: RandomState,
+    listening: Listening,
+    /// What waits to be written, in bytes.
+    pending_bytes: AtomicUsize,
+    /// The shard whose turn it is to be written.
+    turn: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Shard {
+    hosts: HashMap<Box<str>, Box<Host>>,
+    facts: Shared<Facts>,
+    agents: Shared<Agents>,
+    pending: Vec<Pending>,
+    /// Hosts that the database still has.
+    forgotten: Vec<Box<str>>,
+}
+
+/// What became of a beat.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Recorded {
+    Known,
+    New,
+    /// There are as many hosts as may be; this one is answered, but not remembered.
+    Full,
+}
+
+/// One agent of one host, as it was reported.
+#[derive(Clone)]
+pub struct Reported {
+    agents: Arc<Agents>,
+    index: usize,
+    /// Unix seconds, by the host's clock.
+    pub timestamp: u32,
+}
+
+impl Reported {
+    pub fn real(&self) -> Option<&Real> {
+        self.agents.0.get(self.index)
+    }
+}
+
+impl Fleet {
+    pub fn new(listening: Listening) -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            count: AtomicUsize::new(0),
+            hasher: RandomState::new(),
+            listening,
+            pending_bytes: AtomicUsize::new(0),
+            turn: AtomicUsize::new(0),
+        }
+    }
+
+    pub fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// How a host stands at `now`, Unix seconds.
+    pub fn state(&self, host: &Host, now: i64) -> State {
+        state(&host.heard(), &self.listening, now)
+    }
+
+    /// A copy of what is known of a host.
+    pub fn find(&self, hostname: &str) -> Option<Host> {
+        self.shard_of(hostname).hosts.get(hostname).map(|host| Host::clone(host))
+    }
+
+    /// Forgets the hosts that have said nothing for so long at `now` (Unix seconds), and says how many they were.
+    pub fn forget(&self, unheard: Duration, now: i64) -> usize {
+        let most = i64::try_from(unheard.as_secs()).unwrap_or(i64::MAX);
+        let listening = self.listening;
+        let mut count = 0;
+        for shard in &self.shards {
+            let silent = |host: &Host| listening.silence(host.last.into(), now) >= most;
+            count += locked(shard).forget(silent);
+        }
+        self.count.fetch_sub(count, Ordering::Relaxed);
+        count
+    }
+
+    /// Forgets one host in memory; the database is the caller's business. Whether it was there.
+    pub fn drop_host(&self, hostname: &str) -> bool {
+        let mut shard = self.shard_of(hostname);
+        let Some(host) = shard.hosts.remove(hostname) else { return false };
+        shard.unpend(&host);
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        true
+    }
+
+    /// What the hosts of one shard say of `agent`; `None` for a host that does not report it. The end of the shards
+    /// is the end of the list.
+    pub fn scan(&self, shard: usize, agent: &str) -> Option<Vec<(Box<str>, Option<Reported>)>> {
+        let shard = locked(self.shards.get(shard)?);
+        Some(shard.hosts.iter().map(|(name, host)| (name.clone(), host.reported(agent))).collect())
+    }
+
+    /// Calls `each` for every host, a shard at a time.
+    pub fn visit(&self, mut each: impl FnMut(&str, &Host)) {
+        for shard in &self.shards {
+            locked(shard).hosts.iter().for_each(|(name, host)| each(name, host));
+        }
+    }
+
+    fn shard_of(&self, hostname: &str) -> MutexGuard<'_, Shard> {
+        // The remainder is below the number of shards.
+        let index = self.hasher.hash_one(hostname) as usize % SHARDS;
+        #[allow(clippy::indexing_slicing, reason = "there are SHARDS of them")]
+        locked(&self.shards[index])
+    }
+}
+
+impl Host {
+    fn reported(&self, agent: &str) -> Option<Reported> {
+        let index = self.agents.0.iter().position(|real| &*real.name == agent)?;
+        let timestamp = self.looks.get(index).map_or(0, |look| look.at);
+        Some(Reported { agents: self.agents.clone(), index, timestamp })
+    }
+
+    /// The other machine of this name, when the two were heard in turns of late (`now` in Unix seconds).
+    pub fn rival(&self, now: i64) -> Option<(&Compact, &Compact)> {
+        let rival = self.rival.as_deref()?;
+        let contested = rival.contested > 0 && now - i64::from(rival.contested) < CONTESTED_SECS.into();
+        contested.then_some((&rival.machine, &rival.ip))
+    }
+}
+
+impl Shard {
+    fn forget(&mut self, silent: impl Fn(&Host) -> bool) -> usize {
+        let names: Vec<Box<str>> =
+            self.hosts.iter().filter(|(_, host)| silent(host)).map(|(name, _)| name.clone()).collect();
+        for name in &names {
+            if let Some(host) = self.hosts.remove(name) {
+                self.unpend(&host);
+            }
+        }
+        let count = names.len();
+        self.forgotten.extend(names);
+        count
+    }
+}
+
+/// Puts what the database has into memory.
+pub struct Loader<'a> {
+    fleet: &'a Fleet,
+    facts: HashMap<Arc<str>, Arc<Facts>>,
+    agents: HashMap<Arc<str>, Arc<Agents>>,
+}
+
+/// Above this, texts are as many as hosts, and looking for them is in vain.
+const TEXTS_MAX: usize = 10_000;
+
+impl<'a> Loader<'a> {
+    pub fn new(fleet: &'a Fleet) -> Self {
+        Self { fleet, facts: HashMap::new(), agents: HashMap::new() }
+    }
+
+    /// One host. Texts that cannot be read count as empty: the next beat brings them back.
+    pub fn load(&mut self, row: HostRow) {
+        let facts = parsed(&mut self.facts, &row.facts);
+        let agents = parsed(&mut self.agents, &row.agents);
+        let last = secs(row.last_seen);
+        let looks = agents.0.iter().map(|_| Look { at: last, percent: NO_PERCENT }).collect();
+        let mut shard = self.fleet.shard_of(&row.hostname);
+        shard.facts.adopt(&facts);
+        shard.agents.adopt(&agents);
+        let host = Host {
+            first: secs(row.first_seen),
+            last,
+            last_written: last,
+            revived: secs(row.revived),
+            pending: 0,
+            report: row.report_hash,
+            generation: 0,
+            facts,
+            agents,
+            looks,
+            ip: Compact::of(&row.ip),
+            machine: Compact::of(&row.machine_id),
+            rival: None,
+        };
+        if shard.hosts.insert(row.hostname, Box::new(host)).is_none() {
+            self.fleet.count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn parsed<T: Default + for<'de> serde::Deserialize<'de>>(
+    known: &mut HashMap<Arc<str>, Arc<T>>,
+    text: &Arc<str>,
+) -> Arc<T> {
+    if let Some(value) = known.get(text) {
+        return value.clone();
+    }
+    let value: Arc<T> = Arc::new(serde_json::from_str(text).unwrap_or_default());
+    if known.len() < TEXTS_MAX {
+        known.insert(text.clone(), value.clone());
+    }
+    value
+}
+
+/// Unix milliseconds to Unix seconds, as they are kept in memory (to 2106).
+fn secs(ms: i64) -> u32 {
+    u32::try_from((ms / 1000).max(0)).unwrap_or(u32::MAX)
+}
+
+/// Nothing panics while a shard is locked; if it did, one host's last words would be old, and no more.
+fn locked(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,188 @@
+//! What is to be written behind: each host stands on its shard's list once, until a batch takes it.
+
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+
+use super::{Fleet, Host, Shard, locked};
+use crate::store::{Batch, HostChange, HostRow, HostWrite};
+
+/// What waits may be so large; beyond that, reports wait for the next beat of their host.
+const PENDING_BYTES_MAX: usize = 64 << 20;
+/// Lines of history that one host may have waiting.
+const LINES_MAX: usize = 64;
+
+/// One host that is to be written.
+pub(super) struct Pending {
+    hostname: Box<str>,
+    /// The host was dropped since.
+    dropped: bool,
+    /// Else only when it was heard.
+    whole: bool,
+    report: Option<Bytes>,
+    history: Vec<HostChange>,
+}
+
+impl Pending {
+    fn bytes(&self) -> usize {
+        let history = self.history.len() * size_of::<HostChange>();
+        size_of::<Self>() + self.hostname.len() + self.report.as_ref().map_or(0, Bytes::len) + history
+    }
+}
+
+/// What of a host is to be written.
+pub(super) enum News<'a> {
+    /// When it was heard.
+    Heard,
+    /// It changed in this way, and said this.
+    Changed(&'a [u8], Vec<HostChange>),
+}
+
+impl Fleet {
+    /// Puts a host on the list of its shard. What there is no room for is written with the host's next beat.
+    pub(super) fn pend(&self, list: &mut Vec<Pending>, hostname: &str, host: &mut Host, news: News<'_>) {
+        let room = self.pending_bytes.load(Ordering::Relaxed) < PENDING_BYTES_MAX;
+        if !room && matches!(news, News::Changed(..)) {
+            host.report = 0;
+        }
+        self.with_pending(list, hostname, host, |pending| {
+            let News::Changed(body, lines) = news else { return };
+            pending.whole = true;
+            if room {
+                pending.report = Some(Bytes::copy_from_slice(body));
+                pending.history.extend(lines);
+            }
+        });
+    }
+
+    /// The host's entry in the list, made where there is none.
+    fn with_pending(
+        &self,
+        list: &mut Vec<Pending>,
+        hostname: &str,
+        host: &mut Host,
+        put: impl FnOnce(&mut Pending),
+    ) {
+        let mut before = 0;
+        if let Some(pending) = list.get((host.pending as usize).wrapping_sub(1)) {
+            before = pending.bytes();
+        } else {
+            list.push(Pending {
+                hostname: hostname.into(),
+                dropped: false,
+                whole: false,
+                report: None,
+                history: Vec::new(),
+            });
+            host.pending = u32::try_from(list.len()).unwrap_or(0);
+        }
+        let Some(pending) = list.get_mut((host.pending as usize).wrapping_sub(1)) else { return };
+        put(pending);
+        pending.history.truncate(LINES_MAX);
+        self.pending_bytes.fetch_add(pending.bytes().saturating_sub(before), Ordering::Relaxed);
+    }
+
+    /// Takes about so many hosts that are to be written.
+    pub fn take(&self, most: usize) -> Batch {
+        let mut batch = Batch::default();
+        for _ in 0..self.shards.len() {
+            if batch.changed.len() + batch.seen.len() >= most {
+                break;
+            }
+            let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.shards.len();
+            if let Some(shard) = self.shards.get(turn) {
+                let taken = locked(shard).take(&mut batch);
+                self.less_pending(taken);
+            }
+        }
+        batch
+    }
+
+    /// Puts back what was taken and not written.
+    pub fn give_back(&self, batch: Batch) {
+        for HostWrite { row, report, history } in batch.changed {
+            self.pend_again(&row.hostname, |older| {
+                older.whole = true;
+                // What it said since is newer.
+                older.report = older.report.take().or(report);
+                older.history.splice(0..0, history);
+            });
+        }
+        for (hostname, _) in batch.seen {
+            self.pend_again(&hostname, |_| {});
+        }
+        for hostname in batch.forgotten {
+            self.shard_of(&hostname).forgotten.push(hostname);
+        }
+    }
+
+    fn pend_again(&self, hostname: &str, put: impl FnOnce(&mut Pending)) {
+        let mut shard = self.shard_of(hostname);
+        let Shard { hosts, pending, .. } = &mut *shard;
+        // It may have been dropped.
+        let Some(host) = hosts.get_mut(hostname) else { return };
+        self.with_pending(pending, hostname, host, put);
+    }
+
+    /// How many bytes wait to be written.
+    pub fn pending_bytes(&self) -> usize {
+        self.pending_bytes.load(Ordering::Relaxed)
+    }
+
+    fn less_pending(&self, bytes: usize) {
+        let less = |have: usize| Some(have.saturating_sub(bytes));
+        let _ = self.pending_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+}
+
+impl Shard {
+    /// Moves the whole list into a batch, and says how large it was.
+    fn take(&mut self, batch: &mut Batch) -> usize {
+        let mut bytes = 0;
+        for pending in std::mem::take(&mut self.pending) {
+            bytes += pending.bytes();
+            if pending.dropped {
+                continue;
+            }
+            let Some(host) = self.hosts.get_mut(&pending.hostname) else { continue };
+            (host.pending, host.last_written) = (0, host.last);
+            match pending.whole {
+                true => batch.changed.push(write(pending, host)),
+                false => batch.seen.push((pending.hostname, ms(host.last))),
+            }
+        }
+        // A host that was forgotten and came back was written anew.
+        let hosts = &self.hosts;
+        batch.forgotten.extend(self.forgotten.drain(..).filter(|hostname| !hosts.contains_key(hostname)));
+        bytes
+    }
+
+    /// A host that is no more is written no more.
+    pub(super) fn unpend(&mut self, host: &Host) {
+        // Its place stays, since others are found by theirs.
+        if let Some(pending) = self.pending.get_mut((host.pending as usize).wrapping_sub(1)) {
+            pending.dropped = true;
+        }
+    }
+}
+
+fn write(pending: Pending, host: &Host) -> HostWrite {
+    // A struct of texts and numbers is always JSON.
+    let text = |value: Result<String, serde_json::Error>| value.unwrap_or_default().into();
+    let row = HostRow {
+        hostname: pending.hostname,
+        first_seen: ms(host.first),
+        last_seen: ms(host.last),
+        revived: ms(host.revived),
+        report_hash: host.report,
+        ip: host.ip.to_text(),
+        machine_id: host.machine.to_text(),
+        facts: text(serde_json::to_string(&*host.facts)),
+        agents: text(serde_json::to_string(&*host.agents)),
+    };
+    HostWrite { row, report: pending.report, history: pending.history }
+}
+
+fn ms(secs: u32) -> i64 {
+    i64::from(secs) * 1000
+}

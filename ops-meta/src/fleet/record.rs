@@ -1,0 +1,226 @@
+//! A beat becomes what is known of its host.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::Ordering;
+
+use ops_wire::{Heartbeat, RealAgent};
+
+use super::host::{Agents, Compact, Facts, Host, Look, Real, Rival};
+use super::pending::News;
+use super::{Fleet, Recorded, Shard};
+use crate::domain::host::{GONE_SECS, State, state};
+use crate::store::HostChange;
+
+/// When a host was heard is written when what is written is older than this, in seconds, and up to half as much again:
+/// so a million hosts that came at once are not written at once. After a restart of ops-meta it may be so old.
+const LAST_SEEN_KEPT: u32 = 4800;
+/// How old what is written can be.
+pub const LAST_SEEN_SLACK: i64 = LAST_SEEN_KEPT as i64 * 3 / 2;
+/// The longest text in a line of history.
+const LINE_BYTES_MAX: usize = 200;
+
+impl Fleet {
+    /// Replaces what is known of a host: an agent that is no longer reported is gone. `body` is the beat as it was
+    /// sent, `now` Unix milliseconds.
+    pub fn record(&self, beat: &Heartbeat, body: &[u8], now: i64, hosts_max: usize) -> Recorded {
+        let hostname = &*beat.hostname;
+        let mut shard = self.shard_of(hostname);
+        if !shard.hosts.contains_key(hostname) {
+            if !self.count_one_more(hosts_max) {
+                return Recorded::Full;
+            }
+            self.record_new(&mut shard, beat, body, now);
+            return Recorded::New;
+        }
+        let Shard { hosts, facts, agents, pending, .. } = &mut *shard;
+        let Some(host) = hosts.get_mut(hostname) else { return Recorded::Full };
+        let mut seen = Seen { host, now, lines: Vec::new(), changed: false };
+        seen.comes_back(self);
+        seen.machine(beat);
+        if !seen.host.facts.are_of(beat) {
+            seen.facts(facts.of(Facts::of(beat)));
+        }
+        if !seen.host.agents.are_of(&beat.real_agents) {
+            seen.agents(agents.of(Agents::of(&beat.real_agents)));
+        }
+        seen.looks(&beat.real_agents);
+        seen.report(beat);
+        let (changed, lines) = (seen.changed, seen.lines);
+        host.last = super::secs(now);
+        host.generation = beat.generation.unwrap_or_default();
+        if changed {
+            self.pend(pending, hostname, host, News::Changed(body, lines));
+        } else if host.last.saturating_sub(host.last_written) > kept_for(hostname) {
+            self.pend(pending, hostname, host, News::Heard);
+        }
+        Recorded::Known
+    }
+
+    fn record_new(&self, shard: &mut Shard, beat: &Heartbeat, body: &[u8], now: i64) {
+        let now_secs = super::secs(now);
+        let Shard { hosts, facts, agents, pending, .. } = shard;
+        let mut host = Box::new(Host {
+            first: now_secs,
+            last: now_secs,
+            last_written: now_secs,
+            revived: 0,
+            pending: 0,
+            report: report_hash(beat),
+            generation: beat.generation.unwrap_or_default(),
+            facts: facts.of(Facts::of(beat)),
+            agents: agents.of(Agents::of(&beat.real_agents)),
+            looks: beat.real_agents.iter().map(Look::at).collect(),
+            ip: Compact::of(&beat.ip),
+            machine: Compact::of(&beat.machine_id),
+            rival: None,
+        });
+        let first = vec![line(now, "", "state", "", "new")];
+        self.pend(pending, &beat.hostname, &mut host, News::Changed(body, first));
+        hosts.insert(beat.hostname.as_str().into(), host);
+    }
+
+    fn count_one_more(&self, hosts_max: usize) -> bool {
+        let more = |count| (count < hosts_max).then_some(count + 1);
+        self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+}
+
+/// Spread over half the time, by name.
+fn kept_for(hostname: &str) -> u32 {
+    let mut hasher = DefaultHasher::new();
+    hostname.hash(&mut hasher);
+    LAST_SEEN_KEPT + (hasher.finish() % u64::from(LAST_SEEN_KEPT / 2)) as u32
+}
+
+/// A known host, and what its beat changes.
+struct Seen<'a> {
+    host: &'a mut Host,
+    /// Unix milliseconds.
+    now: i64,
+    lines: Vec<HostChange>,
+    changed: bool,
+}
+
+impl Seen<'_> {
+    fn comes_back(&mut self, fleet: &Fleet) {
+        let now = super::secs(self.now);
+        // Cheap for all who were never away.
+        if now.saturating_sub(self.host.last) < GONE_SECS as u32 {
+            return;
+        }
+        if state(&self.host.heard(), &fleet.listening, now.into()) == State::Gone {
+            self.host.revived = now;
+            self.note("", "state", "gone", "revived");
+        }
+    }
+
+    fn machine(&mut self, beat: &Heartbeat) {
+        let (machine, ip) = (Compact::of(&beat.machine_id), Compact::of(&beat.ip));
+        if machine != self.host.machine {
+            if !machine.is_empty() && !self.host.machine.is_empty() {
+                self.other_machine(&machine);
+            }
+            let before = std::mem::replace(&mut self.host.machine, machine).to_text();
+            self.note("", "machine", &before, &beat.machine_id);
+        }
+        if ip != self.host.ip {
+            let before = std::mem::replace(&mut self.host.ip, ip).to_text();
+            self.note("", "ip", &before, &beat.ip);
+        }
+    }
+
+    /// A machine set up anew takes its name once; two that are heard in turns both want it.
+    fn other_machine(&mut self, machine: &Compact) {
+        let (host, now) = (&mut *self.host, super::secs(self.now));
+        let patience = 3 * host.heard().interval_secs;
+        let returns = host.rival.as_deref().filter(|rival| rival.machine == *machine);
+        let contested = returns.is_some_and(|rival| now.saturating_sub(rival.last) <= patience);
+        let before = host.rival.as_deref().map_or(0, |rival| rival.contested);
+        host.rival = Some(Box::new(Rival {
+            machine: host.machine.clone(),
+            ip: host.ip.clone(),
+            last: host.last,
+            contested: if contested { now } else { before },
+        }));
+    }
+
+    fn facts(&mut self, facts: std::sync::Arc<Facts>) {
+        let before = std::mem::replace(&mut self.host.facts, facts);
+        self.changed = true;
+        if before.updater_version != self.host.facts.updater_version {
+            let after = self.host.facts.updater_version.clone();
+            self.note("", "updater", &before.updater_version, &after);
+        }
+    }
+
+    fn agents(&mut self, agents: std::sync::Arc<Agents>) {
+        let before = std::mem::replace(&mut self.host.agents, agents.clone());
+        self.changed = true;
+        for real in &agents.0 {
+            self.agent(before.find(&real.name), real);
+        }
+        for gone in before.0.iter().filter(|real| agents.find(&real.name).is_none()) {
+            self.note(&gone.name, "version", &gone.version, "");
+        }
+    }
+
+    /// Phases come and go; what is told is what an operator would ask for later.
+    fn agent(&mut self, before: Option<&Real>, after: &Real) {
+        let texts = |real: Option<&Real>| {
+            real.map_or([""; 3], |real| [&real.version, real.status.as_str(), &real.error_code])
+                .map(str::to_owned)
+        };
+        let (before, now) = (texts(before), texts(Some(after)));
+        for ((what, before), now) in ["version", "status", "error"].iter().zip(&before).zip(&now) {
+            if before != now {
+                self.note(&after.name, what, before, now);
+            }
+        }
+    }
+
+    fn looks(&mut self, agents: &[RealAgent]) {
+        if self.host.looks.len() != agents.len() {
+            self.host.looks = agents.iter().map(Look::at).collect();
+        }
+        for (look, agent) in self.host.looks.iter_mut().zip(agents) {
+            *look = Look::at(agent);
+        }
+    }
+
+    fn report(&mut self, beat: &Heartbeat) {
+        let hash = report_hash(beat);
+        if hash != self.host.report || self.changed {
+            self.host.report = hash;
+            self.changed = true;
+        }
+    }
+
+    fn note(&mut self, agent: &str, what: &str, before: &str, after: &str) {
+        self.changed = true;
+        self.lines.push(line(self.now, agent, what, before, after));
+    }
+}
+
+fn line(at: i64, agent: &str, what: &str, before: &str, after: &str) -> HostChange {
+    let cut = |text: &str| text[..text.floor_char_boundary(LINE_BYTES_MAX)].into();
+    HostChange { at, agent: agent.into(), what: what.into(), before: cut(before), after: cut(after) }
+}
+
+/// Of what stands in the report only; what is kept in memory is compared. Never 0. The same in every process, so that
+/// a restart writes nothing anew.
+fn report_hash(beat: &Heartbeat) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for agent in &beat.real_agents {
+        (&agent.error, agent.attempt, agent.next_try, agent.steps.len()).hash(&mut hasher);
+        for step in &agent.steps {
+            (&step.step, step.at, step.ms, &step.code).hash(&mut hasher);
+        }
+    }
+    for error in &beat.errors {
+        (&error.agent, &error.code, &error.error).hash(&mut hasher);
+    }
+    for action in &beat.actions_done {
+        (action.id, &action.code).hash(&mut hasher);
+    }
+    hasher.finish().max(1)
+}

@@ -1,0 +1,280 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+
+use ops_wire::{Heartbeat, RealAgent, Status, StepDone};
+use proptest::prelude::*;
+
+use super::*;
+use crate::store::{Batch, HostWrite};
+
+const MINUTE: i64 = 60_000;
+const DAY: i64 = 24 * 60 * MINUTE;
+/// Unix milliseconds.
+const NOW: i64 = 1_800_000_000_000;
+
+fn fleet() -> Fleet {
+    Fleet::new(Listening { since: 0, before_until: 0, before_slack: 0 })
+}
+
+fn agent(version: &str) -> RealAgent {
+    RealAgent::new("a".parse().unwrap(), version.parse().ok(), Status::Started, NOW / 1000)
+}
+
+fn beat(hostname: &str, version: &str) -> Heartbeat {
+    let real_agents = vec![agent(version)];
+    Heartbeat { hostname: hostname.to_owned(), real_agents, interval_secs: Some(60), ..Heartbeat::default() }
+}
+
+fn record(fleet: &Fleet, beat: &Heartbeat, now: i64) -> Recorded {
+    fleet.record(beat, b"the body", now, 10)
+}
+
+/// What is to be written, as lines.
+fn lines(batch: &Batch) -> Vec<String> {
+    let history = |write: &HostWrite| {
+        let lines: Vec<_> =
+            write.history.iter().map(|it| format!("{} {}->{}", it.what, it.before, it.after)).collect();
+        format!("{}: {}", write.row.hostname, lines.join(", "))
+    };
+    let seen = batch.seen.iter().map(|(hostname, _)| format!("{hostname} heard"));
+    let forgotten = batch.forgotten.iter().map(|hostname| format!("{hostname} forgotten"));
+    batch.changed.iter().map(history).chain(seen).chain(forgotten).collect()
+}
+
+fn taken(fleet: &Fleet) -> Vec<String> {
+    let lines = lines(&fleet.take(usize::MAX));
+    assert_eq!(fleet.pending_bytes(), 0);
+    lines
+}
+
+fn load(fleet: &Fleet, batch: Batch) {
+    let mut loader = Loader::new(fleet);
+    batch.changed.into_iter().for_each(|write| loader.load(write.row));
+}
+
+#[test]
+fn the_same_report_is_written_once() {
+    let fleet = fleet();
+    assert_eq!(record(&fleet, &beat("h", "1"), NOW), Recorded::New);
+    assert_eq!(taken(&fleet), ["h: state ->new"]);
+    for minute in 1..60 {
+        let mut again = beat("h", "1");
+        again.real_agents[0].timestamp += minute * 60;
+        again.generation = Some(minute as u64);
+        assert_eq!(record(&fleet, &again, NOW + minute * MINUTE), Recorded::Known);
+    }
+    assert_eq!(taken(&fleet), [""; 0]);
+    assert_eq!(i64::from(fleet.find("h").unwrap().last), NOW / 1000 + 59 * 60);
+}
+
+#[test]
+fn when_it_was_heard_is_written_seldom() {
+    let fleet = fleet();
+    record(&fleet, &beat("h", "1"), NOW);
+    taken(&fleet);
+    record(&fleet, &beat("h", "1"), NOW + LAST_SEEN_SLACK * 1000);
+    assert_eq!(taken(&fleet), ["h heard"]);
+    record(&fleet, &beat("h", "1"), NOW + LAST_SEEN_SLACK * 1000 + MINUTE);
+    assert_eq!(taken(&fleet), [""; 0]);
+}
+
+#[test]
+fn what_changes_is_told() {
+    let fleet = fleet();
+    record(&fleet, &beat("h", "1"), NOW);
+    taken(&fleet);
+    let mut changed = beat("h", "2");
+    changed.real_agents[0].status = Status::Stopped;
+    changed.real_agents[0].error_code = "trial_failed".to_owned();
+    changed.ip = "10.0.0.1".to_owned();
+    record(&fleet, &changed, NOW + MINUTE);
+    assert_eq!(
+        taken(&fleet),
+        ["h: ip ->10.0.0.1, version 1->2, status started->stoped, error ->trial_failed"]
+    );
+    changed.real_agents.clear();
+    record(&fleet, &changed, NOW + 2 * MINUTE);
+    assert_eq!(taken(&fleet), ["h: version 2->"]);
+    // What stands in the report only is written, and is no history.
+    changed.errors.push(ops_wire::HostError {
+        agent: "x".into(),
+        code: "bad_name".into(),
+        error: "e".into(),
+    });
+    record(&fleet, &changed, NOW + 3 * MINUTE);
+    assert_eq!(taken(&fleet), ["h: "]);
+    record(&fleet, &changed, NOW + 4 * MINUTE);
+    assert_eq!(taken(&fleet), [""; 0]);
+}
+
+#[test]
+fn a_restart_changes_nothing() {
+    let fleet = fleet();
+    let mut full = beat("h", "1");
+    full.machine_id = "0123456789abcdef0123456789abcdef".to_owned();
+    full.ip = "fe80::1".to_owned();
+    full.os = "linux".to_owned();
+    full.labels = BTreeMap::from([("env".to_owned(), "prod".to_owned())]);
+    let step = StepDone { step: "fetch".to_owned(), at: 1, ms: 2, code: String::new() };
+    full.real_agents[0].steps = vec![step];
+    record(&fleet, &full, NOW);
+    let restarted = self::fleet();
+    load(&restarted, fleet.take(usize::MAX));
+    assert_eq!(restarted.count(), 1);
+    assert_eq!(record(&restarted, &full, NOW + MINUTE), Recorded::Known);
+    assert_eq!(taken(&restarted), [""; 0]);
+    let (before, after) = (fleet.find("h").unwrap(), restarted.find("h").unwrap());
+    assert_eq!(before.first, after.first);
+    assert_eq!((&before.facts, &before.agents, &before.ip), (&after.facts, &after.agents, &after.ip));
+    assert_eq!(before.machine.to_text(), full.machine_id);
+}
+
+#[test]
+fn what_was_not_written_is_written_later() {
+    let fleet = fleet();
+    record(&fleet, &beat("h", "1"), NOW);
+    record(&fleet, &beat("i", "1"), NOW);
+    let batch = fleet.take(usize::MAX);
+    record(&fleet, &beat("h", "2"), NOW + MINUTE);
+    fleet.drop_host("i");
+    fleet.give_back(batch);
+    assert_eq!(taken(&fleet), ["h: state ->new, version 1->2"]);
+}
+
+#[test]
+fn a_dropped_host_is_not_written_and_may_come_again() {
+    let fleet = fleet();
+    record(&fleet, &beat("h", "1"), NOW);
+    assert!(fleet.drop_host("h"));
+    assert!(!fleet.drop_host("h"));
+    assert_eq!((taken(&fleet), fleet.count()), (vec![], 0));
+    record(&fleet, &beat("h", "1"), NOW);
+    fleet.drop_host("h");
+    record(&fleet, &beat("h", "2"), NOW);
+    assert_eq!(taken(&fleet), ["h: state ->new"]);
+}
+
+#[test]
+fn known_hosts_are_recorded_when_the_fleet_is_full() {
+    let fleet = fleet();
+    assert_eq!(fleet.record(&beat("a", "1"), b"", NOW, 1), Recorded::New);
+    assert_eq!(fleet.record(&beat("b", "1"), b"", NOW, 1), Recorded::Full);
+    assert_eq!(fleet.record(&beat("a", "2"), b"", NOW, 1), Recorded::Known);
+    assert_eq!(fleet.count(), 1);
+}
+
+#[test]
+fn silent_hosts_are_forgotten_and_make_room() {
+    let fleet = fleet();
+    fleet.record(&beat("a", "1"), b"", NOW, 1);
+    taken(&fleet);
+    assert_eq!(fleet.forget(Duration::from_secs(60), NOW / 1000 + 59), 0);
+    assert_eq!(fleet.forget(Duration::from_secs(60), NOW / 1000 + 60), 1);
+    assert_eq!(fleet.record(&beat("b", "1"), b"", NOW, 1), Recorded::New);
+    assert_eq!(fleet.take(9).forgotten, ["a".into()]);
+}
+
+#[test]
+fn a_host_that_was_gone_is_revived() {
+    let fleet = fleet();
+    record(&fleet, &beat("h", "1"), NOW);
+    let at = |now: i64| fleet.state(&fleet.find("h").unwrap(), now / 1000);
+    assert_eq!(at(NOW), State::New);
+    assert_eq!(at(NOW + 4 * MINUTE), State::Late);
+    let later = NOW + 2 * DAY;
+    assert_eq!(at(later), State::Gone);
+    record(&fleet, &beat("h", "1"), later);
+    assert_eq!(at(later), State::Revived);
+    assert_eq!(taken(&fleet), ["h: state ->new, state gone->revived"]);
+}
+
+#[test]
+fn two_machines_of_one_name_are_told_of_and_a_new_machine_is_not() {
+    let fleet = fleet();
+    let says = |machine: &str, minute: i64| {
+        let beat = Heartbeat { machine_id: machine.to_owned(), ..beat("h", "1") };
+        record(&fleet, &beat, NOW + minute * MINUTE);
+        let now = NOW / 1000 + minute * 60;
+        fleet.find("h").unwrap().rival(now).map(|(machine, _)| machine.to_text())
+    };
+    assert_eq!(says("old", 0), None);
+    assert_eq!(says("new", 1), None);
+    assert_eq!(says("new", 2), None);
+    // Much later it is set up once more.
+    assert_eq!(says("old", 10), None);
+    assert_eq!(says("new", 11), None);
+    // And in turns.
+    assert_eq!(says("old", 12), Some("new".to_owned()));
+    assert_eq!(says("old", 13), Some("new".to_owned()));
+    assert_eq!(says("old", 90), None);
+}
+
+#[test]
+fn what_nobody_has_is_not_kept() {
+    let fleet = fleet();
+    for version in 0..10_000 {
+        record(&fleet, &beat("h", &version.to_string()), NOW);
+    }
+    let kept = fleet.shard_of("h").agents.len();
+    assert!(kept <= 65, "{kept} kept");
+}
+
+#[test]
+fn pages_go_on_where_the_last_one_ended() {
+    let fleet = fleet();
+    for n in 0..10 {
+        record(&fleet, &beat(&format!("h{n}"), "1"), NOW + n / 2 * 1000);
+    }
+    let page = |order, after, limit| {
+        let page = fleet.page(Asked {
+            admits: &mut |hostname, _| hostname != "h3",
+            rank: &mut |host| host.last.into(),
+            order,
+            after,
+            limit,
+        });
+        let names: Vec<_> = page.hosts.iter().map(|(it, _)| it.hostname.to_string()).collect();
+        (names.join(" "), page.hosts.last().map(|(it, _)| it.clone()), page.more, page.total)
+    };
+    let (names, last, more, total) = page(Order::Ascending, None, 4);
+    assert_eq!((names.as_str(), more, total), ("h0 h1 h2 h4", true, 9));
+    let (names, last, more, _) = page(Order::Ascending, last, 5);
+    assert_eq!((names.as_str(), more), ("h5 h6 h7 h8 h9", false));
+    assert_eq!(page(Order::Ascending, last, 5).0, "");
+    let (names, last, _, _) = page(Order::Descending, None, 3);
+    assert_eq!(names, "h9 h8 h7");
+    assert_eq!(page(Order::Descending, last, 9).0, "h6 h5 h4 h2 h1 h0");
+}
+
+proptest! {
+    #[test]
+    fn what_is_kept_small_comes_out_as_it_was(text in "([0-9a-f]{30,33}|[0-9A-F]{32}|[0-9]{1,3}(\\.[0-9]{1,3}){3}|.{0,40})") {
+        prop_assert_eq!(Compact::of(&text).to_text(), text);
+    }
+
+    #[test]
+    fn what_is_written_is_always_what_is_known(
+        steps in proptest::collection::vec((0_u8..6, 0_u8..4, 0_u8..3), 1..60)
+    ) {
+        let (fleet, mut written) = (fleet(), BTreeMap::new());
+        for (what, host, version) in steps {
+            let name = format!("h{host}");
+            match what {
+                0..3 => drop(record(&fleet, &beat(&name, &version.to_string()), NOW)),
+                3 => { fleet.drop_host(&name); written.remove(&name); }
+                4 => { let batch = fleet.take(9); fleet.give_back(batch); }
+                _ => for write in fleet.take(usize::MAX).changed {
+                    written.insert(write.row.hostname.to_string(), write.row.agents);
+                },
+            }
+        }
+        for write in fleet.take(usize::MAX).changed {
+            written.insert(write.row.hostname.to_string(), write.row.agents);
+        }
+        let mut known = BTreeMap::new();
+        fleet.visit(|name, host| { known.insert(name.to_owned(), serde_json::to_string(&*host.agents).unwrap().into()); });
+        prop_assert_eq!(written, known);
+        prop_assert_eq!(fleet.pending_bytes(), 0);
+    }
+}

@@ -1,0 +1,63 @@
+//! What hosts said is written once a second, in transactions that let others have their turn. While the database is
+//! away it waits in memory, within bounds, and heartbeats are answered as ever.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+
+use crate::clock::now_ms;
+use crate::log::{self, Seldom};
+use crate::running::App;
+use crate::store::Batch;
+
+const EVERY: Duration = Duration::from_secs(1);
+/// Hosts in one transaction: a tenth of a second, for which administrative changes wait.
+const BATCH_HOSTS: usize = 5000;
+/// How often it is noted that hosts are listened to, in milliseconds.
+const LISTENED_MS: i64 = 60_000;
+
+/// Writes, until it is dropped; then `last` has what is left.
+pub async fn run(app: Arc<App>) {
+    let mut clock = tokio::time::interval(EVERY);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (warnings, mut listened) = (Seldom::new(2), 0);
+    loop {
+        clock.tick().await;
+        let now = now_ms();
+        let note = (now - listened >= LISTENED_MS).then_some(now);
+        match write_all(&app, note).await {
+            Ok(()) => listened = note.unwrap_or(listened),
+            Err(why) => warnings.warn("hosts_not_written", &[("why", &why)]),
+        }
+    }
+}
+
+/// What is left is written before the end.
+pub async fn last(app: Arc<App>) {
+    if let Err(why) = write_all(&app, Some(now_ms())).await {
+        log::line("hosts_not_written", &[("level", "error"), ("why", &why)]);
+    }
+}
+
+async fn write_all(app: &Arc<App>, mut listened_until: Option<i64>) -> Result<(), String> {
+    while listened_until.is_some() || app.fleet.pending_bytes() > 0 {
+        let taking = app.clone();
+        let take = move || Batch { listened_until, ..taking.fleet.take(BATCH_HOSTS) };
+        match app.store.flush(take).await {
+            Ok(written) => {
+                app.readiness.has("database");
+                listened_until = None;
+                if written < BATCH_HOSTS {
+                    return Ok(());
+                }
+            }
+            Err(not) => {
+                app.fleet.give_back(not.batch);
+                app.readiness.lacks("database", not.error.to_string());
+                return Err(not.error.to_string());
+            }
+        }
+    }
+    Ok(())
+}
