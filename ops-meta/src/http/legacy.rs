@@ -19,6 +19,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::error::Refusal;
+use crate::domain::one_line::one_line;
 use crate::fleet::Reported;
 use crate::running::App;
 
