@@ -1,5 +1,6 @@
 //! `ops-meta host list`: page by page, so that the first rows of a million are there at once.
 
+use clap::builder::PossibleValuesParser;
 use serde_json::Value;
 
 use super::HOSTS;
@@ -8,6 +9,8 @@ use crate::cli::failed::Failed;
 use crate::cli::output::{Format, Out, Output, Table, is, list, number, text};
 use crate::cli::times;
 use crate::clock::now_ms;
+use crate::domain::conformity::Conformity;
+use crate::domain::host::State;
 
 /// The hosts that fit
 ///
@@ -39,10 +42,11 @@ struct Filters {
     /// The name, as a regular expression
     #[arg(long = "match", value_name = "REGEX")]
     regex: Option<String>,
-    #[arg(long, value_parser = ["new", "alive", "late", "gone", "revived"])]
+    /// How it stands
+    #[arg(long, value_parser = PossibleValuesParser::new(State::ALL.map(State::as_str)))]
     state: Option<String>,
     /// Whether it runs what is wanted
-    #[arg(long, value_parser = ["yes", "no", "pending", "failed"])]
+    #[arg(long, value_parser = PossibleValuesParser::new(Conformity::ALL.map(Conformity::as_str)))]
     current: Option<String>,
     /// An agent that it has
     #[arg(long, value_name = "NAME")]
@@ -56,12 +60,16 @@ struct Filters {
     /// The code of an error
     #[arg(long, value_name = "CODE")]
     error: Option<String>,
+    /// A label that it has; more than once: all of them
     #[arg(long, value_name = "KEY=VALUE")]
     label: Vec<String>,
+    /// Its operating system
     #[arg(long)]
     os: Option<String>,
+    /// Its processor, as `x86_64`
     #[arg(long)]
     arch: Option<String>,
+    /// The address it says it has
     #[arg(long)]
     ip: Option<String>,
     /// Only hosts that have to boot anew

@@ -50,24 +50,24 @@ impl Page<'_> {
     fn summary(&mut self) -> Result<(), Failed> {
         let host = self.host;
         let word = |field| text(host, field);
-        let time = |field| number(host, field).map_or_else(|| "-".to_owned(), times::date_and_relative);
-        self.out.line(&word("hostname"))?;
-        let every = number(host, "intervalSecs").map(|secs| format!(", a beat every {secs} s"));
+        let time = |field| number(host, field).map_or_else(String::new, times::date_and_relative);
+        let every =
+            number(host, "intervalSecs").map_or_else(String::new, |secs| format!("a beat every {secs} s"));
         let lines = [
             ("state", format!("{}; runs what is wanted: {}", word("state"), word("current"))),
             ("last seen", time("lastSeen")),
             ("first seen", time("firstSeen")),
-            ("machine", format!("{} {} {}, id {}", word("os"), word("arch"), word("ip"), word("machineId"))),
-            (
-                "updater",
-                format!("{} as {}{}", word("updaterVersion"), word("runUser"), every.unwrap_or_default()),
-            ),
-            ("generation", word("generation")),
+            ("machine", [known(host, "", "os"), known(host, "", "arch"), known(host, "", "ip")].concat()),
+            ("machine id", known(host, "", "machineId")),
+            ("updater", [known(host, "", "updaterVersion"), known(host, "as ", "runUser"), every].concat()),
+            ("generation", known(host, "", "generation")),
             ("labels", labels(host)),
             ("attention", notes(host).join("; ")),
         ];
-        let said = lines.iter().filter(|(_, value)| !value.is_empty() && value != "-");
-        said.map(|(key, value)| format!("  {key:<11} {value}")).try_for_each(|line| self.out.line(&line))
+        self.out.line(&word("hostname"))?;
+        let said = lines.iter().filter(|(_, value)| !value.is_empty());
+        said.map(|(key, value)| format!("  {key:<11} {}", value.trim_end()))
+            .try_for_each(|line| self.out.line(&line))
     }
 
     fn agents(&mut self) -> Result<(), Failed> {
@@ -141,6 +141,14 @@ impl Page<'_> {
         self.out.line("")?;
         self.out.line(title)?;
         Table::indented(heads).print(self.out, rows)
+    }
+}
+
+/// With a blank behind it, and nothing where it is not known.
+fn known(host: &Value, before: &str, field: &str) -> String {
+    match text(host, field).as_str() {
+        "-" => String::new(),
+        known => format!("{before}{known} "),
     }
 }
 
