@@ -13,8 +13,8 @@ pub struct Length {
 }
 
 impl Length {
-    /// Unix milliseconds.
-    pub fn from_now_ms(self) -> i64 {
+    /// When it is over, in Unix milliseconds.
+    pub fn ahead_ms(self) -> i64 {
         let ms = i64::try_from(self.secs).unwrap_or(i64::MAX).saturating_mul(1000);
         now_ms().saturating_add(ms)
     }
@@ -59,9 +59,9 @@ pub fn relative(at_ms: i64, now_ms: i64) -> String {
     let secs = now_ms.saturating_sub(at_ms) / 1000;
     let (count, unit) = match secs.unsigned_abs() {
         0 => return "now".to_owned(),
-        secs @ ..120 => (secs, "s"),
-        secs @ ..7200 => (secs / 60, "min"),
-        secs @ ..172_800 => (secs / 3600, "h"),
+        secs @ 1..120 => (secs, "s"),
+        secs @ 120..7200 => (secs / 60, "min"),
+        secs @ 7200..172_800 => (secs / 3600, "h"),
         secs => (secs / 86_400, "days"),
     };
     if secs > 0 { format!("{count} {unit} ago") } else { format!("in {count} {unit}") }
@@ -76,7 +76,7 @@ pub fn date_and_relative(at_ms: i64) -> String {
 pub fn took(ms: u64) -> String {
     match ms {
         ..10_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
-        ..120_000 => format!("{} s", ms / 1000),
+        10_000..120_000 => format!("{} s", ms / 1000),
         _ => format!("{} min", ms / 60_000),
     }
 }

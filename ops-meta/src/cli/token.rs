@@ -101,14 +101,8 @@ fn create(args: &CreateArgs) -> Result<(), Failed> {
 
 impl CreateArgs {
     fn wanted(&self) -> Value {
-        let mut body = json!({"name": self.name, "role": self.role});
-        if let Some(hostname) = &self.hostname {
-            body["hostname"] = json!(hostname);
-        }
-        if let Some(expires) = self.expires {
-            body["expiresInSecs"] = json!(expires.secs);
-        }
-        body
+        let expires = self.expires.map(|length| length.secs);
+        json!({"name": self.name, "role": self.role, "hostname": self.hostname, "expiresInSecs": expires})
     }
 }
 
@@ -126,7 +120,7 @@ fn create_here(args: &CreateArgs, folder: &Path) -> Result<Value, Failed> {
     let store = Store::open(folder).map_err(|error| refused(&error))?;
     let secret =
         Secret::new().map_err(|NoRandomness| refused(&"the operating system gives no random bytes"))?;
-    let expires = args.expires.map(|length| length.from_now_ms());
+    let expires = args.expires.map(|length| length.ahead_ms());
     let (name, role) = (args.name.clone(), args.role);
     let new = NewToken { name, role, hostname: None, hash: secret.hash(), expires };
     let change = store.change(Actor("command line".to_owned()), Change::CreateToken(new));

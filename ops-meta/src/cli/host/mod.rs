@@ -11,7 +11,7 @@ const HOSTS: &str = "/api/v1/hosts";
 #[derive(clap::Subcommand)]
 pub enum Verb {
     /// The hosts that fit, all unless told otherwise
-    List(list::Args),
+    List(Box<list::Args>),
     /// Everything about one host
     Show(show::Args),
     /// Forget hosts; one that speaks again is new

@@ -81,6 +81,7 @@ fn host(hostname: &str) -> Batch {
         last_seen: 2,
         revived: 0,
         ip: String::new(),
+        report_hash: 0,
         machine_id: String::new(),
         facts: "{}".into(),
         agents: "[]".into(),
