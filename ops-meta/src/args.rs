@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::cli::Verb;
+
 /// Below the working folder.
-const DATA: &str = "data";
+pub const DATA: &str = "data";
 
 /// Knows every host, and says which agents should run on it.
 #[derive(Parser)]
@@ -26,6 +28,8 @@ pub struct Typed {
 enum Command {
     /// Answer hosts and operators
     Serve(ServeArgs),
+    #[command(flatten)]
+    Verb(Verb),
 }
 
 #[derive(Args)]
@@ -53,7 +57,14 @@ pub enum AnonymousHosts {
 }
 
 /// What the command line asks for.
-pub struct Wanted {
+pub enum Wanted {
+    Serve(Serve),
+    /// Something else than to serve.
+    Verb(Verb),
+}
+
+/// How to serve.
+pub struct Serve {
     pub listen: Option<SocketAddr>,
     pub data: PathBuf,
     pub config: Option<PathBuf>,
@@ -64,23 +75,24 @@ impl Typed {
     /// `ops-meta` alone reads `cfg.json` in the working folder, as it did in 2015.
     pub fn wanted(self) -> Wanted {
         match self.command {
-            Some(Command::Serve(serve)) => serve.wanted(),
-            None => Wanted {
+            Some(Command::Serve(serve)) => Wanted::Serve(serve.wanted()),
+            Some(Command::Verb(verb)) => Wanted::Verb(verb),
+            None => Wanted::Serve(Serve {
                 listen: None,
                 data: DATA.into(),
                 config: Some(self.config.unwrap_or_else(|| "cfg.json".into())),
                 anonymous_hosts: AnonymousHosts::NotAllowed,
-            },
+            }),
         }
     }
 }
 
 impl ServeArgs {
-    fn wanted(self) -> Wanted {
+    fn wanted(self) -> Serve {
         let anonymous_hosts = match self.allow_anonymous_hosts {
             true => AnonymousHosts::Allowed,
             false => AnonymousHosts::NotAllowed,
         };
-        Wanted { listen: self.listen, data: self.data, config: self.config, anonymous_hosts }
+        Serve { listen: self.listen, data: self.data, config: self.config, anonymous_hosts }
     }
 }

@@ -3,6 +3,7 @@
 mod admission;
 mod args;
 mod attempts;
+mod cli;
 mod clock;
 mod config;
 mod current;
@@ -33,7 +34,7 @@ use clap::Parser;
 use tokio::runtime::Runtime;
 
 use admission::admission;
-use args::{Typed, Wanted};
+use args::{Serve, Typed, Wanted};
 use clock::now_ms;
 use domain::host::Listening;
 use first_token::NoTokens;
@@ -42,7 +43,14 @@ use running::{App, Kept, NotInForce, Running};
 use store::{Store, StoreError, Unopened};
 
 fn main() -> ExitCode {
-    match run(Typed::parse().wanted()) {
+    match Typed::parse().wanted() {
+        Wanted::Verb(verb) => cli::run(verb),
+        Wanted::Serve(wanted) => served(wanted),
+    }
+}
+
+fn served(wanted: Serve) -> ExitCode {
+    match serve(wanted) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("ops-meta: {failure}");
@@ -62,7 +70,7 @@ enum Failure {
     Serve(SocketAddr, io::Error),
 }
 
-fn run(wanted: Wanted) -> Result<(), Failure> {
+fn serve(wanted: Serve) -> Result<(), Failure> {
     let running = Running::read(wanted.config.as_deref()).map_err(Failure::Configuration)?;
     let listen = wanted.listen.or(running.config.listen).ok_or(Failure::NoAddress)?;
     let admission = admission(listen, wanted.anonymous_hosts, &running.config);

@@ -17,6 +17,7 @@ use crate::store::{Actor, Change, NewToken, Store, StoreError, Token, TokenHash}
 /// What the text of a token begins with, so that one that lies about is recognised.
 const PREFIX: &str = "opsm_";
 const RANDOM_BYTES: usize = 32;
+const NAME_CHARS_MAX: usize = 64;
 /// How exactly the last use is known.
 const USED_EVERY_MS: i64 = 60_000;
 
@@ -45,6 +46,12 @@ impl Secret {
 /// The operating system gave none.
 #[derive(Debug)]
 pub struct NoRandomness;
+
+/// Printable ASCII, without a blank at either end.
+pub fn is_name(text: &str) -> bool {
+    let printable = text.bytes().all(|b| (b' '..=b'~').contains(&b));
+    printable && !text.is_empty() && text.len() <= NAME_CHARS_MAX && text.trim() == text
+}
 
 fn hash(text: &[u8]) -> TokenHash {
     Sha256::digest(text).into()

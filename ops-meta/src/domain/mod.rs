@@ -2,6 +2,7 @@
 
 pub mod conformity;
 pub mod host;
+pub mod one_line;
 pub mod policy2015;
 mod prefixes;
 pub mod range;

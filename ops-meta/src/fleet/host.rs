@@ -200,14 +200,10 @@ pub enum Compact {
 
 impl Compact {
     pub fn of(text: &str) -> Self {
-        if text.len() == 32 {
-            if let Some(bytes) = hex(text) {
-                return Self::Hex(bytes);
-            }
-        }
-        match text.parse::<Ipv4Addr>() {
-            Ok(address) => Self::V4(address.octets()),
-            Err(_) => Self::Text(text.into()),
+        match (hex(text), text.parse::<Ipv4Addr>()) {
+            (Some(bytes), _) => Self::Hex(bytes),
+            (None, Ok(address)) => Self::V4(address.octets()),
+            (None, Err(_)) => Self::Text(text.into()),
         }
     }
 
@@ -226,6 +222,9 @@ impl Compact {
 
 /// Lower case only: what is read has to come out as it was.
 fn hex(text: &str) -> Option<[u8; 16]> {
+    if text.len() != 32 {
+        return None;
+    }
     let value = |digit: u8| match digit {
         b'0'..=b'9' => Some(digit - b'0'),
         b'a'..=b'f' => Some(digit - b'a' + 10),

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::{Refusal, Refusals};
+use crate::domain::one_line::one_line;
 use crate::fleet::Reported;
 use crate::running::App;
 
@@ -241,26 +242,9 @@ fn line(host: &str, real: Option<&Reported>) -> String {
     let Some((at, real)) = real.and_then(|it| Some((it.timestamp, it.real()?))) else {
         return format!("{host} not found\n");
     };
+    // A status is a sentence of the host's: it must not look like a line about another host.
     let status = one_line(real.status.as_str());
     format!("{host} {} {status} {at} {}\n", real.version, date(at.into()))
-}
-
-/// A status is a sentence of the host's: it must not look like a line about another host.
-fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() || turns(c) {
-            line.extend(c.escape_default());
-        } else {
-            line.push(c);
-        }
-    }
-    line
-}
-
-/// Line separators and marks that turn the direction of writing, which are no control characters to Unicode.
-fn turns(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// In this machine's time zone, as in 2015.
@@ -309,12 +293,5 @@ mod tests {
             parts += 1;
         }
         assert!(parts > 100 && turns >= parts, "{parts} parts, {turns} turns");
-    }
-
-    #[test]
-    fn a_status_stays_on_its_line() {
-        assert_eq!(one_line("started"), "started");
-        assert_eq!(one_line("a\nweb02 1.0 started"), "a\\nweb02 1.0 started");
-        assert_eq!(one_line("a\u{2028}b\u{202e}\r\u{1b}\u{200f}"), "a\\u{2028}b\\u{202e}\\r\\u{1b}\\u{200f}");
     }
 }

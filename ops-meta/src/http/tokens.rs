@@ -17,9 +17,8 @@ use crate::clock::now_ms;
 use crate::domain::role::Role;
 use crate::running::App;
 use crate::store::NewToken;
-use crate::tokens::{Known, NoRandomness, Secret};
+use crate::tokens::{Known, NoRandomness, Secret, is_name};
 
-const NAME_CHARS_MAX: usize = 64;
 /// Ten years.
 const EXPIRES_SECS_MAX: i64 = 315_360_000;
 
@@ -163,11 +162,6 @@ impl TokenWanted {
         let (name, role, hostname) = (self.name, self.role, self.hostname);
         Ok(NewToken { name, role, hostname, hash: secret.hash(), expires })
     }
-}
-
-fn is_name(text: &str) -> bool {
-    let printable = text.bytes().all(|b| (b' '..=b'~').contains(&b));
-    printable && !text.is_empty() && text.len() <= NAME_CHARS_MAX && text.trim() == text
 }
 
 /// A new token, and what to send.

@@ -22,6 +22,7 @@ struct Done {
 
 impl Store {
     /// The integer that every administrative change raises.
+    #[cfg(test)]
     pub async fn generation(&self) -> Result<u64, StoreError> {
         self.sqlite.read(|it| Ok(generation(it)?)).await
     }

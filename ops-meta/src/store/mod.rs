@@ -6,6 +6,7 @@
 mod admin;
 #[cfg(test)]
 mod contract;
+mod copy;
 mod error;
 mod hosts;
 mod sqlite;
@@ -17,9 +18,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::role::Role;
+pub use copy::{Existing, back_up, restore};
 pub use error::{StoreError, Unopened};
+pub use sqlite::FILE;
 use sqlite::Sqlite;
-pub use sqlite::{FILE, FolderLock, recognised};
 
 /// The database of one data folder; cheap to clone.
 #[derive(Clone)]

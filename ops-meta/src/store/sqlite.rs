@@ -137,7 +137,7 @@ async fn blocking<T: Send + 'static>(
     done.unwrap_or_else(|_| Err(StoreError::Away("the work on it was broken off".to_owned())))
 }
 
-fn unopened(path: &Path, error: rusqlite::Error) -> Unopened {
+pub fn unopened(path: &Path, error: rusqlite::Error) -> Unopened {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => Unopened::NotOurs(path.to_owned()),
         Some(ErrorCode::DatabaseCorrupt) => Unopened::Damaged(path.to_owned(), error.to_string()),

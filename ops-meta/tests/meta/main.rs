@@ -9,6 +9,9 @@
     reason = "a test may stop where it stands"
 )]
 
+mod backup;
+mod cli;
+mod cli_hosts;
 mod database_away;
 mod faults_of_2015;
 mod first_start;

@@ -2,6 +2,7 @@
 
 pub mod certificates;
 mod client;
+pub mod command_line;
 mod operator;
 mod server;
 

@@ -119,6 +119,14 @@ impl Server {
         eventually("the end", || child.try_wait().unwrap())
     }
 
+    /// In the same folder, once it has ended.
+    pub fn again(mut self, args: &[&str]) -> Self {
+        self.ended();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let folder = std::mem::replace(&mut self.folder, elsewhere);
+        Self::run(folder, args)
+    }
+
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }

@@ -1,0 +1,48 @@
+//! Why a verb was not done, in one sentence, and the exit code.
+
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+#[derive(Debug)]
+pub enum Failed {
+    /// Typed or set up wrongly: nothing was asked of anybody.
+    WrongUse(String),
+    NotFound(String),
+    /// The server or the network: perhaps for a while.
+    Away(String),
+    Refused(String),
+    /// Nobody reads the output any more, as after `| head`: they have what they wanted.
+    ReaderGone,
+}
+
+impl Failed {
+    /// docs/ops-meta.md has the table.
+    pub fn code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::ReaderGone => 0,
+            Self::Away(_) | Self::Refused(_) => 1,
+            Self::WrongUse(_) => 2,
+            Self::NotFound(_) => 3,
+        })
+    }
+
+    /// Of the output.
+    pub fn written(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::ReaderGone,
+            _ => Self::Refused(format!("failed to write the output: {error}")),
+        }
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WrongUse(why) | Self::NotFound(why) | Self::Away(why) | Self::Refused(why) => {
+                f.write_str(why)
+            }
+            Self::ReaderGone => f.write_str("nobody reads the output"),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! `ops-meta host drop`
+
+use std::io::{self, IsTerminal as _};
+
+use super::HOSTS;
+use crate::cli::client::{Server, part};
+use crate::cli::failed::Failed;
+use crate::cli::say;
+use crate::domain::one_line::one_line;
+
+/// Forget hosts
+///
+/// Nothing happens on the hosts themselves; one that speaks again is new.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  ops-meta host drop web01 web02\n  \
+                        ops-meta host list --state gone -o json | jq -r .hostname | xargs -r ops-meta host drop --yes")]
+pub struct Args {
+    #[arg(required = true, value_name = "HOSTNAME")]
+    hostnames: Vec<String>,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+    #[command(flatten)]
+    server: Server,
+}
+
+/// Goes on after a host that is not known, and fails in the end.
+pub fn run(args: &Args) -> Result<(), Failed> {
+    if !args.yes {
+        confirm(&args.hostnames)?;
+    }
+    let client = args.server.client()?;
+    let mut missing = None;
+    for hostname in &args.hostnames {
+        match client.delete(&format!("{HOSTS}/{}", part(hostname))) {
+            Ok(()) => say(&format!("{} is dropped", one_line(hostname))),
+            Err(Failed::NotFound(why)) => {
+                if let Some(before) = missing.replace(why) {
+                    say(&format!("ops-meta: {before}"));
+                }
+            }
+            Err(failed) => return Err(failed),
+        }
+    }
+    missing.map_or(Ok(()), |why| Err(Failed::NotFound(why)))
+}
+
+fn confirm(hostnames: &[String]) -> Result<(), Failed> {
+    if !io::stdin().is_terminal() {
+        return Err(Failed::WrongUse("nobody is there to ask; --yes drops without asking".to_owned()));
+    }
+    say(&format!("drop {}? [y/N]", one_line(&hostnames.join(" "))));
+    let mut answer = String::new();
+    let read = io::stdin().read_line(&mut answer);
+    match (read, answer.trim()) {
+        (Ok(_), "y" | "Y" | "yes") => Ok(()),
+        _ => Err(Failed::Refused("nothing was dropped".to_owned())),
+    }
+}

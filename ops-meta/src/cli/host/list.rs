@@ -1,0 +1,152 @@
+//! `ops-meta host list`: page by page, so that the first rows of a million are there at once.
+
+use clap::builder::PossibleValuesParser;
+use serde_json::Value;
+
+use super::HOSTS;
+use crate::cli::client::{Query, Server};
+use crate::cli::failed::Failed;
+use crate::cli::output::{Format, Out, Output, Table, is, list, number, text};
+use crate::cli::times;
+use crate::clock::now_ms;
+use crate::domain::conformity::Conformity;
+use crate::domain::host::State;
+
+/// The hosts that fit
+///
+/// A host is listed when it fits everything that is said.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  ops-meta host list --state gone --sort lastSeen\n  \
+                        ops-meta host list --hostname 'web*' --agent nginx --status started\n  \
+                        ops-meta host list --current failed -o json | jq -r .hostname")]
+pub struct Args {
+    #[command(flatten)]
+    filters: Filters,
+    /// hostname, firstSeen, lastSeen, state or current; with `-` before it the other way round
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
+    sort: Option<String>,
+    /// How many at most
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    server: Server,
+}
+
+#[derive(clap::Args)]
+struct Filters {
+    /// The name, with `*` and `?`
+    #[arg(long, value_name = "GLOB")]
+    hostname: Option<String>,
+    /// The name, as a regular expression
+    #[arg(long = "match", value_name = "REGEX")]
+    regex: Option<String>,
+    /// How it stands
+    #[arg(long, value_parser = PossibleValuesParser::new(State::ALL.map(State::as_str)))]
+    state: Option<String>,
+    /// Whether it runs what is wanted
+    #[arg(long, value_parser = PossibleValuesParser::new(Conformity::ALL.map(Conformity::as_str)))]
+    current: Option<String>,
+    /// An agent that it has
+    #[arg(long, value_name = "NAME")]
+    agent: Option<String>,
+    /// A version of an agent
+    #[arg(long)]
+    version: Option<String>,
+    /// What an agent is: `started`, `stoped`
+    #[arg(long)]
+    status: Option<String>,
+    /// The code of an error
+    #[arg(long, value_name = "CODE")]
+    error: Option<String>,
+    /// A label that it has; more than once: all of them
+    #[arg(long, value_name = "KEY=VALUE")]
+    label: Vec<String>,
+    /// Its operating system
+    #[arg(long)]
+    os: Option<String>,
+    /// Its processor, as `x86_64`
+    #[arg(long)]
+    arch: Option<String>,
+    /// The address it says it has
+    #[arg(long)]
+    ip: Option<String>,
+    /// Only hosts that have to boot anew
+    #[arg(long)]
+    reboot_required: bool,
+    /// Only hostnames that two machines claim
+    #[arg(long)]
+    claimed_twice: bool,
+}
+
+impl Args {
+    fn query(&self) -> Query {
+        let filters = &self.filters;
+        let flag = |set: bool| set.then(|| "true".to_owned());
+        let asked = [
+            ("hostname", filters.hostname.clone()),
+            ("match", filters.regex.clone()),
+            ("state", filters.state.clone()),
+            ("current", filters.current.clone()),
+            ("agent", filters.agent.clone()),
+            ("version", filters.version.clone()),
+            ("status", filters.status.clone()),
+            ("error", filters.error.clone()),
+            ("os", filters.os.clone()),
+            ("arch", filters.arch.clone()),
+            ("ip", filters.ip.clone()),
+            ("rebootRequired", flag(filters.reboot_required)),
+            ("claimedTwice", flag(filters.claimed_twice)),
+            ("sort", self.sort.clone()),
+        ];
+        let labels = filters.label.iter().map(|label| ("label", label.clone()));
+        asked.into_iter().filter_map(|(key, value)| Some((key, value?))).chain(labels).collect()
+    }
+}
+
+pub fn run(args: &Args) -> Result<(), Failed> {
+    let heads = &["HOSTNAME", "STATE", "CURRENT", "LAST SEEN", "IP", "AGENTS", "NOTES"];
+    let (mut out, mut table, now) = (Out::new(), Table::new(heads), now_ms());
+    args.server.client()?.pages(HOSTS, "hosts", &args.query(), args.limit, |hosts| {
+        match args.output.format {
+            Format::Json => hosts.iter().try_for_each(|host| out.json(host))?,
+            Format::Table => {
+                let rows: Vec<_> = hosts.iter().map(|host| row(host, now)).collect();
+                table.print(&mut out, &rows)?;
+            }
+        }
+        out.flush()
+    })
+}
+
+fn row(host: &Value, now: i64) -> Vec<String> {
+    let agents: Vec<String> = list(host, "agents").iter().map(agent).collect();
+    vec![
+        text(host, "hostname"),
+        text(host, "state"),
+        text(host, "current"),
+        number(host, "lastSeen").map_or_else(|| "-".to_owned(), |at| times::relative(at, now)),
+        text(host, "ip"),
+        if agents.is_empty() { "-".to_owned() } else { agents.join(", ") },
+        notes(host).join(", "),
+    ]
+}
+
+/// What is odd of it, and no more: most are started and well.
+fn agent(agent: &Value) -> String {
+    let mut words = vec![text(agent, "name"), text(agent, "version")];
+    let odd =
+        |field: &str, usual: &[&str]| Some(text(agent, field)).filter(|it| !usual.contains(&it.as_str()));
+    words.extend(odd("status", &["started", "-"]));
+    words.extend(odd("phase", &["idle", "-"]));
+    words.extend(odd("errorCode", &["-"]));
+    words.join(" ")
+}
+
+/// What an operator has to see to.
+pub fn notes(host: &Value) -> Vec<&'static str> {
+    let reboot = is(host, "rebootRequired").then_some("reboot required");
+    let twice = is(host, "claimedTwice").then_some("two machines have this name");
+    reboot.into_iter().chain(twice).collect()
+}

@@ -1,0 +1,27 @@
+//! `ops-meta host`
+
+mod drop;
+mod list;
+mod show;
+
+use super::failed::Failed;
+
+const HOSTS: &str = "/api/v1/hosts";
+
+#[derive(clap::Subcommand)]
+pub enum Verb {
+    /// The hosts that fit, all unless told otherwise
+    List(Box<list::Args>),
+    /// Everything about one host
+    Show(show::Args),
+    /// Forget hosts; one that speaks again is new
+    Drop(drop::Args),
+}
+
+pub fn run(verb: Verb) -> Result<(), Failed> {
+    match verb {
+        Verb::List(args) => list::run(&args),
+        Verb::Show(args) => show::run(&args),
+        Verb::Drop(args) => drop::run(&args),
+    }
+}

@@ -1,0 +1,159 @@
+//! `ops-meta host show`: what an operator asks of one host, in the order in which it is asked.
+
+use serde_json::Value;
+
+use super::HOSTS;
+use super::list::notes;
+use crate::cli::client::{Server, part};
+use crate::cli::failed::Failed;
+use crate::cli::output::{Format, Out, Output, Table, list, number, text};
+use crate::cli::times;
+use crate::clock::now_ms;
+use crate::domain::one_line::one_line;
+
+/// Everything about one host
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  ops-meta host show web01\n  \
+                        ops-meta host show web01 -o json | jq '.agents[] | select(.errorCode)'")]
+pub struct Args {
+    hostname: String,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    server: Server,
+}
+
+pub fn run(args: &Args) -> Result<(), Failed> {
+    let host = args.server.client()?.get(&format!("{HOSTS}/{}", part(&args.hostname)), &Vec::new())?;
+    let mut out = Out::new();
+    match args.output.format {
+        Format::Json => out.json(&host)?,
+        Format::Table => Page { host: &host, out: &mut out }.print()?,
+    }
+    out.flush()
+}
+
+struct Page<'a> {
+    host: &'a Value,
+    out: &'a mut Out,
+}
+
+impl Page<'_> {
+    fn print(&mut self) -> Result<(), Failed> {
+        self.summary()?;
+        self.agents()?;
+        list(self.host, "agents").iter().try_for_each(|agent| self.trouble_and_steps(agent))?;
+        self.errors()?;
+        self.history()
+    }
+
+    fn summary(&mut self) -> Result<(), Failed> {
+        let host = self.host;
+        let word = |field| text(host, field);
+        let time = |field| number(host, field).map_or_else(String::new, times::date_and_relative);
+        let every =
+            number(host, "intervalSecs").map_or_else(String::new, |secs| format!("a beat every {secs} s"));
+        let lines = [
+            ("state", format!("{}; runs what is wanted: {}", word("state"), word("current"))),
+            ("last seen", time("lastSeen")),
+            ("first seen", time("firstSeen")),
+            ("machine", [known(host, "", "os"), known(host, "", "arch"), known(host, "", "ip")].concat()),
+            ("machine id", known(host, "", "machineId")),
+            ("updater", [known(host, "", "updaterVersion"), known(host, "as ", "runUser"), every].concat()),
+            ("generation", known(host, "", "generation")),
+            ("labels", labels(host)),
+            ("attention", notes(host).join("; ")),
+        ];
+        self.out.line(&word("hostname"))?;
+        let said = lines.iter().filter(|(_, value)| !value.is_empty());
+        said.map(|(key, value)| format!("  {key:<11} {}", value.trim_end()))
+            .try_for_each(|line| self.out.line(&line))
+    }
+
+    fn agents(&mut self) -> Result<(), Failed> {
+        let now = now_ms();
+        let row = |agent: &Value| {
+            let word = |field| text(agent, field);
+            let percent = number(agent, "percent").map(|percent| format!(" {percent} %"));
+            let phase = word("phase") + &percent.unwrap_or_default();
+            let looked = number(agent, "timestamp").filter(|&at| at > 0);
+            let looked = looked.map_or_else(|| "-".to_owned(), |at| times::relative(at, now));
+            vec![word("name"), word("version"), word("status"), phase, word("desiredVersion"), looked]
+        };
+        let rows: Vec<_> = list(self.host, "agents").iter().map(row).collect();
+        self.section("agents", &["NAME", "VERSION", "STATUS", "PHASE", "WANTED", "LOOKED AT"], &rows)
+    }
+
+    /// Only of an agent that has any.
+    fn trouble_and_steps(&mut self, agent: &Value) -> Result<(), Failed> {
+        let name = text(agent, "name");
+        if text(agent, "errorCode") != "-" {
+            let next =
+                number(agent, "nextTry").map(|at| format!("; next try {}", times::date_and_relative(at)));
+            let attempt = number(agent, "attempt").map(|count| format!("; attempt {count}"));
+            self.out.line("")?;
+            self.out.line(&format!(
+                "{name}: {}: {}{}{}",
+                text(agent, "errorCode"),
+                text(agent, "error"),
+                attempt.unwrap_or_default(),
+                next.unwrap_or_default()
+            ))?;
+        }
+        let row = |step: &Value| {
+            let ended = number(step, "at").map_or_else(|| "-".to_owned(), times::date);
+            let took = number(step, "ms").map_or_else(|| "-".to_owned(), |ms| times::took(ms.unsigned_abs()));
+            vec![text(step, "step"), ended, took, text(step, "code")]
+        };
+        let rows: Vec<_> = list(agent, "steps").iter().map(row).collect();
+        let title = format!("last upgrade of {name}");
+        self.section(&title, &["STEP", "ENDED", "TOOK", "ERROR"], &rows)
+    }
+
+    /// What belongs to no agent.
+    fn errors(&mut self) -> Result<(), Failed> {
+        let row = |error: &Value| ["agent", "code", "error"].map(|field| text(error, field)).into();
+        let rows: Vec<Vec<String>> = list(self.host, "errors").iter().map(row).collect();
+        self.section("errors", &["AGENT", "CODE", "ERROR"], &rows)
+    }
+
+    fn history(&mut self) -> Result<(), Failed> {
+        let row = |change: &Value| {
+            let at = number(change, "at").map_or_else(|| "-".to_owned(), times::date);
+            let mut row = vec![at];
+            row.extend(["agent", "what", "before", "after"].map(|field| text(change, field)));
+            row
+        };
+        let rows: Vec<_> = list(self.host, "history").iter().map(row).collect();
+        self.section("history", &["WHEN", "AGENT", "WHAT", "BEFORE", "AFTER"], &rows)
+    }
+
+    /// Nothing at all where there is nothing to tell.
+    fn section(
+        &mut self,
+        title: &str,
+        heads: &'static [&'static str],
+        rows: &[Vec<String>],
+    ) -> Result<(), Failed> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.out.line("")?;
+        self.out.line(title)?;
+        Table::indented(heads).print(self.out, rows)
+    }
+}
+
+/// With a blank behind it, and nothing where it is not known.
+fn known(host: &Value, before: &str, field: &str) -> String {
+    match text(host, field).as_str() {
+        "-" => String::new(),
+        known => format!("{before}{known} "),
+    }
+}
+
+fn labels(host: &Value) -> String {
+    let labels = host.get("labels").unwrap_or(&Value::Null);
+    let keys = labels.as_object().into_iter().flat_map(|labels| labels.keys());
+    keys.map(|key| format!("{}={}", one_line(key), text(labels, key))).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,64 @@
+//! The operator's command line: a file per noun. What it prints is for people (`-o table`) or for scripts (`-o json`, one
+//! object a line); what went wrong is a sentence on standard error and an exit code.
+
+mod backup;
+mod client;
+mod event;
+mod failed;
+mod host;
+mod output;
+mod restore;
+mod times;
+mod token;
+mod whoami;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use failed::Failed;
+
+#[derive(Subcommand)]
+pub enum Verb {
+    /// What ops-meta knows of hosts
+    #[command(subcommand)]
+    Host(host::Verb),
+    /// Who may speak to ops-meta
+    #[command(subcommand)]
+    Token(token::Verb),
+    /// What happened
+    #[command(subcommand)]
+    Event(event::Verb),
+    /// Whom ops-meta takes the token for
+    Whoami(whoami::Args),
+    /// Copy the database while ops-meta serves
+    Backup(backup::Args),
+    /// Put a backup in the place of the database
+    Restore(restore::Args),
+}
+
+pub fn run(verb: Verb) -> ExitCode {
+    let done = match verb {
+        Verb::Host(verb) => host::run(verb),
+        Verb::Token(verb) => token::run(verb),
+        Verb::Event(verb) => event::run(verb),
+        Verb::Whoami(args) => whoami::run(&args),
+        Verb::Backup(args) => backup::run(&args),
+        Verb::Restore(args) => restore::run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => {
+            if !matches!(failed, Failed::ReaderGone) {
+                say(&format!("ops-meta: {failed}"));
+            }
+            failed.code()
+        }
+    }
+}
+
+/// For people, beside the output. Nobody may be there to read it.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
