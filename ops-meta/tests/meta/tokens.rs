@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Operator, Reply, Server, bearer, beat, config, eventually};
+use crate::support::{Operator, Reply, Server, bearer, beat, config, config_with, eventually};
 
 /// On this machine only.
 fn server() -> Server {
@@ -99,6 +99,8 @@ fn elsewhere_a_host_shows_a_token() {
         refused.text().starts_with("a token is needed")
             && refused.header("content-type").starts_with("text/plain")
     );
+
+    server.wait_for_log(&["token_refused", "without a token"]);
 
     assert_eq!(beat_with(&server, &fleet.token, "web01").status, 200);
     assert_eq!(beat_with(&server, &fleet.token, "web02").status, 200);
@@ -266,6 +268,14 @@ fn a_body_that_is_none_is_refused() {
     problem(&post(&[], b"{}"), 415);
     let large = format!("{{\"name\":\"{}\"}}", "x".repeat(70_000));
     problem(&post(json, large.as_bytes()), 413);
+}
+
+#[test]
+fn a_body_that_does_not_come_is_given_up() {
+    let server = Server::start(&config_with(json!({ "timeouts": { "bodyMillis": 200 } })));
+    let admin = Operator::first(&server);
+    let head = [&*bearer(&admin.token), "Content-Type: application/json", "Content-Length: 50"];
+    problem(&server.ask("POST", "/api/v1/tokens", &head, b""), 408);
 }
 
 #[test]
