@@ -13,3 +13,4 @@ pub mod openapi;
 mod page;
 pub mod problem;
 pub mod tokens;
+mod whole;

@@ -1,8 +1,10 @@
 //! Who may do what, and who may not.
 
+use std::io::Write as _;
+
 use serde_json::{Value, json};
 
-use crate::support::{Operator, Reply, Server, bearer, beat, config, config_with, eventually};
+use crate::support::{Operator, Reply, Server, bearer, beat, config, config_with, eventually, request};
 
 /// On this machine only.
 fn server() -> Server {
@@ -276,6 +278,28 @@ fn a_body_that_does_not_come_is_given_up() {
     let admin = Operator::first(&server);
     let head = [&*bearer(&admin.token), "Content-Type: application/json", "Content-Length: 50"];
     problem(&server.ask("POST", "/api/v1/tokens", &head, b""), 408);
+}
+
+#[test]
+fn what_a_client_began_is_done_whole_when_it_goes_away() {
+    let server = server();
+    let admin = Operator::first(&server);
+    let head = [&*bearer(&admin.token), "Content-Type: application/json"];
+    for n in 0..50 {
+        let wanted = json!({ "name": format!("token {n}"), "role": "viewer" }).to_string();
+        let mut stream = server.connect();
+        stream.write_all(&request("POST", "/api/v1/tokens", &head, wanted.as_bytes())).unwrap();
+    }
+    // What counts is in memory, what happened is in the database.
+    let ids = |list: &str, noun: &str| -> Vec<i64> {
+        let list = admin.get(&format!("/api/v1/{list}")).json();
+        list[noun].as_array().unwrap().iter().map(|it| it["id"].as_i64().unwrap()).collect()
+    };
+    eventually("each token to be told and to count", || {
+        let (mut told, tokens) = (ids("events?limit=1000", "events"), ids("tokens?limit=1000", "tokens"));
+        told.reverse();
+        (told == tokens && told.len() > 1).then_some(())
+    });
 }
 
 #[test]
