@@ -270,6 +270,8 @@ fn a_body_that_is_none_is_refused() {
     problem(&post(&[], b"{}"), 415);
     let large = format!("{{\"name\":\"{}\"}}", "x".repeat(70_000));
     problem(&post(json, large.as_bytes()), 413);
+    // Nobody reads what somebody without a token sends; the reason arrives all the same.
+    problem(&server.ask("POST", "/api/v1/tokens", json, large.as_bytes()), 401);
 }
 
 #[test]
