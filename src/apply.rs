@@ -19,6 +19,7 @@ use crate::plan::{self, Decision, Past, Real, Starts};
 use crate::processes::{self, Process};
 use crate::report::{self, Progress};
 use crate::stage::{self, Message};
+use crate::sweep::Sweeper;
 use crate::upgrade::{
     self, Action, Ended, Event, Intent, Limits, Look, Moment, Next, Role, Starting, State, Stopping, Upgrade,
     Verb,
@@ -63,6 +64,7 @@ pub struct Agents {
     agents: BTreeMap<AgentName, Agent>,
     /// Killed and not yet gone.
     ending: Vec<std::process::Child>,
+    sweeper: Sweeper,
     /// Said once: the kernel does not confine children.
     pub not_confined: Option<String>,
     news: bool,
@@ -111,6 +113,7 @@ impl Agents {
             boot_id: wake::boot_id(),
             agents: BTreeMap::new(),
             ending: Vec::new(),
+            sweeper: Sweeper::default(),
             not_confined: None,
             news: false,
         }
@@ -214,6 +217,19 @@ impl Agents {
         self.agents.keys().for_each(|name| self.layout.bound_out(name));
     }
 
+    /// What earlier updaters left unfinished goes.
+    pub fn clear_staging(&mut self) {
+        for fault in self.layout.clear_staging() {
+            log::event(Level::Error, "not_removed", &[("error", &fault.sentence)]);
+        }
+        self.sweeper.want();
+    }
+
+    /// Something is still to be deleted.
+    pub fn is_sweeping(&self) -> bool {
+        !self.sweeper.is_idle()
+    }
+
     /// Nothing new is begun, and what is staged is left where it is: the updater is to end.
     pub fn wind_down(&mut self, settings: &Settings, now: Moment) {
         self.each(settings, now, |hand, agent| {
@@ -240,6 +256,7 @@ impl Agents {
     /// Polls everything that is under way, and lets each agent go on.
     pub fn tick(&mut self, settings: &Settings, plan: &plan::Settings, now: Moment) {
         self.ending.retain_mut(|it| matches!(it.try_wait(), Ok(None)));
+        self.sweeper.tick(&self.layout, now.boot);
         self.each(settings, now, |hand, agent| {
             hand.tick(agent);
             if agent.replan && agent.state.is_at_rest() && agent.call.is_none() && agent.queue.is_empty() {
@@ -323,13 +340,14 @@ impl Agents {
 
     /// When something is to be done again, if nothing happens before.
     pub fn next_wake(&self) -> Option<Duration> {
-        self.agents.values().filter_map(Agent::next_wake).min()
+        self.agents.values().filter_map(Agent::next_wake).chain(self.sweeper.next_wake()).min()
     }
 
     /// What prints when something happens.
     pub fn pipes(&self) -> Vec<BorrowedFd<'_>> {
         let calls = self.agents.values().filter_map(|it| it.call.as_ref()?.1.pipe().map(AsFd::as_fd));
-        calls.chain(self.agents.values().filter_map(|it| it.staging.as_ref()?.pipe())).collect()
+        let staging = self.agents.values().filter_map(|it| it.staging.as_ref()?.pipe());
+        calls.chain(staging).chain(self.sweeper.pipe()).collect()
     }
 }
 
@@ -744,7 +762,10 @@ impl Hand<'_> {
                 agent.progress = Progress::default();
                 None
             }
-            Action::Publish(up) => Some(outcome(self.publish(agent, &up))),
+            Action::Publish(up) => {
+                self.agents.sweeper.want();
+                Some(outcome(self.publish(agent, &up)))
+            }
             Action::Call(version, verb) => self.call(agent, version, verb),
             Action::Look(version) => {
                 agent.ask(version, Verb::Status);
@@ -774,6 +795,7 @@ impl Hand<'_> {
             }
             Action::Restore(version) => Some(outcome(layout.restore_version(&name, version.as_ref()))),
             Action::Remove => {
+                self.agents.sweeper.want();
                 let removed = self.remove(agent);
                 if let Err(fault) = &removed {
                     log::event(Level::Error, "not_removed", &[("agent", &name), ("error", &fault.sentence)]);
@@ -785,6 +807,7 @@ impl Hand<'_> {
                 self.noted(agent, layout.settle(&name));
                 if let Some(previous) = previous {
                     self.collect_garbage(agent, &previous);
+                    self.agents.sweeper.want();
                 }
                 None
             }
