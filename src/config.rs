@@ -74,7 +74,7 @@ impl Config {
             plan: plan::Settings {
                 only: it.desired_agent,
                 trial_secs: it.trial_secs,
-                signatures: !it.public_keys.is_empty(),
+                public_keys: it.public_keys.clone(),
                 account: own_account(),
             },
             apply: apply::Settings {
