@@ -99,11 +99,19 @@ struct Agent {
     step_begun: Option<(&'static str, Moment)>,
     fault: Option<Fault>,
     /// What failed and could not be written down, perhaps for the very want of space that it tells of.
-    unwritten: Option<Past>,
+    unwritten: Option<Unwritten>,
     /// Starts of the version in use, for one that ends again and again.
     starts: Starts,
     /// The process group of our last start.
     start_group: Option<i32>,
+}
+
+/// A memory of failures that is not on the disk yet.
+#[derive(Debug)]
+struct Unwritten {
+    past: Past,
+    /// Some `.failed` is there, empty or older: once it is gone, somebody released the agent.
+    marked: bool,
 }
 
 impl Agents {
@@ -134,10 +142,7 @@ impl Agents {
         }
         for agent in self.agents.values_mut() {
             agent.desired = desired.get(&agent.name).map(|it| (*it).clone());
-            let written = |past: &Past| self.layout.write_failed(&agent.name, past).is_ok();
-            if agent.unwritten.as_ref().is_some_and(written) {
-                agent.unwritten = None;
-            }
+            agent.write_at_last(&self.layout);
         }
         Ok(())
     }
@@ -309,7 +314,8 @@ impl Agents {
     }
 
     fn past(&self, agent: &Agent) -> Past {
-        agent.unwritten.clone().unwrap_or_else(|| inventory::past(&self.layout, &agent.name))
+        let unwritten = agent.unwritten.as_ref().map(|it| it.past.clone());
+        unwritten.unwrap_or_else(|| inventory::past(&self.layout, &agent.name))
     }
 
     /// Restarts an agent that is wanted to run: it is stopped here, and the next decision starts it.
@@ -396,6 +402,15 @@ impl Agent {
         if !asked && !self.queue.contains(&(version.clone(), verb)) {
             self.queue.push_back((version, verb));
         }
+    }
+
+    /// What could not be written down is tried again, unless the agent was released meanwhile.
+    fn write_at_last(&mut self, layout: &Layout) {
+        let name = &self.name;
+        self.unwritten.take_if(|it| {
+            let released = it.marked && layout.failed_file(name).symlink_metadata().is_err();
+            released || layout.write_failed(name, &it.past).is_ok()
+        });
     }
 
     fn trial_look_wait(&self) -> Option<Duration> {
@@ -945,8 +960,10 @@ impl Hand<'_> {
     }
 
     fn write_down(&self, agent: &mut Agent, past: Past) {
-        let written = self.layout().write_failed(&agent.name, &past);
-        agent.unwritten = written.is_err().then_some(past);
+        let layout = self.layout();
+        let written = layout.write_failed(&agent.name, &past);
+        let mark = || Unwritten { past, marked: layout.mark_failed(&agent.name) };
+        agent.unwritten = written.is_err().then(mark);
         self.noted(agent, written);
     }
 

@@ -407,6 +407,12 @@ impl Layout {
         self.write_agent_json(name, &path, past)
     }
 
+    /// Makes sure that there is some `.failed` for a release to remove: an empty one takes no room. Tells whether there is.
+    pub fn mark_failed(&self, name: &AgentName) -> bool {
+        let mut options = OpenOptions::new();
+        open_own(&self.failed_file(name), options.write(true).create(true).truncate(false)).is_ok()
+    }
+
     fn out(&self, name: &AgentName) -> PathBuf {
         self.own().join("out").join(format!("{name}.log"))
     }
