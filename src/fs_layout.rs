@@ -536,7 +536,8 @@ pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Faul
 }
 
 fn write_synced(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
-    remove_if_there(path)?;
+    // Whatever bears a name that is ours alone, a folder too, would be in the way for ever.
+    remove_all(path)?;
     let flags = (OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC).bits();
     let opened = OpenOptions::new().write(true).create_new(true).mode(mode).custom_flags(flags).open(path);
     let written = opened.and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));

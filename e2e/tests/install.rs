@@ -372,6 +372,20 @@ fn an_agent_that_is_held_in_its_trial_is_told_as_it_is_and_not_taken_back() {
 }
 
 #[test]
+fn folders_in_the_way_of_the_updaters_own_files_are_cleared() {
+    let (meta, files, base) = with_alpha();
+    let alpha = base.agent("alpha");
+    for name in [".version.new", ".upgrade.new", ".hold.new"] {
+        fs::create_dir_all(alpha.join(name).join("x/y")).unwrap();
+    }
+    base.run(&["hold", "alpha"]).exits(0);
+    base.run(&["release", "alpha"]).exits(0);
+    meta.order(&[files.offer(&Package::agent("alpha", "1.0.1"))]);
+    base.once().exits(0);
+    base.daemon("alpha", "1.0.1");
+}
+
+#[test]
 fn what_an_earlier_updater_left_is_deleted_however_deep_it_is() {
     let (_meta, _files, base) = with_alpha();
     let staging = base.path().join(".ops-updater/staging");
