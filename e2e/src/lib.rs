@@ -32,7 +32,7 @@ pub use file_server::{Fault, FileServer};
 pub use http::{Reply, get};
 pub use meta::Meta;
 pub use package::{Entry, Package, Part, gzip, gzip_of, tar};
-pub use processes::{Process, below, children, is_alive, is_zombie, kill, peak_bytes};
+pub use processes::{Process, below, children, is_alive, is_zombie, kill, peak_bytes, send};
 pub use programs::{binary, debian, free_port};
 pub use signer::Signer;
 pub use tls::{Authority, Identity, Valid};

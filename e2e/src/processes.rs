@@ -67,6 +67,6 @@ pub fn kill(pid: i32) {
     }
 }
 
-pub(crate) fn send(pid: i32, signal: Signal) {
+pub fn send(pid: i32, signal: Signal) {
     let _ = signal::kill(Pid::from_raw(pid), signal);
 }
