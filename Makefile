@@ -55,7 +55,7 @@ demo: deps
 
 bench: deps
 	$(MAKE) build
-	OPS_BIN_DIR=$(CURDIR)/dist cargo bench --quiet --profile dev -p e2e --bench figures -- $(ONLY)
+	OPS_BIN_DIR=$(CURDIR)/dist cargo bench --quiet --profile dev -p e2e --bench figures --bench server -- $(ONLY)
 
 size: build
 	@for it in dist/ops-updater dist/ops-meta; do wc -c <$$it | awk -v it=$$it '{printf "%-18s %9d bytes  %.2f MB\n", it, $$1, $$1 / 1e6}'; done
