@@ -4,7 +4,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::processes::send;
+use crate::processes::{peak_bytes, send};
 use crate::programs::binary;
 
 /// A fleet-sim at work.
@@ -25,6 +25,10 @@ impl Sim {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
         Self { child, stdout }
+    }
+
+    pub fn peak_bytes(&self) -> u64 {
+        peak_bytes(self.child.id() as i32)
     }
 
     /// Ends it as Ctrl-C does, and gives the report.

@@ -140,3 +140,15 @@ fn ctrl_c_ends_with_the_report() {
     let report = sim.interrupt();
     assert!(report["beats"].as_u64().unwrap() >= 20, "{report:#}");
 }
+
+#[test]
+fn a_million_hosts_fit_in_300_megabytes() {
+    let meta = Meta::new();
+    let sim = Sim::start(&meta.address(), &["--hosts", "1000000", "--interval", "300"]);
+    wait_for("some are there", SOON, || {
+        meta.statuses("agent-1").as_object().is_some_and(|it| it.len() > 1000)
+    });
+    let bytes = sim.peak_bytes();
+    assert!(bytes < 300_000_000, "{bytes}");
+    assert_eq!(sim.interrupt()["errors"], serde_json::json!({}));
+}
