@@ -32,9 +32,11 @@ const MILLION: &str = "1000000";
 const FLEET_RATE: &str = "3333";
 /// What is written behind is written within a second.
 const WRITTEN: Duration = Duration::from_secs(3);
-/// Of the herd: an hour of the hosts is a minute here.
-const TIME_SCALE: u32 = 60;
+/// Of the herd: an hour of the hosts is two minutes here. Faster, and a busy machine would not keep up.
+const TIME_SCALE: u32 = 30;
 const INTERVAL_SECS: u32 = 300;
+/// Beats that come later than this, in seconds of the hosts, hide when they would have come.
+const LATE_SECS_MAX: f64 = 10.0;
 
 fn main() {
     let names = ["keep", "new", "tls", "p99", "million", "herd"];
@@ -162,42 +164,42 @@ fn ready(ours: &mut Side) {
     row(figure, &format!("{secs:.2} s"), "", "", "<= 3 s", Some(secs <= 3.0));
 }
 
-/// How evenly 100,000 hosts come after the server was away. Its restart takes as long as it takes, which is a minute for
-/// every second here.
+/// How evenly 100,000 hosts come after the server was away. Its restart takes as long as it takes, which is half a minute
+/// for every second here.
 fn herd() {
     after("peak/mean in 10 s after a restart", 0, 3 * INTERVAL_SECS);
-    after("peak/mean in 10 s after an hour's outage", 3600, 5400);
+    // The back-off of the last hosts ends an hour after.
+    after("peak/mean in 10 s after an hour's outage", 3600, 3600 + INTERVAL_SECS);
 }
 
 fn after(figure: &str, away_secs: u32, watched_secs: u32) {
     let mut ours = Side::ours(None);
     let (interval, scale) = (INTERVAL_SECS.to_string(), TIME_SCALE.to_string());
-    let begin = 2 * INTERVAL_SECS;
+    // All have come within the first interval.
+    let begin_secs = INTERVAL_SECS + INTERVAL_SECS / 5;
     let begun = Instant::now();
     let load = ours.load(&["--hosts", HOSTS, "--interval", &interval, "--time-scale", &scale]);
     let until =
         |secs: u32| std::thread::sleep((begun + real(secs)).saturating_duration_since(Instant::now()));
-    until(begin);
+    until(begin_secs);
     ours.kill();
-    until(begin + away_secs);
+    until(begin_secs + away_secs);
     ours.begin();
-    until(begin + away_secs + watched_secs);
-    let report = load.interrupt();
-    let of = |path: &str| {
-        report
-            .pointer(path)
-            .and_then(serde_json::Value::as_f64)
-            .unwrap_or_else(|| panic!("no {path}: {report:#}"))
-    };
-    let ratio = of("/outage/arrivals/ratio");
-    row(figure, &format!("{ratio:.2}"), "", "", "<= 1.5", Some(ratio <= 1.5));
+    until(begin_secs + away_secs + watched_secs);
+    let report = Loaded { server_cpu_secs: 0.0, report: load.interrupt() };
+    let (ratio, late_secs) = (
+        report.number("/outage/arrivals/ratio"),
+        report.number("/latencyMs/p99") / 1000.0 * f64::from(TIME_SCALE),
+    );
+    let met = (late_secs <= LATE_SECS_MAX).then_some(ratio <= 1.5);
+    row(figure, &format!("{ratio:.2}"), "", "", "<= 1.5", met);
     println!(
-        "    away for {} s of theirs; then {} in the busiest 10 s, {:.0} on average, {:.0} if all come in turn; late: p99 {:.0} s",
-        of("/outage/awaySecs"),
-        of("/outage/arrivals/peak"),
-        of("/outage/arrivals/mean"),
+        "    away for {} s of theirs; then {} in the busiest 10 s, {:.0} on average, {:.0} if all come in turn; p99 {late_secs:.1} s{}",
+        report.number("/outage/awaySecs"),
+        report.number("/outage/arrivals/peak"),
+        report.number("/outage/arrivals/mean"),
         HOSTS.parse::<f64>().unwrap() * 10.0 / f64::from(INTERVAL_SECS),
-        of("/latencyMs/p99") / 1000.0 * f64::from(TIME_SCALE),
+        if met.is_none() { ": this machine was too busy to tell" } else { "" },
     );
 }
 
