@@ -1,5 +1,6 @@
-//! When beats arrived at the server, by seconds of the hosts' time: how much more in the busiest 10 s than on average.
-//! Pure.
+//! When beats came that the server answered, by seconds of the hosts' time: how much more in the busiest 10 s than on
+//! average. A beat came when it was due: where a simulation is late for want of processors, its beats would pile up in a
+//! way that no fleet's do. Pure.
 
 /// Seconds in a window.
 pub const WINDOW_SECS: usize = 10;
@@ -39,8 +40,8 @@ impl Windows {
 
 impl Arrivals {
     /// A beat that the server answered.
-    pub fn answered(&mut self, at_ms: u64) {
-        let sec = (at_ms / 1000) as usize;
+    pub fn answered(&mut self, came_ms: u64) {
+        let sec = (came_ms / 1000) as usize;
         if sec >= SECS_MAX {
             return;
         }
@@ -56,10 +57,12 @@ impl Arrivals {
     }
 
     /// A beat for which nobody was there.
-    pub fn nobody_there(&mut self, at_ms: u64) {
-        let sec = (at_ms / 1000) as usize;
+    pub fn nobody_there(&mut self, came_ms: u64) {
+        let sec = (came_ms / 1000) as usize;
         match self.outage {
             Some(Outage { back_sec: None, .. }) => {}
+            // One that came before the first answer, and was told of after.
+            Some(Outage { back_sec: Some(back_sec), .. }) if sec <= back_sec => {}
             _ => self.outage = Some(Outage { begun_sec: sec, back_sec: None }),
         }
     }
@@ -77,7 +80,7 @@ impl Arrivals {
     pub fn since_outage(&self) -> Option<(usize, Windows)> {
         let outage = self.outage?;
         let back = outage.back_sec?;
-        Some((back - outage.begun_sec, self.from(back)?))
+        Some((back.saturating_sub(outage.begun_sec), self.from(back)?))
     }
 }
 

@@ -188,10 +188,12 @@ impl Load for Fleet {
 
     fn ended(&mut self, ticket: Ticket, outcome: &Outcome<'_>, now: Duration) -> Result<(), &'static str> {
         let (number, now_ms) = (ticket.host, self.host_ms(now));
+        // When the host came, however long it had to wait here for a connection.
+        let came_ms = self.host_ms(ticket.due);
         let ended = match outcome {
             Outcome::Answered(body) => match self.book.read(body, &mut self.words, now_ms) {
                 Ok(heard) => {
-                    self.arrivals.answered(now_ms);
+                    self.arrivals.answered(came_ms);
                     self.hear(number, &heard, now_ms);
                     Ok(())
                 }
@@ -205,7 +207,7 @@ impl Load for Fleet {
                 Ok(())
             }
             Outcome::Broken => {
-                self.arrivals.nobody_there(now_ms);
+                self.arrivals.nobody_there(came_ms);
                 self.failed(number, None, now_ms);
                 Ok(())
             }
