@@ -5,15 +5,17 @@
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 TUPLE = $(or $(CARGO_BUILD_TARGET),$(shell rustc -vV | sed -n 's/^host: //p'))
 # One after the other, never --workspace: that would merge the server's crate features into the updater.
-CRATES := ops-wire ops-package ops-updater ops-meta
+CRATES := ops-wire ops-package ops-updater ops-meta fleet-sim
 
 .PHONY: build deps test test-full lint check demo bench fuzz size clean
 
 build:
 	cargo build --profile host -p ops-updater
 	cargo build --release -p ops-meta
+	cargo build --release -p fleet-sim
 	@$(call put,host/ops-updater)
 	@$(call put,release/ops-meta)
+	@$(call put,release/fleet-sim)
 
 # A running program cannot be written over, but it can be replaced.
 put = mkdir -p dist && cp $(TARGET_DIR)/$(TUPLE)/$(1) dist/$(notdir $(1)).new && mv -f dist/$(notdir $(1)).new dist/$(notdir $(1))
@@ -56,7 +58,7 @@ demo: deps
 
 bench: deps
 	$(MAKE) build
-	OPS_BIN_DIR=$(CURDIR)/dist cargo bench --quiet --profile dev -p e2e --bench figures -- $(ONLY)
+	OPS_BIN_DIR=$(CURDIR)/dist cargo bench --quiet --profile dev -p e2e --bench figures --bench server -- $(ONLY)
 
 size: build
 	@for it in dist/ops-updater dist/ops-meta; do wc -c <$$it | awk -v it=$$it '{printf "%-18s %9d bytes  %.2f MB\n", it, $$1, $$1 / 1e6}'; done
