@@ -234,6 +234,24 @@ fn tls_of_an_own_authority_is_believed_when_told_so() {
 }
 
 #[test]
+fn a_certificate_is_shown_where_the_server_wants_one() {
+    let authority = Authority::new("ours");
+    let folder = tempfile::tempdir().unwrap();
+    authority.signs("localhost").write(folder.path());
+    std::fs::write(folder.path().join("ours.pem"), authority.pem()).unwrap();
+    let tls = json!({ "certFile": "cert.pem", "keyFile": "key.pem", "clientCaFile": "ours.pem" });
+    let server = Server::start_in(folder, &crate::support::config_with(json!({ "tls": tls })));
+    let url = server.url().replace("http://127.0.0.1", "https://localhost");
+    let path = |name: &str| server.path(name).to_str().unwrap().to_owned();
+    let asked =
+        |more: &[&str]| server.admin(&[&["whoami", "--url", &url, "--ca", &path("ours.pem")], more].concat());
+    let refused = asked(&[]);
+    assert!(refused.code == 1 && refused.err.contains("--cert"), "{refused:?}");
+    asked(&["--cert", &path("cert.pem"), "--key", &path("key.pem")]).ok();
+    assert_eq!(asked(&["--cert", &path("cert.pem")]).code, 2);
+}
+
+#[test]
 fn wrong_use_ends_with_two() {
     for args in [
         &["host"][..],

@@ -50,29 +50,27 @@ impl Page<'_> {
     fn summary(&mut self) -> Result<(), Failed> {
         let host = self.host;
         let rival = host.get("rival").unwrap_or(&Value::Null);
-        let word = |field| text(host, field);
+        let known = |field| known(host, "", field);
         let time = |field| number(host, field).map_or_else(String::new, times::date_and_relative);
-        let every =
-            number(host, "intervalSecs").map_or_else(String::new, |secs| format!("a beat every {secs} s"));
+        let every = number(host, "intervalSecs").map_or_else(String::new, |secs| format!("every {secs} s"));
+        let generation = number(host, "generation").filter(|&it| it > 0);
         let lines = [
-            ("state", format!("{}; runs what is wanted: {}", word("state"), word("current"))),
+            ("state", format!("{}; runs what is wanted: {}", text(host, "state"), text(host, "current"))),
             ("last seen", time("lastSeen")),
             ("first seen", time("firstSeen")),
-            ("machine", [known(host, "", "os"), known(host, "", "arch"), known(host, "", "ip")].concat()),
-            ("machine id", known(host, "", "machineId")),
-            ("updater", [known(host, "", "updaterVersion"), known(host, "as ", "runUser"), every].concat()),
-            (
-                "generation",
-                number(host, "generation").filter(|&it| it > 0).map_or_else(String::new, |it| it.to_string()),
-            ),
+            ("machine", known("os") + &known("arch") + &known("ip")),
+            ("machine id", known("machineId")),
+            ("updater", known("updaterVersion") + &self::known(host, "as ", "runUser")),
+            ("beats", every),
+            ("generation", generation.map_or_else(String::new, |it| it.to_string())),
             ("labels", labels(host)),
             ("attention", notes(host).join("; ")),
-            ("rival", [known(rival, "", "machineId"), known(rival, "at ", "ip")].concat()),
+            ("rival", self::known(rival, "", "machineId") + &self::known(rival, "at ", "ip")),
         ];
-        self.out.line(&word("hostname"))?;
+        self.out.line(&text(host, "hostname"))?;
         let said = lines.iter().filter(|(_, value)| !value.is_empty());
-        said.map(|(key, value)| format!("  {key:<11} {}", value.trim_end()))
-            .try_for_each(|line| self.out.line(&line))
+        let mut said = said.map(|(key, value)| format!("  {key:<11} {}", value.trim_end()));
+        said.try_for_each(|line| self.out.line(&line))
     }
 
     /// What runs, and what should: an agent that is wanted and not there has a row, too.
@@ -180,6 +178,7 @@ fn known(host: &Value, before: &str, field: &str) -> String {
     }
 }
 
+/// `KEY=VALUE KEY=VALUE`
 fn labels(host: &Value) -> String {
     let labels = host.get("labels").unwrap_or(&Value::Null);
     let keys = labels.as_object().into_iter().flat_map(|labels| labels.keys());
