@@ -75,9 +75,7 @@ mod tests {
     fn it_is_forgotten_after_a_while() {
         let attempts = Attempts::new();
         let address = "10.0.0.1".parse().unwrap();
-        for _ in 0..99 {
-            let _ = attempts.failed(address);
-        }
+        (0..99).for_each(|_| _ = attempts.failed(address));
         for failing in attempts.places.lock().unwrap().iter_mut().flatten() {
             failing.since -= TIME;
         }

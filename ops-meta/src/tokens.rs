@@ -160,7 +160,7 @@ impl Tokens {
         self.table.load().values().filter_map(unwritten).collect()
     }
 
-    /// In the database, then in memory. The caller sees to it that nothing breaks this off in between.
+    /// In the database, then in memory: not to be broken off in between.
     pub async fn create(&self, store: &Store, actor: Actor, new: NewToken) -> Result<Arc<Known>, StoreError> {
         let changed = store.change(actor, Change::CreateToken(new.clone())).await?;
         let NewToken { name, role, hostname, hash, expires } = new;

@@ -73,9 +73,13 @@ fn known(app: &App, parts: &Parts) -> Result<Arc<Known>, NotIn> {
         }
         Err(invalid) => NotIn::Invalid(invalid),
     };
-    let fields = [("peer", &*address(parts).to_string()), ("why", &*why.sentence())];
-    app.told.tokens.warn("token_refused", &fields);
+    tell(app, parts, &why.sentence());
     Err(why)
+}
+
+/// Seldom, and without the token.
+fn tell(app: &App, parts: &Parts, why: &str) {
+    app.told.tokens.warn("token_refused", &[("peer", &*address(parts).to_string()), ("why", why)]);
 }
 
 /// Another scheme, of a proxy perhaps, is no token.
@@ -188,6 +192,10 @@ impl FromRequestParts<Arc<App>> for Speaker {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refusal> {
         let known = match known(app, parts) {
             Err(NotIn::NoToken) if app.admission.is_anonymous() => return Ok(Self::Anyone),
+            Err(NotIn::NoToken) => {
+                tell(app, parts, "a heartbeat came without a token");
+                return Err(NotIn::NoToken.into());
+            }
             known => known?,
         };
         if known.token.role.includes(Role::Host) {

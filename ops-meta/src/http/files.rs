@@ -57,14 +57,16 @@ pub async fn file(
     opened.fill(response, part, &app).await
 }
 
-/// The path below the root, or `None` for what is never served.
+/// The path below the root, or `None` for what is never served: the API's too, however it is spelled.
 fn inner_path(path: &str) -> Option<PathBuf> {
     let decoded: Vec<u8> = percent_decode_str(path).collect();
     // A prefix that ends in `/` makes a path that begins with two; 2015's server led it to the right one.
     let begin = decoded.iter().position(|&b| b != b'/')?;
     let inner = decoded.get(begin..)?;
     let good = |part: &[u8]| !part.is_empty() && !part.starts_with(b".") && !part.contains(&0);
-    inner.split(|&b| b == b'/').all(good).then(|| PathBuf::from(OsStr::from_bytes(inner)))
+    let mut parts = inner.split(|&b| b == b'/').peekable();
+    let is_api = parts.peek() == Some(&&b"api"[..]);
+    (!is_api && parts.all(good)).then(|| PathBuf::from(OsStr::from_bytes(inner)))
 }
 
 fn refusal(error: Errno) -> Refusal {

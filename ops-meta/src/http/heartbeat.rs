@@ -25,7 +25,8 @@ const AGENTS_MAX: usize = 256;
 /// A status sentence is cut to this.
 const STATUS_BYTES_MAX: usize = 2 << 10;
 
-/// 2015's Go client sends no Content-Type, so none is asked for.
+/// A host says what really runs, and hears what should.
+// 2015's Go client sends no Content-Type, so none is asked for.
 #[utoipa::path(post, path = "/heartbeat", tag = "hosts", operation_id = "heartbeat", request_body = openapi::Beat,
     security((), ("token" = [])), responses((status = 200, body = openapi::Answer), Refusals))]
 pub async fn beat(

@@ -15,3 +15,4 @@ pub mod openapi;
 mod page;
 pub mod problem;
 pub mod tokens;
+mod whole;

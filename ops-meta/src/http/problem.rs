@@ -43,7 +43,7 @@ impl Problem {
     }
 }
 
-/// What stands in the body.
+/// Why a call does not get what it asks for (RFC 9457).
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct Told<'a> {

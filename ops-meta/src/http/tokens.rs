@@ -13,6 +13,7 @@ use super::asked::{self, Query, Segment};
 use super::auth::{Admin, Caller, With};
 use super::page::{self, Page};
 use super::problem::{Problem, Problems};
+use super::whole::whole;
 use crate::clock::now_ms;
 use crate::domain::role::Role;
 use crate::running::App;
@@ -183,9 +184,7 @@ pub async fn create(
 ) -> Result<(StatusCode, Json<TokenCreated>), Problem> {
     let secret = Secret::new().map_err(|NoRandomness| no_randomness())?;
     let new = wanted.checked(&secret)?;
-    // What is begun is finished, even when the client goes away.
-    let creating = async move { app.tokens.create(&app.store, admin.caller.actor(), new).await };
-    let known = tokio::spawn(creating).await.map_err(|_| broken_off())??;
+    let known = whole(async move { app.tokens.create(&app.store, admin.caller.actor(), new).await }).await?;
     let created = TokenCreated { token: Token::from(&*known), secret: secret.expose() };
     Ok((StatusCode::CREATED, Json(created)))
 }
@@ -199,16 +198,11 @@ pub async fn revoke(
     Segment(id): Segment,
 ) -> Result<StatusCode, Problem> {
     let id: i64 = id.parse().map_err(|_| Problem::missing(format!("token {id:?}")))?;
-    let revoking = async move { app.tokens.revoke(&app.store, admin.caller.actor(), id).await };
-    tokio::spawn(revoking).await.map_err(|_| broken_off())??;
+    whole(async move { app.tokens.revoke(&app.store, admin.caller.actor(), id).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 fn no_randomness() -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the operating system gives no random bytes; try again")
         .retry_after(1)
-}
-
-fn broken_off() -> Problem {
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the work was broken off; look whether it was done")
 }

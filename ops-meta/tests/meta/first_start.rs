@@ -38,3 +38,17 @@ fn a_file_that_cannot_be_written_is_a_reason_not_to_start() {
     let said = refused(&["serve", "--listen", "127.0.0.1:0", "--data", data], None);
     assert!(said.starts_with("ops-meta: failed to") && said.contains("admin.token"), "{said}");
 }
+
+#[test]
+fn a_file_of_a_start_that_did_not_get_further_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("data")).unwrap();
+    for left in ["data/admin.token", "data/admin.token.new"] {
+        std::fs::write(folder.path().join(left), "opsm_of_yesterday").unwrap();
+    }
+    let server = Server::start_in(folder, &config());
+    assert_eq!(Operator::first(&server).get("/api/v1/whoami").status, 200);
+    let file = server.path("data/admin.token");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(!server.path("data/admin.token.new").exists());
+}

@@ -23,6 +23,9 @@ fn nothing_below_api_is_a_file() {
             assert!(reply.json()["detail"].as_str().unwrap().contains(path));
         }
     }
+    for path in ["//api/x", "/%61pi/x", "/api%2fx"] {
+        assert_eq!(server.get(path).status, 404, "{path}");
+    }
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Who may do what, and who may not.
 
+use std::io::Write as _;
+
 use serde_json::{Value, json};
 
-use crate::support::{Operator, Reply, Server, bearer, beat, config, eventually};
+use crate::support::{Operator, Reply, Server, bearer, beat, config, config_with, eventually, request};
 
 /// On this machine only.
 fn server() -> Server {
@@ -99,6 +101,8 @@ fn elsewhere_a_host_shows_a_token() {
         refused.text().starts_with("a token is needed")
             && refused.header("content-type").starts_with("text/plain")
     );
+
+    server.wait_for_log(&["token_refused", "without a token"]);
 
     assert_eq!(beat_with(&server, &fleet.token, "web01").status, 200);
     assert_eq!(beat_with(&server, &fleet.token, "web02").status, 200);
@@ -266,6 +270,38 @@ fn a_body_that_is_none_is_refused() {
     problem(&post(&[], b"{}"), 415);
     let large = format!("{{\"name\":\"{}\"}}", "x".repeat(70_000));
     problem(&post(json, large.as_bytes()), 413);
+    // Nobody reads what somebody without a token sends; the reason arrives all the same.
+    problem(&server.ask("POST", "/api/v1/tokens", json, large.as_bytes()), 401);
+}
+
+#[test]
+fn a_body_that_does_not_come_is_given_up() {
+    let server = Server::start(&config_with(json!({ "timeouts": { "bodyMillis": 200 } })));
+    let admin = Operator::first(&server);
+    let head = [&*bearer(&admin.token), "Content-Type: application/json", "Content-Length: 50"];
+    problem(&server.ask("POST", "/api/v1/tokens", &head, b""), 408);
+}
+
+#[test]
+fn what_a_client_began_is_done_whole_when_it_goes_away() {
+    let server = server();
+    let admin = Operator::first(&server);
+    let head = [&*bearer(&admin.token), "Content-Type: application/json"];
+    for n in 0..50 {
+        let wanted = json!({ "name": format!("token {n}"), "role": "viewer" }).to_string();
+        let mut stream = server.connect();
+        stream.write_all(&request("POST", "/api/v1/tokens", &head, wanted.as_bytes())).unwrap();
+    }
+    // What counts is in memory, what happened is in the database.
+    let ids = |list: &str, noun: &str| -> Vec<i64> {
+        let list = admin.get(&format!("/api/v1/{list}")).json();
+        list[noun].as_array().unwrap().iter().map(|it| it["id"].as_i64().unwrap()).collect()
+    };
+    eventually("each token to be told and to count", || {
+        let (mut told, tokens) = (ids("events?limit=1000", "events"), ids("tokens?limit=1000", "tokens"));
+        told.reverse();
+        (told == tokens && told.len() > 1).then_some(())
+    });
 }
 
 #[test]

@@ -1,0 +1,18 @@
+//! A change that is begun is finished. A handler is dropped where it waits when its client goes away: the database would
+//! have the change, and the memory not.
+
+use axum::http::StatusCode;
+
+use super::problem::Problem;
+use crate::store::StoreError;
+
+/// What the work comes to, for a client that is still there.
+pub async fn whole<T: Send + 'static>(
+    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, Problem> {
+    let broken_off = |_| {
+        let detail = "the work was broken off; look whether it was done";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+    };
+    Ok(tokio::spawn(work).await.map_err(broken_off)??)
+}
