@@ -75,7 +75,8 @@ pub fn date_and_relative(at_ms: i64) -> String {
 /// How long something took.
 pub fn took(ms: u64) -> String {
     match ms {
-        ..10_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
+        ..1000 => format!("{ms} ms"),
+        1000..10_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
         10_000..120_000 => format!("{} s", ms / 1000),
         _ => format!("{} min", ms / 60_000),
     }

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use crate::support::command_line::{asking, fake, run};
+use crate::support::{Server, beat};
 
 /// Serves `hosts` in pages of `limit`, and notes what it was asked.
 fn serving(hosts: Vec<Value>) -> (String, Arc<Mutex<Vec<String>>>) {
@@ -48,7 +49,7 @@ fn a_long_list_comes_page_by_page_and_whole() {
 #[test]
 fn every_filter_is_asked_of_the_server() {
     let (url, asked) = serving(Vec::new());
-    let args = "host list --hostname web* --match ^w.b --state late --current no --agent nginx --version 1.0+1 \
+    let args = "host list --hostname web* --match ^w.b --state late,gone --current no --agent nginx --version 1.0+1 \
                 --status started --error md5_mismatch --label dc=a --label b=c&d --os linux --arch x86_64 --ip 10.0.0.1 \
                 --reboot-required --claimed-twice --sort -lastSeen";
     let words: Vec<&str> = args.split_whitespace().collect();
@@ -58,14 +59,13 @@ fn every_filter_is_asked_of_the_server() {
     for part in [
         "hostname=web",
         "match=",
-        "state=late",
+        "state=late%2Cgone",
         "current=no",
         "agent=nginx",
         "version=1.0%2B1",
         "status=started",
         "error=md5_mismatch",
-        "label=dc",
-        "label=b%3Dc%26d",
+        "label=dc%3Da%2Cb%3Dc%26d",
         "os=linux",
         "arch=x86_64",
         "ip=10.0.0.1",
@@ -108,8 +108,11 @@ fn a_page_about_a_host_says_all_there_is_and_nothing_more() {
         "ip": "10.0.0.1", "os": "linux", "arch": "x86_64", "updaterVersion": "0.1.0", "runUser": "root", "machineId": "m1",
         "labels": {"dc": "a"}, "firstSeen": now - 90_000_000_i64, "lastSeen": now - 5_000, "intervalSecs": 60, "generation": 7,
         "agents": [{"name": "nginx", "version": "1.0.0", "status": "started", "phase": "downloading", "percent": 40,
-            "desiredVersion": "1.0.1", "timestamp": now, "errorCode": "md5_mismatch", "error": "the digest is wrong",
+            "looked": now, "errorCode": "md5_mismatch", "error": "the digest is wrong",
             "attempt": 2, "nextTry": now + 600_500, "steps": [{"step": "fetch", "at": 1_769_860_800_000_i64, "ms": 1234, "code": ""}]}],
+        "desired": [{"name": "nginx", "version": "1.0.1", "cmd": "start", "current": "failed"},
+            {"name": "redis", "version": "7", "cmd": "start", "current": "no"}],
+        "rival": {"machineId": "m2", "ip": "10.0.0.2"},
         "errors": [{"agent": "a/b", "code": "bad_name", "error": "no name"}],
         "history": [{"at": 1_769_860_800_000_i64, "agent": "nginx", "what": "version", "before": "0.9", "after": "1.0.0"}]});
     let url = fake(move |request| {
@@ -123,10 +126,13 @@ fn a_page_about_a_host_says_all_there_is_and_nothing_more() {
         "25 h ago",
         "linux x86_64 10.0.0.1\n",
         "machine id  m1\n",
-        "0.1.0 as root a beat every 60 s",
+        "updater     0.1.0 as root\n",
+        "beats       every 60 s\n",
         "dc=a",
         "reboot required",
-        "downloading 40 %",
+        "rival       m2 at 10.0.0.2\n",
+        "1.0.0    started  downloading 40 %  1.0.1   failed     now\n",
+        "  redis  -        -        -                 7       no         -\n",
         "nginx: md5_mismatch: the digest is wrong; attempt 2; next try ",
         "in 10 min",
         "last upgrade of nginx\n  STEP   ENDED                TOOK   ERROR\n  fetch  2026-01-31 12:00:00  1.2 s  -",
@@ -164,4 +170,40 @@ fn hosts_are_dropped_one_by_one_and_those_that_are_not_there_are_told() {
     let said = run(&mut asking(&url, &["host", "drop", "web01"]));
     assert!(said.code == 2 && said.err.contains("--yes"), "{said:?}");
     assert_eq!(asked.lock().unwrap().len(), before);
+}
+
+#[test]
+fn hosts_are_listed_shown_and_dropped_on_a_real_server() {
+    let server = Server::serve(tempfile::tempdir().unwrap());
+    for n in 0..60 {
+        server.post("/heartbeat", &beat(&format!("web{n:02}"), "started"));
+    }
+    server.post("/heartbeat", &beat("db01", "no disk\u{1b}[2J\nweb99  alive"));
+    let names = |args: &[&str]| -> Vec<String> {
+        let said = server.admin(&[&["host", "list", "-o", "json"], args].concat()).ok();
+        said.objects().iter().map(|it| it["hostname"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&[]).len(), 61);
+    assert_eq!(names(&["--hostname", "web0*", "--limit", "2"]), ["web00", "web01"]);
+    assert_eq!(names(&["--match", "^d", "--state", "new,alive", "--agent", "falcon-agent"]), ["db01"]);
+    assert_eq!(names(&["--sort", "-hostname", "--limit", "1"]), ["web59"]);
+    assert_eq!(names(&["--label", "dc=a,rack", "--claimed-twice"]), [""; 0]);
+    let table = server.admin(&["host", "list", "--hostname", "db*"]).ok().out;
+    assert!(table.lines().count() == 2 && table.contains("no disk\\u{1b}[2J\\nweb99"), "{table}");
+    let refused = server.admin(&["host", "list", "--match", "("]);
+    assert!(refused.code == 1 && refused.err.contains("`match`"), "{refused:?}");
+
+    let page = server.admin(&["host", "show", "web07"]).ok().out;
+    assert!(
+        page.starts_with("web07\n  state       new") && page.contains("falcon-agent  1.0.0    started"),
+        "{page}"
+    );
+    assert_eq!(server.admin(&["host", "show", "web07", "-o", "json"]).ok().objects()[0]["hostname"], "web07");
+    assert_eq!(server.admin(&["host", "show", "nobody"]).code, 3);
+
+    server.admin(&["host", "drop", "--yes", "web07", "db01"]).ok();
+    assert_eq!(names(&[]).len(), 59);
+    assert_eq!(server.admin(&["host", "drop", "--yes", "web07"]).code, 3);
+    let event = &server.admin(&["event", "list", "-o", "json", "--limit", "1"]).ok().objects()[0];
+    assert_eq!((&event["kind"], &event["object"]), (&json!("host.dropped"), &json!("host db01")));
 }

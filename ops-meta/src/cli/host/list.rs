@@ -42,26 +42,26 @@ struct Filters {
     /// The name, as a regular expression
     #[arg(long = "match", value_name = "REGEX")]
     regex: Option<String>,
-    /// How it stands
-    #[arg(long, value_parser = PossibleValuesParser::new(State::ALL.map(State::as_str)))]
-    state: Option<String>,
-    /// Whether it runs what is wanted
-    #[arg(long, value_parser = PossibleValuesParser::new(Conformity::ALL.map(Conformity::as_str)))]
-    current: Option<String>,
+    /// How it stands; several with commas between
+    #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(State::ALL.map(State::as_str)))]
+    state: Vec<String>,
+    /// Whether it runs what is wanted; several with commas between
+    #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(Conformity::ALL.map(Conformity::as_str)))]
+    current: Vec<String>,
     /// An agent that it has
     #[arg(long, value_name = "NAME")]
     agent: Option<String>,
     /// A version of an agent
     #[arg(long)]
     version: Option<String>,
-    /// What an agent is: `started`, `stoped`
+    /// What an agent is: `started`, `stoped`, or its sentence, with `*` and `?`
     #[arg(long)]
     status: Option<String>,
-    /// The code of an error
+    /// The code of an error, `*` for any
     #[arg(long, value_name = "CODE")]
     error: Option<String>,
-    /// A label that it has; more than once: all of them
-    #[arg(long, value_name = "KEY=VALUE")]
+    /// Labels that it has, all of them: `KEY=VALUE`, or `KEY` with any value
+    #[arg(long, value_name = "LABEL", value_delimiter = ',')]
     label: Vec<String>,
     /// Its operating system
     #[arg(long)]
@@ -69,7 +69,7 @@ struct Filters {
     /// Its processor, as `x86_64`
     #[arg(long)]
     arch: Option<String>,
-    /// The address it says it has
+    /// Its address, with `*` and `?`
     #[arg(long)]
     ip: Option<String>,
     /// Only hosts that have to boot anew
@@ -87,12 +87,13 @@ impl Args {
         let asked = [
             ("hostname", filters.hostname.clone()),
             ("match", filters.regex.clone()),
-            ("state", filters.state.clone()),
-            ("current", filters.current.clone()),
+            ("state", several(&filters.state)),
+            ("current", several(&filters.current)),
             ("agent", filters.agent.clone()),
             ("version", filters.version.clone()),
             ("status", filters.status.clone()),
             ("error", filters.error.clone()),
+            ("label", several(&filters.label)),
             ("os", filters.os.clone()),
             ("arch", filters.arch.clone()),
             ("ip", filters.ip.clone()),
@@ -100,9 +101,13 @@ impl Args {
             ("claimedTwice", flag(filters.claimed_twice)),
             ("sort", self.sort.clone()),
         ];
-        let labels = filters.label.iter().map(|label| ("label", label.clone()));
-        asked.into_iter().filter_map(|(key, value)| Some((key, value?))).chain(labels).collect()
+        asked.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
     }
+}
+
+/// As the server takes them.
+fn several(words: &[String]) -> Option<String> {
+    (!words.is_empty()).then(|| words.join(","))
 }
 
 pub fn run(args: &Args) -> Result<(), Failed> {

@@ -49,39 +49,45 @@ impl Page<'_> {
 
     fn summary(&mut self) -> Result<(), Failed> {
         let host = self.host;
-        let word = |field| text(host, field);
+        let rival = host.get("rival").unwrap_or(&Value::Null);
+        let known = |field| known(host, "", field);
         let time = |field| number(host, field).map_or_else(String::new, times::date_and_relative);
-        let every =
-            number(host, "intervalSecs").map_or_else(String::new, |secs| format!("a beat every {secs} s"));
+        let every = number(host, "intervalSecs").map_or_else(String::new, |secs| format!("every {secs} s"));
+        let generation = number(host, "generation").filter(|&it| it > 0);
         let lines = [
-            ("state", format!("{}; runs what is wanted: {}", word("state"), word("current"))),
+            ("state", format!("{}; runs what is wanted: {}", text(host, "state"), text(host, "current"))),
             ("last seen", time("lastSeen")),
             ("first seen", time("firstSeen")),
-            ("machine", [known(host, "", "os"), known(host, "", "arch"), known(host, "", "ip")].concat()),
-            ("machine id", known(host, "", "machineId")),
-            ("updater", [known(host, "", "updaterVersion"), known(host, "as ", "runUser"), every].concat()),
-            ("generation", known(host, "", "generation")),
+            ("machine", known("os") + &known("arch") + &known("ip")),
+            ("machine id", known("machineId")),
+            ("updater", known("updaterVersion") + &self::known(host, "as ", "runUser")),
+            ("beats", every),
+            ("generation", generation.map_or_else(String::new, |it| it.to_string())),
             ("labels", labels(host)),
             ("attention", notes(host).join("; ")),
+            ("rival", self::known(rival, "", "machineId") + &self::known(rival, "at ", "ip")),
         ];
-        self.out.line(&word("hostname"))?;
+        self.out.line(&text(host, "hostname"))?;
         let said = lines.iter().filter(|(_, value)| !value.is_empty());
-        said.map(|(key, value)| format!("  {key:<11} {}", value.trim_end()))
-            .try_for_each(|line| self.out.line(&line))
+        let mut said = said.map(|(key, value)| format!("  {key:<11} {}", value.trim_end()));
+        said.try_for_each(|line| self.out.line(&line))
     }
 
+    /// What runs, and what should: an agent that is wanted and not there has a row, too.
     fn agents(&mut self) -> Result<(), Failed> {
+        let (real, desired) = (list(self.host, "agents"), list(self.host, "desired"));
+        let is_of = |name: &Value, other: &Value| other.get("name") == name.get("name");
+        let there = real.iter().map(|agent| (agent, desired.iter().find(|wanted| is_of(agent, wanted))));
+        let missing = desired.iter().filter(|wanted| !real.iter().any(|agent| is_of(wanted, agent)));
+        let missing = missing.map(|wanted| (&Value::Null, Some(wanted)));
         let now = now_ms();
-        let row = |agent: &Value| {
-            let word = |field| text(agent, field);
-            let percent = number(agent, "percent").map(|percent| format!(" {percent} %"));
-            let phase = word("phase") + &percent.unwrap_or_default();
-            let looked = number(agent, "timestamp").filter(|&at| at > 0);
-            let looked = looked.map_or_else(|| "-".to_owned(), |at| times::relative(at, now));
-            vec![word("name"), word("version"), word("status"), phase, word("desiredVersion"), looked]
-        };
-        let rows: Vec<_> = list(self.host, "agents").iter().map(row).collect();
-        self.section("agents", &["NAME", "VERSION", "STATUS", "PHASE", "WANTED", "LOOKED AT"], &rows)
+        let rows: Vec<_> =
+            there.chain(missing).map(|(agent, wanted)| agent_row(agent, wanted, now)).collect();
+        self.section(
+            "agents",
+            &["NAME", "VERSION", "STATUS", "PHASE", "WANTED", "AS WANTED", "LOOKED AT"],
+            &rows,
+        )
     }
 
     /// Only of an agent that has any.
@@ -144,6 +150,26 @@ impl Page<'_> {
     }
 }
 
+fn agent_row(agent: &Value, wanted: Option<&Value>, now: i64) -> Vec<String> {
+    let word = |field| text(agent, field);
+    let wanted = wanted.unwrap_or(&Value::Null);
+    let percent = number(agent, "percent").map(|percent| format!(" {percent} %"));
+    let order = match text(wanted, "cmd").as_str() {
+        "start" | "-" => text(wanted, "version"),
+        cmd => cmd.to_owned(),
+    };
+    let looked = number(agent, "looked").filter(|&at| at > 0);
+    vec![
+        if agent.is_null() { text(wanted, "name") } else { word("name") },
+        word("version"),
+        word("status"),
+        word("phase") + &percent.unwrap_or_default(),
+        order,
+        text(wanted, "current"),
+        looked.map_or_else(|| "-".to_owned(), |at| times::relative(at, now)),
+    ]
+}
+
 /// With a blank behind it, and nothing where it is not known.
 fn known(host: &Value, before: &str, field: &str) -> String {
     match text(host, field).as_str() {
@@ -152,6 +178,7 @@ fn known(host: &Value, before: &str, field: &str) -> String {
     }
 }
 
+/// `KEY=VALUE KEY=VALUE`
 fn labels(host: &Value) -> String {
     let labels = host.get("labels").unwrap_or(&Value::Null);
     let keys = labels.as_object().into_iter().flat_map(|labels| labels.keys());
