@@ -16,6 +16,7 @@ mod database_away;
 mod faults_of_2015;
 mod first_start;
 mod heartbeat;
+mod hosts;
 mod kills;
 mod legacy;
 mod openapi;

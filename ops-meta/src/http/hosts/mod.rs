@@ -16,6 +16,7 @@ use super::asked::{Query, Segment};
 use super::auth::{Operator, Viewer, With};
 use super::page;
 use super::problem::{Problem, Problems};
+use super::whole::whole;
 use crate::clock::now_ms;
 use crate::domain::conformity::Conformity;
 use crate::domain::host::State as Standing;
@@ -45,10 +46,11 @@ pub struct ListAsked {
     #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 50)]
     limit: page::Limit,
     /// `next` of the answer before; with the same `sort`.
+    #[param(pattern = "^-?[0-9]{1,18}~")]
     cursor: Option<String>,
     /// `-` before it: descending.
     #[serde(default)]
-    #[param(value_type = Option<SortWord>)]
+    #[param(value_type = Option<String>, pattern = "^-?(hostname|firstSeen|lastSeen|state|current)$")]
     sort: Sort,
     /// Whether to count all that the filters admit.
     #[serde(default)]
@@ -58,12 +60,13 @@ pub struct ListAsked {
     hostname: Option<String>,
     /// A regular expression that the name has a match for.
     #[serde(rename = "match")]
+    #[param(rename = "match", max_length = 1024)]
     regex: Option<String>,
     /// Several with commas between.
-    #[param(value_type = Option<String>)]
+    #[param(pattern = "^(new|alive|late|gone|revived)(,(new|alive|late|gone|revived))*$")]
     state: Option<String>,
     /// Whether it is as desired: `yes`, `no`, `pending`, `failed`; several with commas between.
-    #[param(value_type = Option<String>)]
+    #[param(pattern = "^(yes|no|pending|failed)(,(yes|no|pending|failed))*$")]
     current: Option<String>,
     /// Has this agent; `version`, `status` and `error` are then of this one, else of any.
     agent: Option<String>,
@@ -91,32 +94,6 @@ enum Key {
     LastSeen,
     State,
     Current,
-}
-
-/// Each way a list can be sorted, for the description.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "only its description is used; Sort reads the words")]
-pub enum SortWord {
-    #[schema(rename = "hostname")]
-    Hostname,
-    #[schema(rename = "-hostname")]
-    HostnameDown,
-    #[schema(rename = "firstSeen")]
-    FirstSeen,
-    #[schema(rename = "-firstSeen")]
-    FirstSeenDown,
-    #[schema(rename = "lastSeen")]
-    LastSeen,
-    #[schema(rename = "-lastSeen")]
-    LastSeenDown,
-    #[schema(rename = "state")]
-    State,
-    #[schema(rename = "-state")]
-    StateDown,
-    #[schema(rename = "current")]
-    Current,
-    #[schema(rename = "-current")]
-    CurrentDown,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -157,7 +134,7 @@ impl TryFrom<String> for Sort {
 }
 
 /// Hosts, filtered and sorted, a page at a time.
-#[utoipa::path(get, path = "/api/v1/hosts", tag = "hosts", security(("token" = [])), params(ListAsked),
+#[utoipa::path(get, path = "/api/v1/hosts", operation_id = "listHosts", tag = "hosts", security(("token" = [])), params(ListAsked),
     responses((status = 200, body = HostList), Problems))]
 pub async fn list(
     State(app): State<Arc<App>>,
@@ -213,7 +190,7 @@ fn position(cursor: &str) -> Result<Position, Problem> {
 }
 
 /// One host: everything that is known of it.
-#[utoipa::path(get, path = "/api/v1/hosts/{hostname}", tag = "hosts", security(("token" = [])),
+#[utoipa::path(get, path = "/api/v1/hosts/{hostname}", operation_id = "showHost", tag = "hosts", security(("token" = [])),
     params(("hostname" = String, Path)), responses((status = 200, body = Detail), Problems))]
 pub async fn show(
     State(app): State<Arc<App>>,
@@ -229,7 +206,7 @@ pub async fn show(
 }
 
 /// Forgets a host. One that still lives comes back with its next beat.
-#[utoipa::path(delete, path = "/api/v1/hosts/{hostname}", tag = "hosts", security(("token" = [])),
+#[utoipa::path(delete, path = "/api/v1/hosts/{hostname}", operation_id = "dropHost", tag = "hosts", security(("token" = [])),
     params(("hostname" = String, Path)), responses((status = 204), Problems))]
 pub async fn forget(
     State(app): State<Arc<App>>,
@@ -237,8 +214,13 @@ pub async fn forget(
     Segment(hostname): Segment,
 ) -> Result<StatusCode, Problem> {
     app.fleet.find(&hostname).ok_or_else(|| missing(&hostname))?;
-    app.store.change(caller.actor(), Change::DropHost { hostname: hostname.clone() }).await?;
-    app.fleet.drop_host(&hostname);
+    let change = Change::DropHost { hostname: hostname.clone() };
+    whole(async move {
+        app.store.change(caller.actor(), change).await?;
+        app.fleet.drop_host(&hostname);
+        Ok(())
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
