@@ -5,15 +5,17 @@
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 TUPLE = $(or $(CARGO_BUILD_TARGET),$(shell rustc -vV | sed -n 's/^host: //p'))
 # One after the other, never --workspace: that would merge the server's crate features into the updater.
-CRATES := ops-wire ops-package ops-updater ops-meta
+CRATES := ops-wire ops-package ops-updater ops-meta fleet-sim
 
 .PHONY: build deps test test-full lint check demo bench fuzz size clean
 
 build:
 	cargo build --profile host -p ops-updater
 	cargo build --release -p ops-meta
+	cargo build --release -p fleet-sim
 	@$(call put,host/ops-updater)
 	@$(call put,release/ops-meta)
+	@$(call put,release/fleet-sim)
 
 # A running program cannot be written over, but it can be replaced.
 put = mkdir -p dist && cp $(TARGET_DIR)/$(TUPLE)/$(1) dist/$(notdir $(1)).new && mv -f dist/$(notdir $(1)).new dist/$(notdir $(1))
@@ -34,16 +36,18 @@ test-full: deps
 	OPS_FULL=1 cargo test -p ops-meta nothing_acknowledged -- --nocapture
 	OPS_FULL=1 OPS_BIN_DIR=$(CURDIR)/dist cargo test -p e2e --test sweeps --test sick_agents -- --nocapture
 
+# The fuzz targets are only looked at: a library that need not be there spares the C++ compiler.
 lint:
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	set -e; for crate in $(CRATES) e2e; do cargo clippy -p $$crate --all-targets -- -D warnings; done
+	CUSTOM_LIBFUZZER_PATH=/nowhere/libfuzzer.a cargo clippy --manifest-path fuzz/Cargo.toml --all-targets -- -D warnings
 
 check: deps
 	$(MAKE) lint
 	$(MAKE) test
 
-# Each target for this long. cfg.json is fuzzed by the updater's own tests, see fuzz/run.
+# Each target for this long.
 fuzz: export FUZZ_SECS ?= 30
 fuzz:
 	fuzz/run
@@ -54,7 +58,7 @@ demo: deps
 
 bench: deps
 	$(MAKE) build
-	OPS_BIN_DIR=$(CURDIR)/dist cargo bench --quiet --profile dev -p e2e --bench figures -- $(ONLY)
+	OPS_BIN_DIR=$(CURDIR)/dist cargo bench --quiet --profile dev -p e2e --bench figures --bench server -- $(ONLY)
 
 size: build
 	@for it in dist/ops-updater dist/ops-meta; do wc -c <$$it | awk -v it=$$it '{printf "%-18s %9d bytes  %.2f MB\n", it, $$1, $$1 / 1e6}'; done

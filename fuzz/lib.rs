@@ -10,6 +10,9 @@ use recording::{Recording, Told, record, small_limits};
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../ops-package/tests/package/recording.rs"]
 mod recording;
+// What reads the updater's cfg.json: a program has no crate to link, and this file needs no other room of it.
+#[path = "../src/config/values.rs"]
+pub mod values;
 
 /// The longest sentence that one bad entry may bring about.
 const SENTENCE_BYTES_MAX: usize = 2048;

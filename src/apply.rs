@@ -19,6 +19,7 @@ use crate::plan::{self, Decision, Past, Real, Starts};
 use crate::processes::{self, Process};
 use crate::report::{self, Progress};
 use crate::stage::{self, Message};
+use crate::sweep::Sweeper;
 use crate::upgrade::{
     self, Action, Ended, Event, Intent, Limits, Look, Moment, Next, Role, Starting, State, Stopping, Upgrade,
     Verb,
@@ -63,6 +64,7 @@ pub struct Agents {
     agents: BTreeMap<AgentName, Agent>,
     /// Killed and not yet gone.
     ending: Vec<std::process::Child>,
+    sweeper: Sweeper,
     /// Said once: the kernel does not confine children.
     pub not_confined: Option<String>,
     news: bool,
@@ -97,11 +99,19 @@ struct Agent {
     step_begun: Option<(&'static str, Moment)>,
     fault: Option<Fault>,
     /// What failed and could not be written down, perhaps for the very want of space that it tells of.
-    unwritten: Option<Past>,
+    unwritten: Option<Unwritten>,
     /// Starts of the version in use, for one that ends again and again.
     starts: Starts,
     /// The process group of our last start.
     start_group: Option<i32>,
+}
+
+/// A memory of failures that is not on the disk yet.
+#[derive(Debug)]
+struct Unwritten {
+    past: Past,
+    /// Some `.failed` is there, empty or older: once it is gone, somebody released the agent.
+    marked: bool,
 }
 
 impl Agents {
@@ -111,6 +121,7 @@ impl Agents {
             boot_id: wake::boot_id(),
             agents: BTreeMap::new(),
             ending: Vec::new(),
+            sweeper: Sweeper::default(),
             not_confined: None,
             news: false,
         }
@@ -131,10 +142,7 @@ impl Agents {
         }
         for agent in self.agents.values_mut() {
             agent.desired = desired.get(&agent.name).map(|it| (*it).clone());
-            let written = |past: &Past| self.layout.write_failed(&agent.name, past).is_ok();
-            if agent.unwritten.as_ref().is_some_and(written) {
-                agent.unwritten = None;
-            }
+            agent.write_at_last(&self.layout);
         }
         Ok(())
     }
@@ -214,6 +222,19 @@ impl Agents {
         self.agents.keys().for_each(|name| self.layout.bound_out(name));
     }
 
+    /// What earlier updaters left unfinished goes.
+    pub fn clear_staging(&mut self) {
+        for fault in self.layout.clear_staging() {
+            log::event(Level::Error, "not_removed", &[("error", &fault.sentence)]);
+        }
+        self.sweeper.want();
+    }
+
+    /// Something is still to be deleted.
+    pub fn is_sweeping(&self) -> bool {
+        !self.sweeper.is_idle()
+    }
+
     /// Nothing new is begun, and what is staged is left where it is: the updater is to end.
     pub fn wind_down(&mut self, settings: &Settings, now: Moment) {
         self.each(settings, now, |hand, agent| {
@@ -240,6 +261,7 @@ impl Agents {
     /// Polls everything that is under way, and lets each agent go on.
     pub fn tick(&mut self, settings: &Settings, plan: &plan::Settings, now: Moment) {
         self.ending.retain_mut(|it| matches!(it.try_wait(), Ok(None)));
+        self.sweeper.tick(&self.layout, now.boot);
         self.each(settings, now, |hand, agent| {
             hand.tick(agent);
             if agent.replan && agent.state.is_at_rest() && agent.call.is_none() && agent.queue.is_empty() {
@@ -292,7 +314,8 @@ impl Agents {
     }
 
     fn past(&self, agent: &Agent) -> Past {
-        agent.unwritten.clone().unwrap_or_else(|| inventory::past(&self.layout, &agent.name))
+        let unwritten = agent.unwritten.as_ref().map(|it| it.past.clone());
+        unwritten.unwrap_or_else(|| inventory::past(&self.layout, &agent.name))
     }
 
     /// Restarts an agent that is wanted to run: it is stopped here, and the next decision starts it.
@@ -323,13 +346,14 @@ impl Agents {
 
     /// When something is to be done again, if nothing happens before.
     pub fn next_wake(&self) -> Option<Duration> {
-        self.agents.values().filter_map(Agent::next_wake).min()
+        self.agents.values().filter_map(Agent::next_wake).chain(self.sweeper.next_wake()).min()
     }
 
     /// What prints when something happens.
     pub fn pipes(&self) -> Vec<BorrowedFd<'_>> {
         let calls = self.agents.values().filter_map(|it| it.call.as_ref()?.1.pipe().map(AsFd::as_fd));
-        calls.chain(self.agents.values().filter_map(|it| it.staging.as_ref()?.pipe())).collect()
+        let staging = self.agents.values().filter_map(|it| it.staging.as_ref()?.pipe());
+        calls.chain(staging).chain(self.sweeper.pipe()).collect()
     }
 }
 
@@ -378,6 +402,15 @@ impl Agent {
         if !asked && !self.queue.contains(&(version.clone(), verb)) {
             self.queue.push_back((version, verb));
         }
+    }
+
+    /// What could not be written down is tried again, unless the agent was released meanwhile.
+    fn write_at_last(&mut self, layout: &Layout) {
+        let name = &self.name;
+        self.unwritten.take_if(|it| {
+            let released = it.marked && layout.failed_file(name).symlink_metadata().is_err();
+            released || layout.write_failed(name, &it.past).is_ok()
+        });
     }
 
     fn trial_look_wait(&self) -> Option<Duration> {
@@ -744,7 +777,10 @@ impl Hand<'_> {
                 agent.progress = Progress::default();
                 None
             }
-            Action::Publish(up) => Some(outcome(self.publish(agent, &up))),
+            Action::Publish(up) => {
+                self.agents.sweeper.want();
+                Some(outcome(self.publish(agent, &up)))
+            }
             Action::Call(version, verb) => self.call(agent, version, verb),
             Action::Look(version) => {
                 agent.ask(version, Verb::Status);
@@ -774,6 +810,7 @@ impl Hand<'_> {
             }
             Action::Restore(version) => Some(outcome(layout.restore_version(&name, version.as_ref()))),
             Action::Remove => {
+                self.agents.sweeper.want();
                 let removed = self.remove(agent);
                 if let Err(fault) = &removed {
                     log::event(Level::Error, "not_removed", &[("agent", &name), ("error", &fault.sentence)]);
@@ -785,6 +822,7 @@ impl Hand<'_> {
                 self.noted(agent, layout.settle(&name));
                 if let Some(previous) = previous {
                     self.collect_garbage(agent, &previous);
+                    self.agents.sweeper.want();
                 }
                 None
             }
@@ -922,8 +960,10 @@ impl Hand<'_> {
     }
 
     fn write_down(&self, agent: &mut Agent, past: Past) {
-        let written = self.layout().write_failed(&agent.name, &past);
-        agent.unwritten = written.is_err().then_some(past);
+        let layout = self.layout();
+        let written = layout.write_failed(&agent.name, &past);
+        let mark = || Unwritten { past, marked: layout.mark_failed(&agent.name) };
+        agent.unwritten = written.is_err().then(mark);
         self.noted(agent, written);
     }
 

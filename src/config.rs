@@ -1,15 +1,16 @@
-//! `cfg.json`: read once, checked whole, and past this border impossible values do not exist. All faults of a file are
-//! listed at once; an unknown key is only a warning, since an older binary must be able to read a newer file.
+//! `cfg.json`: read once, checked whole, and past this border impossible values do not exist. `values` knows the keys;
+//! here each room's settings are filled with what they say.
 
-use std::collections::BTreeMap;
-use std::fmt;
+mod values;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ops_wire::{AgentName, Hostname};
-use serde_json::{Map, Value};
+use values::{Given, Values};
 
 use crate::{apply, control, heartbeat, http, plan, stage, wake};
+
+pub use values::Faults;
 
 /// A checked configuration: each room's settings, filled.
 #[derive(Debug, Clone)]
@@ -24,22 +25,6 @@ pub struct Config {
     /// Keys that this version does not know; a warning for each is among the warnings.
     pub unknown_keys: Vec<String>,
 }
-
-/// Everything that is wrong with a file, a line each.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Faults(pub Vec<String>);
-
-impl fmt::Display for Faults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("\n"))
-    }
-}
-
-const MIB: u64 = 1 << 20;
-const GIB: u64 = 1 << 30;
-/// Labels of a host, and the longest key or value of one.
-const LABELS_MAX: usize = 64;
-const LABEL_BYTES_MAX: usize = 256;
 
 impl Config {
     /// Reads the file at `path`. Relative paths in it are relative to its folder.
@@ -57,255 +42,65 @@ impl Config {
     }
 
     pub fn parse(text: &str, folder: &Path) -> Result<Self, Faults> {
-        let value: Value =
-            serde_json::from_str(text).map_err(|error| Faults(vec![format!("not JSON: {error}")]))?;
-        let Value::Object(keys) = value else {
-            return Err(Faults(vec!["the file has to hold one JSON object".to_owned()]));
-        };
-        let mut reader = Reader { keys, folder, faults: Vec::new(), warnings: Vec::new() };
-        let config = reader.config();
-        let unknown_keys: Vec<String> = reader.keys.keys().cloned().collect();
-        let unknown = unknown_keys.iter().map(|key| format!("`{}`: unknown key, ignored", head(key)));
-        if !reader.faults.is_empty() {
-            // Perhaps a missing key is one of them, misspelled.
-            reader.faults.extend(unknown);
-            return Err(Faults(reader.faults));
-        }
-        reader.warnings.extend(unknown);
-        Ok(Self { warnings: reader.warnings, unknown_keys, ..config })
+        let hostname = nix::unistd::gethostname().ok().and_then(|it| it.into_string().ok());
+        let hostname = &hostname.unwrap_or_default();
+        let given = Given { folder, hostname, is_proxy: http::is_proxy, is_key: stage::is_key };
+        Values::read(text, given).map(|values| Self::fill(values, folder))
     }
-}
 
-/// Takes key after key out of the file; what is left is unknown.
-struct Reader<'a> {
-    keys: Map<String, Value>,
-    folder: &'a Path,
-    faults: Vec<String>,
-    warnings: Vec<String>,
-}
-
-impl Reader<'_> {
-    fn config(&mut self) -> Config {
-        let interval_secs = self.number("interval", 300, 1, 86_400);
-        let control = self.control(interval_secs);
-        let http = self.http();
-        self.accepted_for_2015();
-        let public_keys = self.public_keys();
-        Config {
-            base: self.base(),
-            debug: self.boolean("debug"),
+    fn fill(it: Values, folder: &Path) -> Self {
+        let interval = Duration::from_secs(it.interval_secs.into());
+        let binary = || std::env::current_exe().ok().and_then(|it| it.parent().map(Path::to_owned));
+        let http = http::Settings {
+            connect_timeout: it.connect_timeout,
+            answer_timeout: it.answer_timeout,
+            ca_file: it.ca_file,
+            client_cert_file: it.client_cert_file,
+            client_key_file: it.client_key_file,
+            proxy: it.proxy,
+            token_file: it.token_file,
+        };
+        Self {
+            base: it.base_dir.or_else(binary).unwrap_or_else(|| folder.to_owned()),
+            debug: it.debug,
             heartbeat: heartbeat::Settings {
-                server: self.server(),
-                hostname: self.hostname(),
-                labels: self.labels(),
-                interval_secs: interval_secs as u32,
+                server: it.server,
+                hostname: it.hostname,
+                labels: it.labels,
+                interval_secs: it.interval_secs,
                 http: http.clone(),
             },
-            wake: wake::Settings {
-                interval: Duration::from_secs(interval_secs),
-                initial_jitter: self.secs("initialJitterSecs", interval_secs, 0, 86_400),
-            },
+            wake: wake::Settings { interval, initial_jitter: it.initial_jitter },
             plan: plan::Settings {
-                only: self.only(),
-                trial_secs: self.number("trialSecs", 120, 0, 86_400) as u32,
-                signatures: !public_keys.is_empty(),
+                only: it.desired_agent,
+                trial_secs: it.trial_secs,
+                public_keys: it.public_keys.clone(),
                 account: own_account(),
             },
             apply: apply::Settings {
-                control,
+                control: control::Settings {
+                    status_timeout: it.status_timeout,
+                    start_timeout: it.start_timeout,
+                    stop_timeout: it.stop_timeout,
+                },
                 account: own_account(),
-                keep_versions: self.number("keepVersions", 2, 2, 100) as usize,
+                keep_versions: it.keep_versions,
                 // A tenth of the time over which the beats are spread.
-                download_spread: Duration::from_secs(interval_secs) / 10,
-                download_timeout: self.secs("downloadTimeoutSecs", 3600, 1, 86_400),
-                stage: self.stage(http, public_keys),
+                download_spread: interval / 10,
+                download_timeout: it.download_timeout,
+                stage: stage::Settings {
+                    http,
+                    public_keys: it.public_keys,
+                    bytes_per_sec_min: it.bytes_per_sec_min,
+                    tarball_bytes_max: it.tarball_bytes_max,
+                    unpacked_bytes_max: it.unpacked_bytes_max,
+                    unpacked_entries_max: it.unpacked_entries_max,
+                    disk_reserve_bytes: it.disk_reserve_bytes,
+                },
             },
-            warnings: Vec::new(),
-            unknown_keys: Vec::new(),
+            warnings: it.warnings,
+            unknown_keys: it.unknown_keys,
         }
-    }
-
-    fn control(&mut self, interval_secs: u64) -> control::Settings {
-        let status = self.secs("statusTimeoutSecs", 10, 1, 3600);
-        // All agents are asked at once, and the beat waits for them: half the interval is theirs at most.
-        let most = Duration::from_millis(interval_secs * 500);
-        control::Settings {
-            status_timeout: status.min(most),
-            start_timeout: self.secs("startTimeoutSecs", 60, 1, 3600),
-            stop_timeout: self.secs("stopTimeoutSecs", 30, 1, 3600),
-        }
-    }
-
-    fn http(&mut self) -> http::Settings {
-        let settings = http::Settings {
-            connect_timeout: self.secs("connectTimeoutSecs", 10, 1, 600),
-            answer_timeout: self.secs("answerTimeoutSecs", 30, 1, 600),
-            ca_file: self.path("caFile"),
-            client_cert_file: self.path("clientCertFile"),
-            client_key_file: self.path("clientKeyFile"),
-            proxy: self.proxy(),
-            token_file: self.path("tokenFile"),
-        };
-        if settings.client_cert_file.is_some() != settings.client_key_file.is_some() {
-            self.fault("clientCertFile", "one of it and `clientKeyFile` alone", "both or none");
-        }
-        settings
-    }
-
-    fn proxy(&mut self) -> Option<String> {
-        let text = self.text("proxy")?;
-        if !http::is_proxy(&text) {
-            self.fault("proxy", &shown(&text), "a URL with http or https");
-        }
-        Some(text)
-    }
-
-    fn stage(&mut self, http: http::Settings, public_keys: Vec<String>) -> stage::Settings {
-        stage::Settings {
-            http,
-            public_keys,
-            bytes_per_sec_min: self.number("bytesPerSecMin", 1024, 0, GIB),
-            tarball_bytes_max: self.number("tarballBytesMax", 2 * GIB, 1, 1024 * GIB),
-            unpacked_bytes_max: self.number("unpackedBytesMax", 8 * GIB, 1, 1024 * GIB),
-            unpacked_entries_max: self.number("unpackedEntriesMax", 200_000, 1, 10_000_000),
-            disk_reserve_bytes: self.number("diskReserveBytes", 100 * MIB, 0, 1024 * GIB),
-        }
-    }
-
-    /// 2015's keys that mean nothing here.
-    fn accepted_for_2015(&mut self) {
-        if self.take("http").is_some() {
-            self.warnings.push(
-                "`http`: accepted and ignored, there is no listener; see `ops-updater status`".to_owned(),
-            );
-        }
-    }
-
-    fn public_keys(&mut self) -> Vec<String> {
-        let Some(value) = self.take("publicKeys") else { return Vec::new() };
-        let keys = serde_json::from_value::<Vec<String>>(value.clone()).ok();
-        keys.filter(|keys| keys.iter().all(|key| stage::is_key(key))).unwrap_or_else(|| {
-            let allowed = "a list of minisign public keys, each the second line of its file";
-            self.fault("publicKeys", &found(&value), allowed);
-            Vec::new()
-        })
-    }
-
-    fn base(&mut self) -> PathBuf {
-        let binary = || std::env::current_exe().ok().and_then(|it| it.parent().map(Path::to_owned));
-        self.path("baseDir").or_else(binary).unwrap_or_else(|| self.folder.to_owned())
-    }
-
-    /// `host:port` as in 2015, or a URL.
-    fn server(&mut self) -> String {
-        let allowed = "`host:port`, or a URL with http or https";
-        let faults = self.faults.len();
-        let Some(text) = self.text("server") else {
-            if self.faults.len() == faults {
-                self.fault("server", "nothing", allowed);
-            }
-            return String::new();
-        };
-        let url = if text.contains("://") { text.clone() } else { format!("http://{text}") };
-        let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
-        let host = rest.and_then(|it| it.split(['/', '?', '#']).next()).unwrap_or_default();
-        let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '@' | '?' | '#');
-        let port = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).map(|(_, port)| port);
-        let bad_port = port.is_some_and(|port| port.parse::<u16>().is_err());
-        if host.is_empty() || host.starts_with(':') || url.contains(odd) || bad_port {
-            self.fault("server", &shown(&text), allowed);
-        }
-        url.trim_end_matches('/').to_owned()
-    }
-
-    fn hostname(&mut self) -> String {
-        let own = || nix::unistd::gethostname().ok().and_then(|it| it.into_string().ok());
-        let name = self.text("hostname").or_else(own).unwrap_or_default();
-        if let Err(why) = Hostname::check(&name) {
-            let allowed = "1 to 253 bytes of letters, digits and signs, as ops-meta takes them";
-            self.fault("hostname", &format!("{} ({why})", shown(&name)), allowed);
-        }
-        name
-    }
-
-    fn only(&mut self) -> Option<AgentName> {
-        let text = self.text("desiredAgent")?;
-        match text.parse() {
-            Ok(name) => Some(name),
-            Err(why) => {
-                self.fault("desiredAgent", &format!("{} ({why})", shown(&text)), "an agent's name, or empty");
-                None
-            }
-        }
-    }
-
-    fn labels(&mut self) -> BTreeMap<String, String> {
-        let allowed = format!("an object of at most {LABELS_MAX} strings of at most {LABEL_BYTES_MAX} bytes");
-        let Some(value) = self.take("labels") else { return BTreeMap::new() };
-        let short = |text: &str| text.len() <= LABEL_BYTES_MAX && !text.contains(char::is_control);
-        match serde_json::from_value::<BTreeMap<String, String>>(value.clone()) {
-            Ok(labels)
-                if labels.len() <= LABELS_MAX
-                    && labels.iter().all(|(key, value)| short(key) && short(value)) =>
-            {
-                labels
-            }
-            _ => {
-                self.fault("labels", &found(&value), &allowed);
-                BTreeMap::new()
-            }
-        }
-    }
-
-    fn take(&mut self, key: &str) -> Option<Value> {
-        self.keys.remove(key).filter(|value| !value.is_null())
-    }
-
-    fn fault(&mut self, key: &str, found: &str, allowed: &str) {
-        self.faults.push(format!("`{key}`: found {found}, allowed is {allowed}"));
-    }
-
-    fn boolean(&mut self, key: &str) -> bool {
-        match self.take(key) {
-            None => false,
-            Some(Value::Bool(value)) => value,
-            Some(other) => {
-                self.fault(key, &found(&other), "true or false");
-                false
-            }
-        }
-    }
-
-    fn number(&mut self, key: &str, default: u64, least: u64, most: u64) -> u64 {
-        match self.take(key) {
-            None => default,
-            Some(value) => match value.as_u64().filter(|number| (least..=most).contains(number)) {
-                Some(number) => number,
-                None => {
-                    self.fault(key, &found(&value), &format!("a whole number from {least} to {most}"));
-                    default
-                }
-            },
-        }
-    }
-
-    fn secs(&mut self, key: &str, default: u64, least: u64, most: u64) -> Duration {
-        Duration::from_secs(self.number(key, default, least, most))
-    }
-
-    /// A text; the empty one is as good as none, as in 2015.
-    fn text(&mut self, key: &str) -> Option<String> {
-        match self.take(key)? {
-            Value::String(text) => Some(text).filter(|text| !text.is_empty()),
-            other => {
-                self.fault(key, &found(&other), "a string");
-                None
-            }
-        }
-    }
-
-    fn path(&mut self, key: &str) -> Option<PathBuf> {
-        self.text(key).map(|text| self.folder.join(text))
     }
 }
 
@@ -317,24 +112,12 @@ fn own_account() -> String {
     std::env::var("USER").unwrap_or_default()
 }
 
-fn shown(text: &str) -> String {
-    format!("{:?}", text.chars().take(80).collect::<String>())
-}
-
-fn found(value: &Value) -> String {
-    head(&value.to_string())
-}
-
-/// The beginning of what the file says, on one line.
-fn head(text: &str) -> String {
-    text.chars().take(80).map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::collection::{btree_map, vec};
     use proptest::prelude::*;
     use proptest::sample::select;
+    use serde_json::{Map, Value};
 
     use super::*;
 

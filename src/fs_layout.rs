@@ -1,6 +1,8 @@
 //! Every path below BASE, and the only code that renames. What must not be half there is written beside its place,
 //! synced, renamed, and the folder above is synced.
 
+mod remove;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -15,6 +17,8 @@ use serde::de::DeserializeOwned;
 use crate::error::Fault;
 use crate::plan::{Past, Record};
 
+pub use remove::remove_all;
+
 /// Files in BASE that are the updater's own, and therefore no agents.
 const RESERVED: &[&str] = &["ops-updater", "cfg.json", "cfg.example.json", "control"];
 /// And whatever is written beside them.
@@ -28,6 +32,9 @@ const LOG_BYTES_MAX: u64 = 10 << 20;
 
 /// A partial download that nobody went on with is kept this long.
 const PARTIAL_KEPT: Duration = Duration::from_secs(86_400);
+
+/// What the names of things to be deleted begin with; no agent can have such a name.
+const DISCARDED: &str = ".discarded-";
 
 /// Held as long as this process works on a BASE.
 pub type Lock = Flock<File>;
@@ -291,18 +298,23 @@ impl Layout {
         let (staged, folder) =
             (self.agent_staging(name).join("unpacked"), self.version_folder(name, version));
         make_folder(&self.agent(name), 0o755)?;
-        if folder.symlink_metadata().is_ok() {
-            self.discard(&folder)?;
-        }
+        self.discard(&folder)?;
         rename_without_replacing(&staged, &folder)?;
         remove_all(&self.agent_staging(name))
     }
 
-    /// Out of sight at once, then deleted: nobody ever sees half a folder under a version's name.
+    /// Out of sight at once, if it is there: nobody ever sees half a folder under a version's name. A child deletes it.
     fn discard(&self, path: &Path) -> Result<(), Fault> {
-        let aside = self.staging().join(format!(".discarded-{}-{}", std::process::id(), unique()));
-        rename(path, &aside)?;
-        remove_all(&aside)
+        if path.symlink_metadata().is_err() {
+            return Ok(());
+        }
+        let mut names = (0_u64..).map(|number| self.staging().join(format!("{DISCARDED}{number}")));
+        names.find(|it| it.symlink_metadata().is_err()).map_or(Ok(()), |aside| rename(path, &aside))
+    }
+
+    /// Something waits to be deleted.
+    pub fn has_discarded(&self) -> bool {
+        !discarded(&self.staging()).is_empty()
     }
 
     /// Takes an agent off this host.
@@ -310,7 +322,7 @@ impl Layout {
         if self.exists(name) {
             self.discard(&self.agent(name))?;
         }
-        remove_all(&self.agent_staging(name))?;
+        self.discard(&self.agent_staging(name))?;
         remove_if_there(&self.out(name))
     }
 
@@ -326,8 +338,8 @@ impl Layout {
         record.map_or(0, |it| it.mtime())
     }
 
-    /// Removes what earlier children left. Partial downloads stay for a day: they are resumed. What cannot be removed is
-    /// told, and hinders nothing else: whoever an agent runs as may have made it so.
+    /// Puts aside what earlier children left. Partial downloads stay for a day: they are resumed. What cannot be moved is
+    /// told, and hinders nothing else.
     pub fn clear_staging(&self) -> Vec<Fault> {
         let staging = self.staging();
         let entries = match fs::read_dir(&staging) {
@@ -335,17 +347,17 @@ impl Layout {
             Err(error) => return vec![Fault::io("list", &staging, &error)],
         };
         let clear = |entry: fs::DirEntry| {
-            let discarded = entry.file_name().to_string_lossy().starts_with(".discarded-");
             let age = entry.metadata().and_then(|it| it.modified()).ok().and_then(|it| it.elapsed().ok());
-            if discarded || age.is_some_and(|age| age > PARTIAL_KEPT) {
-                return remove_all(&entry.path());
+            if age.is_some_and(|age| age > PARTIAL_KEPT) {
+                return self.discard(&entry.path());
             }
-            let removed = remove_all(&entry.path().join("unpacked"));
+            let discarded = self.discard(&entry.path().join("unpacked"));
             // Only an empty one goes.
             let _ = fs::remove_dir(entry.path());
-            removed
+            discarded
         };
-        entries.flatten().filter_map(|entry| clear(entry).err()).collect()
+        let left = entries.flatten().filter(|it| !is_discarded(it));
+        left.filter_map(|entry| clear(entry).err()).collect()
     }
 
     /// Why an agent is held, when it is.
@@ -395,6 +407,12 @@ impl Layout {
         self.write_agent_json(name, &path, past)
     }
 
+    /// Makes sure that there is some `.failed` for a release to remove: an empty one takes no room. Tells whether there is.
+    pub fn mark_failed(&self, name: &AgentName) -> bool {
+        let mut options = OpenOptions::new();
+        open_own(&self.failed_file(name), options.write(true).create(true).truncate(false)).is_ok()
+    }
+
     fn out(&self, name: &AgentName) -> PathBuf {
         self.own().join("out").join(format!("{name}.log"))
     }
@@ -434,11 +452,18 @@ impl Layout {
     }
 }
 
-/// A number that this process did not give out before.
-fn unique() -> u64 {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
+/// Deletes what was put aside in the folder `staging`; tells what cannot be deleted. Only a child has the time.
+pub fn remove_discarded(staging: &Path) -> Vec<Fault> {
+    discarded(staging).iter().filter_map(|path| remove_all(path).err()).collect()
+}
+
+fn discarded(staging: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(staging).into_iter().flatten().flatten();
+    entries.filter(is_discarded).map(|it| it.path()).collect()
+}
+
+fn is_discarded(entry: &fs::DirEntry) -> bool {
+    entry.file_name().as_encoded_bytes().starts_with(DISCARDED.as_bytes())
 }
 
 fn make_folder(path: &Path, mode: u32) -> Result<(), Fault> {
@@ -511,7 +536,8 @@ pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Faul
 }
 
 fn write_synced(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
-    remove_if_there(path)?;
+    // Whatever bears a name that is ours alone, a folder too, would be in the way for ever.
+    remove_all(path)?;
     let flags = (OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC).bits();
     let opened = OpenOptions::new().write(true).create_new(true).mode(mode).custom_flags(flags).open(path);
     let written = opened.and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
@@ -526,9 +552,13 @@ fn rename(from: &Path, to: &Path) -> Result<(), Fault> {
     to.parent().map_or(Ok(()), sync_folder)
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the one place that renames")]
 fn rename_unsynced(from: &Path, to: &Path) -> Result<(), Fault> {
-    fs::rename(from, to).map_err(|error| Fault::io(&format!("rename `{}` to", from.display()), to, &error))
+    just_rename(from, to).map_err(|error| Fault::io(&format!("rename `{}` to", from.display()), to, &error))
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that renames")]
+fn just_rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that renames")]
@@ -553,16 +583,4 @@ pub fn remove_if_there(path: &Path) -> Result<(), Fault> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Fault::io("remove", path, &error)),
         _ => Ok(()),
     }
-}
-
-/// A whole tree, whatever it is; links are not followed.
-pub fn remove_all(path: &Path) -> Result<(), Fault> {
-    let removed = match fs::symlink_metadata(path) {
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(());
-        }
-        Ok(it) if it.is_dir() => fs::remove_dir_all(path),
-        _ => fs::remove_file(path),
-    };
-    removed.map_err(|error| Fault::io("remove", path, &error))
 }

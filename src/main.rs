@@ -18,6 +18,7 @@ mod processes;
 mod report;
 mod round;
 mod stage;
+mod sweep;
 mod upgrade;
 mod wake;
 
@@ -52,6 +53,7 @@ fn run_child(kind: &str) -> Result<(), Fault> {
     match kind {
         heartbeat::KIND => heartbeat::run(),
         stage::KIND => stage::run(),
+        sweep::KIND => sweep::run(),
         _ => Err(Fault::new(ops_wire::ErrorCode::Io, "no such child")),
     }
 }
@@ -71,9 +73,6 @@ fn start(config: &Config) -> Result<(Layout, Sleeper, Lock), Fault> {
     let layout = Layout::open(&config.base)?;
     layout.make_own()?;
     let lock = layout.lock()?;
-    for fault in layout.clear_staging() {
-        log::event(Level::Error, "not_removed", &[("error", &fault.sentence)]);
-    }
     Ok((layout, Sleeper::new()?, lock))
 }
 
@@ -96,6 +95,7 @@ fn keep(arguments: &Arguments, config: Config) -> Result<(), Fault> {
     }
     log_start(&config, &layout);
     let mut host = Host::new(config, layout.clone());
+    host.agents.clear_staging();
     let mut schedule = Schedule::new(&host.config.wake, now().boot);
     host.begin_starts(now());
     let mut ending: Option<Duration> = None;
@@ -193,9 +193,10 @@ fn once(mut config: Config) -> Result<bool, Fault> {
     config.apply.download_spread = Duration::ZERO;
     let (layout, sleeper, _lock) = start(&config)?;
     let mut work = Work { host: Host::new(config, layout), sleeper, ending: false };
+    work.host.agents.clear_staging();
     work.host.begin(now());
     let first = work.round()?;
-    while !work.host.agents.all_at_rest() {
+    while !work.host.agents.all_at_rest() || work.host.agents.is_sweeping() {
         work.step()?;
     }
     work.host.begin_last(now());

@@ -60,9 +60,9 @@ pub struct Record {
     /// Bytes of the tarball.
     #[serde(default)]
     pub size: u64,
-    /// A configured key's signature was checked.
-    #[serde(default)]
-    pub signed: bool,
+    /// The configured key whose signature was checked; empty: nobody checked one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub signed_by: String,
     /// The account that its control script runs as, and that its content belongs to; empty: the updater's own.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub run_user: String,
@@ -73,6 +73,11 @@ impl Record {
     pub fn agrees(&self, digest: &HexDigest) -> Option<bool> {
         let known = if digest.is_md5() { &self.md5 } else { &self.sha256 };
         known.as_ref().map(|known| known == digest)
+    }
+
+    /// Whether it would be taken with these keys configured: what a key that is withdrawn has verified is not.
+    pub fn is_trusted(&self, keys: &[String]) -> bool {
+        keys.is_empty() || keys.contains(&self.signed_by)
     }
 }
 
@@ -262,8 +267,8 @@ pub struct Settings {
     /// Only this agent is acted on, when there is one.
     pub only: Option<AgentName>,
     pub trial_secs: u32,
-    /// Keys are configured: what was staged unsigned does not count.
-    pub signatures: bool,
+    /// When there are any, what none of them has signed does not count.
+    pub public_keys: Vec<String>,
     /// What the updater itself runs as. Only root can run anything as another account.
     pub account: String,
 }
@@ -392,7 +397,7 @@ fn start(
         Some(_) => format!("{version} is wanted and its folder is gone"),
         None => format!("{version} is wanted, none is here"),
     };
-    let usable = real.wanted_record.as_ref().filter(|it| it.signed || !settings.signatures);
+    let usable = real.wanted_record.as_ref().filter(|it| it.is_trusted(&settings.public_keys));
     // What belonged to one account is not run as another.
     let usable = usable.filter(|it| it.run_user == run_user(desired, &settings.account));
     let verified = usable.zip(desired.digest());
@@ -462,25 +467,12 @@ fn keep_running(
     settings: &Settings,
     now: Moment,
 ) -> Decision {
-    let agrees =
-        real.record.as_ref().zip(desired.digest()).and_then(|(record, digest)| record.agrees(digest));
-    let reused = (agrees == Some(false)).then(|| {
-        let sentence = format!("version {version} is in use here and another content is offered under its name; versions do not change, so give the new content a new version");
-        Fault::new(ErrorCode::VersionReused, sentence)
-    });
-    let reused = reused.or_else(|| {
-        let recorded = real.record.as_ref().map_or("", |it| it.run_user.as_str());
-        let wanted = run_user(desired, &settings.account);
-        (recorded != wanted).then(|| {
-            let sentence = format!("version {version} runs here as {recorded:?} (empty: the updater's account), not as {:?}; another account comes with another version", short(wanted));
-            Fault::new(ErrorCode::VersionReused, sentence)
-        })
-    });
+    let other = not_what_is_ordered(real, desired, version, settings);
     let Some(look) = &real.look else {
         return leave("it was not looked at yet");
     };
     if look.is_started() {
-        return Decision { order: None, why: "as wanted".to_owned(), fault: reused };
+        return Decision { order: None, why: "as wanted".to_owned(), fault: other };
     }
     if !look.is_stopped() {
         return unclear(look);
@@ -488,10 +480,41 @@ fn keep_running(
     match real.past.blocks(version, None, now.unix).filter(|it| it.class == Class::Control) {
         Some(failure) => waiting(failure),
         None => Decision {
-            fault: reused,
+            fault: other,
             ..act(Event::StartOrdered(version.clone()), "it is wanted and does not run")
         },
     }
+}
+
+/// Why the version in use would not be taken as it is today. It is told, and left running.
+fn not_what_is_ordered(
+    real: &Real,
+    desired: &DesiredAgent,
+    version: &Version,
+    settings: &Settings,
+) -> Option<Fault> {
+    let record = real.record.as_ref();
+    if record.zip(desired.digest()).and_then(|(record, digest)| record.agrees(digest)) == Some(false) {
+        let sentence = format!(
+            "version {version} is in use here and another content is offered under its name; versions do not change, so give the new content a new version"
+        );
+        return Some(Fault::new(ErrorCode::VersionReused, sentence));
+    }
+    let recorded = record.map_or("", |it| it.run_user.as_str());
+    let wanted = run_user(desired, &settings.account);
+    if recorded != wanted {
+        let sentence = format!(
+            "version {version} runs here as {recorded:?} (empty: the updater's account), not as {:?}; another account comes with another version",
+            short(wanted)
+        );
+        return Some(Fault::new(ErrorCode::VersionReused, sentence));
+    }
+    let withdrawn = record.filter(|it| !it.signed_by.is_empty() && !it.is_trusted(&settings.public_keys))?;
+    let sentence = format!(
+        "version {version} is in use here and was verified with the key {}, which is no longer among `publicKeys`; order a version that another key has signed",
+        withdrawn.signed_by
+    );
+    Some(Fault::new(ErrorCode::SignatureInvalid, sentence))
 }
 
 /// Neither started nor to be started: two of a kind could run.

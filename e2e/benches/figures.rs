@@ -1,4 +1,4 @@
-//! `make bench`: measures both programs as they are, side by side with what does the same work by hand, and prints a
+//! `make bench`: measures the updater as it is, side by side with what does the same work by hand, and prints a
 //! table. It writes nothing but temporary folders. Words after `--` choose: install, files, memory, beat, cycle, down,
 //! size.
 
@@ -10,6 +10,8 @@
     clippy::disallowed_methods,
     reason = "a measurement that cannot go on ends here, and it starts programs as it needs"
 )]
+
+mod table;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -25,6 +27,8 @@ use nix::sys::time::TimeValLike;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use table::{Sides, median, row};
+
 /// Rounds of a comparison; the sides take turns in each.
 const ROUNDS: usize = 7;
 /// Beats of one round, a second apart.
@@ -39,14 +43,10 @@ const AGENT: &str = "large";
 const VERSION: &str = "1.0.0";
 
 fn main() {
-    let chosen: Vec<String> = std::env::args().skip(1).filter(|it| !it.starts_with('-')).collect();
-    let is_chosen =
-        |names: &[&str]| chosen.is_empty() || chosen.iter().any(|it| names.contains(&it.as_str()));
-    println!("{}", machine());
-    println!(
-        "{:<46} {:>12} {:>12} {:>20}  {:<10}",
-        "figure (medians; in brackets: of the best runs)", "measured", "baseline", "ratio", "target"
-    );
+    let Some(chosen) = table::begin(&["install", "files", "memory", "beat", "cycle", "down", "size"]) else {
+        return;
+    };
+    let is_chosen = |names: &[&str]| names.iter().any(|it| chosen.contains(it));
     if is_chosen(&["install", "memory", "beat"]) {
         let large = Large::pack();
         if is_chosen(&["install"]) {
@@ -71,61 +71,6 @@ fn main() {
     if is_chosen(&["size"]) {
         sizes();
     }
-}
-
-fn machine() -> String {
-    let line = |command: &str| {
-        let output = Command::new("sh").args(["-c", command]).output().unwrap();
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
-    };
-    let temporary = std::env::temp_dir();
-    format!(
-        "{} cores, {}, Linux {}, {} on {}",
-        line("nproc"),
-        line("sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1"),
-        line("uname -r"),
-        temporary.display(),
-        line(&format!("stat -f -c %T {}", temporary.display()))
-    )
-}
-
-/// One line of the table. `met`: the target is; `None`: there is none.
-fn row(figure: &str, measured: &str, baseline: &str, ratio: &str, target: &str, met: Option<bool>) {
-    let verdict = match met {
-        Some(true) => "met",
-        Some(false) => "MISSED",
-        None => "",
-    };
-    println!("{figure:<46} {measured:>12} {baseline:>12} {ratio:>20}  {target:<10} {verdict}");
-}
-
-/// Runs of two sides that took turns.
-#[derive(Default)]
-struct Sides {
-    ours: Vec<f64>,
-    theirs: Vec<f64>,
-}
-
-impl Sides {
-    /// The median of the ratios within each round, and the ratio of the best runs.
-    fn row(&self, figure: &str, unit: &str, most: f64) {
-        let ratio = median(self.ours.iter().zip(&self.theirs).map(|(ours, theirs)| ours / theirs));
-        let best = |of: &[f64]| of.iter().copied().fold(f64::INFINITY, f64::min);
-        row(
-            figure,
-            &format!("{:.2} {unit}", median(self.ours.iter().copied())),
-            &format!("{:.2} {unit}", median(self.theirs.iter().copied())),
-            &format!("{ratio:.2} ({:.2})", best(&self.ours) / best(&self.theirs)),
-            &format!("<= {most}"),
-            Some(ratio <= most),
-        );
-    }
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0
 }
 
 /// A package of ordinary programs and libraries, served by ops-meta; a stand-in for it gives the orders, since only so
@@ -241,7 +186,6 @@ fn install(large: &Large) {
     sha256.row("install, sha256 (the same)", "s", 0.55);
 }
 
-/// Installs the large package by the loop, and gives the host that it is on.
 /// Many small files, staged durably: fetched, verified, unpacked and synced, by the steps that the updater reports. Beside
 /// it, the same files only written.
 fn files() {
@@ -271,6 +215,7 @@ fn files() {
     sides.row("3,000 files staged durably (only written)", "s", 2.0);
 }
 
+/// Installs the large package by the loop, and gives the host that it is on.
 fn memory(large: &Large) -> Base {
     let mut base = Base::new(&large.orders.address());
     base.set("interval", 1);

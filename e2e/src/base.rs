@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::control::{Sick, script};
 use crate::package::Package;
 use crate::processes::{Process, below, kill, send};
-use crate::programs::binary;
+use crate::programs::{binary, debian};
 use crate::wait::{SOON, wait_for};
 
 /// No command takes that long, so it hangs.
@@ -261,6 +261,21 @@ impl Base {
         }
         self.mounted = true;
         Ok(())
+    }
+
+    /// The updater cannot make this file, for want of space. What is beside it can be written.
+    pub fn no_room_for(&mut self, path: &Path) {
+        let wrapper = self.outside().join("updater-without-room");
+        // The updater is the child all the same, and strace a process aside.
+        let text = format!(
+            "#!/bin/sh\nexec '{}' -D -qq -o /dev/null -P '{}' -e inject=openat:error=ENOSPC '{}' \"$@\"\n",
+            debian("strace").display(),
+            path.display(),
+            self.updater.display()
+        );
+        fs::write(&wrapper, text).unwrap();
+        fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
+        self.use_updater(&wrapper);
     }
 
     /// Puts an agent here as the 2015 updater does, and starts it.

@@ -1,5 +1,6 @@
 //! End-to-end tests: the harness. A [`Base`] is one host with an ops-updater, [`FakeMeta`] and [`FileServer`] are the
-//! servers it talks to and may misbehave in every way, [`Meta`] is the real ops-meta, [`Package`] makes tarballs.
+//! servers it talks to and may misbehave in every way, [`Meta`] is the real ops-meta, [`Sim`] is thousands of hosts,
+//! [`Package`] makes tarballs.
 //!
 //! The binaries are those in the folder that `OPS_BIN_DIR` names.
 
@@ -22,6 +23,7 @@ mod package;
 mod processes;
 mod programs;
 mod signer;
+mod sim;
 mod tls;
 mod wait;
 
@@ -32,8 +34,11 @@ pub use file_server::{Fault, FileServer};
 pub use http::{Reply, get};
 pub use meta::Meta;
 pub use package::{Entry, Package, Part, gzip, gzip_of, tar};
-pub use processes::{Process, below, children, is_alive, is_zombie, kill, peak_bytes};
-pub use programs::{binary, debian, free_port};
+pub use processes::{
+    Process, below, children, cpu_secs, is_alive, is_zombie, kill, peak_bytes, resident_bytes, send,
+};
+pub use programs::{binary, debian, free_port, libraries};
 pub use signer::Signer;
+pub use sim::Sim;
 pub use tls::{Authority, Identity, Valid};
 pub use wait::{SOON, wait_for};

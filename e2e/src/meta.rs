@@ -10,11 +10,14 @@ use tempfile::TempDir;
 use crate::http::get;
 use crate::package::Package;
 use crate::programs::binary;
+use crate::tls::Authority;
 use crate::wait::{SOON, wait_for};
 
 /// The real ops-meta, with a cfg.json of 2015.
 pub struct Meta {
     folder: TempDir,
+    /// What stands in it besides the agents.
+    cfg: Value,
     child: Child,
     address: SocketAddr,
     log: Arc<Mutex<String>>,
@@ -23,9 +26,23 @@ pub struct Meta {
 impl Meta {
     #[expect(clippy::new_without_default, reason = "it starts a server")]
     pub fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("e2e-meta-").tempdir().unwrap();
+        Self::start(folder(), json!({}))
+    }
+
+    /// One that speaks https.
+    pub fn with_tls(authority: &Authority) -> Self {
+        let folder = folder();
+        std::fs::write(folder.path().join("cert.pem"), &authority.cert_pem).unwrap();
+        std::fs::write(folder.path().join("key.pem"), &authority.key_pem).unwrap();
+        Self::start(folder, json!({"tls": {"certFile": "cert.pem", "keyFile": "key.pem"}}))
+    }
+
+    fn start(folder: TempDir, more: Value) -> Self {
         std::fs::create_dir(folder.path().join("tarball")).unwrap();
-        write_cfg(&folder, &[]);
+        let mut cfg = json!({"debug": true, "tarballDir": "./tarball",
+                             "http": {"enabled": true, "listen": "127.0.0.1:0"}});
+        cfg.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        write_cfg(&folder, &cfg, &[]);
         let mut child = Command::new(binary("ops-meta"))
             .arg("-c")
             .arg(folder.path().join("cfg.json"))
@@ -53,7 +70,7 @@ impl Meta {
             let _ = child.wait();
             panic!("ops-meta does not say where it listens:\n{}", log.lock().unwrap());
         };
-        Self { folder, child, address, log }
+        Self { folder, cfg, child, address, log }
     }
 
     pub fn address(&self) -> String {
@@ -77,18 +94,31 @@ impl Meta {
 
     /// What is ordered of every host from now on.
     pub fn order(&self, package: &Package, cmd: &str) {
-        let default = json!({"name": package.name, "version": package.version, "tarball": format!("http://{}", self.address),
-                             "md5": "", "cmd": cmd});
-        write_cfg(&self.folder, &[json!({"default": default, "others": []})]);
+        self.order_all(&[(&package.name, &package.version)], cmd);
+    }
+
+    /// The same of several agents, by name and version.
+    pub fn order_all(&self, agents: &[(&str, &str)], cmd: &str) {
+        let tarball = format!("http://{}", self.address);
+        let entry = |(name, version): &(&str, &str)| {
+            let default =
+                json!({"name": name, "version": version, "tarball": tarball, "md5": "", "cmd": cmd});
+            json!({"default": default, "others": []})
+        };
+        write_cfg(&self.folder, &self.cfg, &agents.iter().map(entry).collect::<Vec<_>>());
         let (status, body) = self.get("/config/reload");
         assert!(status == 200 && body.contains("success"), "the reload was refused: {status} {body}");
     }
 
     /// What the last beat of a host said of an agent, null before the first one.
     pub fn status(&self, agent: &str, hostname: &str) -> Value {
+        self.statuses(agent)[hostname].clone()
+    }
+
+    /// The same of all hosts.
+    pub fn statuses(&self, agent: &str) -> Value {
         let (_, body) = self.get(&format!("/status/json/{agent}"));
-        let all: Value = serde_json::from_str(&body).unwrap_or(Value::Null);
-        all[hostname].clone()
+        serde_json::from_str(&body).unwrap_or(Value::Null)
     }
 
     #[track_caller]
@@ -103,9 +133,13 @@ impl Meta {
     }
 }
 
-fn write_cfg(folder: &TempDir, agents: &[Value]) {
-    let cfg = json!({"debug": true, "tarballDir": "./tarball", "http": {"enabled": true, "listen": "127.0.0.1:0"},
-                     "agents": agents});
+fn folder() -> TempDir {
+    tempfile::Builder::new().prefix("e2e-meta-").tempdir().unwrap()
+}
+
+fn write_cfg(folder: &TempDir, cfg: &Value, agents: &[Value]) {
+    let mut cfg = cfg.clone();
+    cfg["agents"] = agents.into();
     std::fs::write(folder.path().join("cfg.json"), cfg.to_string()).unwrap();
 }
 

@@ -36,6 +36,12 @@ fn field(pid: i32, at: usize) -> Option<String> {
     stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(at).map(str::to_owned)
 }
 
+/// CPU seconds, user and system, that a process has had so far, in hundredths (proc(5)).
+pub fn cpu_secs(pid: i32) -> f64 {
+    let ticks = |at| field(pid, at).and_then(|it| it.parse::<u64>().ok()).unwrap_or(0);
+    (ticks(11) + ticks(12)) as f64 / 100.0
+}
+
 /// The processes that this one began and that are still there, zombies too.
 pub fn children(parent: i32) -> Vec<i32> {
     let parent = parent.to_string();
@@ -49,8 +55,17 @@ pub fn is_zombie(pid: i32) -> bool {
 
 /// The most memory that a process has had at once so far.
 pub fn peak_bytes(pid: i32) -> u64 {
+    memory(pid, "VmHWM:")
+}
+
+/// The memory that a process has now.
+pub fn resident_bytes(pid: i32) -> u64 {
+    memory(pid, "VmRSS:")
+}
+
+fn memory(pid: i32, key: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
@@ -67,6 +82,6 @@ pub fn kill(pid: i32) {
     }
 }
 
-pub(crate) fn send(pid: i32, signal: Signal) {
+pub fn send(pid: i32, signal: Signal) {
     let _ = signal::kill(Pid::from_raw(pid), signal);
 }

@@ -1,10 +1,12 @@
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// One of the two programs under test.
+/// One of the programs under test.
 pub fn binary(name: &str) -> PathBuf {
     let folder = std::env::var_os("OPS_BIN_DIR");
-    let folder = folder
-        .expect("set OPS_BIN_DIR to the folder that holds ops-updater and ops-meta, as `make test` does");
+    let folder = folder.expect(
+        "set OPS_BIN_DIR to the folder that holds ops-updater, ops-meta and fleet-sim, as `make test` does",
+    );
     let path = workspace().join(folder).join(name);
     assert!(path.is_file(), "`{}` is not there: run make build, or set OPS_BIN_DIR", path.display());
     path
@@ -25,6 +27,14 @@ pub fn debian(program: &str) -> PathBuf {
     let installed = std::env::split_paths(&path).map(|bin| bin.join(program));
     let found = unpacked.chain(installed).find(|it| it.is_file());
     found.unwrap_or_else(|| panic!("there is no {program} on this machine: run make deps"))
+}
+
+/// Libraries that were unpacked beside a program of Debian's, if any: its `LD_LIBRARY_PATH`.
+pub fn libraries(program: &Path) -> OsString {
+    let lib = program.ancestors().nth(2).unwrap().join("lib");
+    let folders = std::fs::read_dir(lib).into_iter().flatten().flatten().map(|it| it.path());
+    let multiarch = folders.filter(|it| it.to_string_lossy().contains("-linux-") && !it.starts_with("/usr"));
+    std::env::join_paths(multiarch).unwrap()
 }
 
 fn workspace() -> &'static Path {

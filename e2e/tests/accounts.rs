@@ -152,6 +152,22 @@ fn a_configuration_file_that_is_not_the_promised_one_installs_nothing_and_is_ask
     assert!(!host.base.has("alpha", "1.0.0"));
 }
 
+#[test]
+fn a_configuration_file_named_as_a_folder_of_the_package_is_refused_for_good() {
+    let host = Host::new();
+    host.files.put("/conf/alpha", "from ops-meta");
+    let url = format!("{}/conf/alpha", host.files.url());
+    host.order(&tidy_agent("1.0.0"), &json!({"configFileName": "var", "configRemoteUrl": url}));
+    host.base.once().exits(1);
+    let alpha = host.alpha();
+    assert_eq!(error_code(&alpha), "bad_name");
+    assert!(alpha["error"].as_str().unwrap().contains("has a folder of that name"), "{alpha}");
+    assert!(alpha["nextTry"].is_null() && !host.base.has("alpha", "1.0.0"), "{alpha}");
+    let asked = host.files.asked_tarball(&tidy_agent("1.0.0"));
+    host.base.once().exits(1);
+    assert_eq!(host.files.asked_tarball(&tidy_agent("1.0.0")), asked, "it is not fetched again");
+}
+
 fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|it| it.uid() == 0)
 }

@@ -8,14 +8,16 @@
     reason = "a test that cannot go on ends here"
 )]
 
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use e2e::{
-    Answer, Base, FakeMeta, FileServer, Package, SOON, Sick, agent_script, binary, error_code, is_alive,
-    kill, wait_for,
+    Answer, Base, FakeMeta, FileServer, Package, SOON, Sick, agent_script, binary, children, error_code,
+    is_alive, kill, send, wait_for,
 };
+use nix::sys::signal::Signal;
 use serde_json::json;
 
 /// A host on which alpha 1.0.0 was ordered and runs.
@@ -370,22 +372,84 @@ fn an_agent_that_is_held_in_its_trial_is_told_as_it_is_and_not_taken_back() {
 }
 
 #[test]
-fn what_cannot_be_removed_from_the_staging_folder_hinders_no_start() {
+fn folders_in_the_way_of_the_updaters_own_files_are_cleared() {
+    let (meta, files, base) = with_alpha();
+    let alpha = base.agent("alpha");
+    for name in [".version.new", ".upgrade.new", ".hold.new"] {
+        fs::create_dir_all(alpha.join(name).join("x/y")).unwrap();
+    }
+    base.run(&["hold", "alpha"]).exits(0);
+    base.run(&["release", "alpha"]).exits(0);
+    meta.order(&[files.offer(&Package::agent("alpha", "1.0.1"))]);
+    base.once().exits(0);
+    base.daemon("alpha", "1.0.1");
+}
+
+#[test]
+fn what_an_earlier_updater_left_is_deleted_however_deep_it_is() {
     let (_meta, _files, base) = with_alpha();
+    let staging = base.path().join(".ops-updater/staging");
     // Nested deeper than the descriptors that a process may have.
-    let discarded = base.path().join(".ops-updater/staging/.discarded-1-1");
-    let nest = format!(
-        "mkdir -p '{}' && cd '{0}' && i=0; while [ $i -lt 1500 ]; do mkdir d && cd -P d || exit 1; i=$((i+1)); done",
-        discarded.display()
-    );
-    let made = Command::new("sh").args(["-c", &nest]).status().unwrap();
+    let nest = "mkdir -p .discarded-1-1 beta/unpacked && for top in .discarded-1-1 beta/unpacked; do
+        (cd $top && i=0; while [ $i -lt 1500 ]; do mkdir d && cd -P d && >file || exit 1; i=$((i+1)); done) || exit 1
+    done";
+    let made = Command::new("sh").args(["-c", nest]).current_dir(&staging).status().unwrap();
     assert!(made.success());
     let run = format!(
-        "ulimit -n 256; exec '{}' -c '{}' once",
+        "ulimit -n 64; exec '{}' -c '{}' once",
         binary("ops-updater").display(),
         base.cfg_file().display()
     );
+
     let once = Command::new("sh").args(["-c", &run]).status().unwrap();
+
     assert!(once.success(), "{once}");
-    Command::new("rm").arg("-rf").arg(&discarded).status().unwrap();
+    assert_eq!(fs::read_dir(&staging).unwrap().count(), 0);
+}
+
+/// Begun by the updater, and still deleting.
+fn sweeps(base: &Base) -> Option<i32> {
+    let words = |pid: &i32| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    children(base.updater_pid()).into_iter().find(|pid| words(pid).ends_with("sweep\0"))
+}
+
+#[test]
+fn a_tree_of_many_files_is_deleted_beside_everything_else() {
+    let (meta, files, mut base) = with_alpha();
+    let (data, staging) = (base.agent("alpha").join("data"), base.path().join(".ops-updater/staging"));
+    fs::create_dir(&data).unwrap();
+    (0..50_000).for_each(|it| drop(fs::File::create(data.join(it.to_string())).unwrap()));
+    base.set("interval", 1).start();
+    meta.wait_for_beats(1);
+    meta.order(&[files.order(&Package::agent("alpha", ""), "uninstall")]);
+    wait_for("somebody deletes it", SOON, || sweeps(&base).is_some());
+
+    // However long it takes.
+    send(sweeps(&base).unwrap(), Signal::SIGSTOP);
+
+    meta.wait_for_beats(3);
+    assert!(!base.agent("alpha").exists() && fs::read_dir(&staging).unwrap().count() > 0);
+    send(sweeps(&base).unwrap(), Signal::SIGCONT);
+    wait_for("nothing is left of it", SOON, || fs::read_dir(&staging).unwrap().count() == 0);
+    assert!(base.is_running());
+}
+
+#[test]
+fn what_an_end_left_half_deleted_goes_after_the_next_start() {
+    let (meta, files, mut base) = with_alpha();
+    let (data, staging) = (base.agent("alpha").join("data"), base.path().join(".ops-updater/staging"));
+    fs::create_dir(&data).unwrap();
+    (0..50_000).for_each(|it| drop(fs::File::create(data.join(it.to_string())).unwrap()));
+    base.set("interval", 1).start();
+    meta.order(&[files.order(&Package::agent("alpha", ""), "uninstall")]);
+    wait_for("somebody deletes it", SOON, || sweeps(&base).is_some());
+    let sweeps = sweeps(&base).unwrap();
+    send(sweeps, Signal::SIGSTOP);
+    assert_eq!(base.stop(), Some(0), "nobody waits for it");
+    wait_for("it ends with the updater", SOON, || !is_alive(sweeps));
+    assert!(fs::read_dir(&staging).unwrap().count() > 0);
+
+    base.once().exits(0);
+
+    assert_eq!(fs::read_dir(&staging).unwrap().count(), 0);
 }

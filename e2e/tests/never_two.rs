@@ -144,15 +144,14 @@ fn a_start_that_comes_late_does_not_come_after_the_take_back() {
 
 #[test]
 fn what_cannot_be_written_is_met_before_the_old_version_stops() {
-    let host = Host::new();
+    let mut host = Host::new();
     let running = host.base.daemon("alpha", "1.0.0");
     host.files.offer(&Package::agent("alpha", "1.0.1"));
-    // In the way of the next `.version`, as a full disk would be.
-    fs::create_dir(host.base.agent("alpha").join(".version.new")).unwrap();
+    host.base.no_room_for(&host.base.agent("alpha").join(".version.new"));
 
     let agent = host.ordered("1.0.1", "start", 1);
 
-    assert_ne!(error_code(&agent), "");
+    assert_eq!(error_code(&agent), "no_space");
     assert_eq!(host.base.daemon("alpha", "1.0.0"), running);
 }
 

@@ -12,7 +12,9 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use e2e::{Authority, Base, FakeMeta, Package, SOON, debian, error_code, free_port, get, wait_for};
+use e2e::{
+    Authority, Base, FakeMeta, Package, SOON, debian, error_code, free_port, get, libraries, wait_for,
+};
 use serde_json::{Value, json};
 
 struct Nginx {
@@ -92,14 +94,6 @@ fn configuration(path: &Path, plain: u16, tls: u16) -> String {
              }}
          }}\n"
     )
-}
-
-/// Libraries that were unpacked beside the program, if any.
-fn libraries(program: &Path) -> std::ffi::OsString {
-    let lib = program.ancestors().nth(2).unwrap().join("lib");
-    let folders = fs::read_dir(lib).into_iter().flatten().flatten().map(|it| it.path());
-    let multiarch = folders.filter(|it| it.to_string_lossy().contains("-linux-") && !it.starts_with("/usr"));
-    std::env::join_paths(multiarch).unwrap()
 }
 
 #[test]

@@ -175,8 +175,7 @@ esac
 #[test]
 fn a_failure_that_cannot_be_written_down_is_remembered_all_the_same() {
     let mut host = Host::with(&Package::agent("alpha", "1.0.0"));
-    // In the way of the next `.failed`, as a full disk would be.
-    std::fs::create_dir(host.base.agent("alpha").join(".failed.new")).unwrap();
+    host.base.no_room_for(&host.base.agent("alpha").join(".failed.new"));
     let fails = script(&[Sick::StartFails]).replace("echo no licence", "echo >>../starts; echo no licence");
     host.meta.order(&[host.files.offer(&Package::with_script("alpha", "1.0.1", &fails))]);
     host.base.set("interval", 1).start();
@@ -188,7 +187,26 @@ fn a_failure_that_cannot_be_written_down_is_remembered_all_the_same() {
     host.meta.wait_for_beats(4);
 
     assert_eq!((host.base.daemon("alpha", "1.0.0"), count(&host.base, "starts")), (running, 1));
-    assert!(host.base.agent("alpha").join(".failed.new").is_dir(), "it was in the way all the time");
+    let failed = std::fs::read(host.base.agent("alpha").join(".failed")).unwrap();
+    assert!(failed.is_empty(), "there was no room all the time");
+}
+
+#[test]
+fn a_failure_that_cannot_be_written_down_is_forgotten_on_release() {
+    let mut host = Host::with(&Package::agent("alpha", "1.0.0"));
+    host.base.no_room_for(&host.base.agent("alpha").join(".failed.new"));
+    let package = Package::agent("alpha", "1.0.1");
+    let mut order = host.files.offer(&package);
+    order["md5"] = "0".repeat(32).into();
+    host.meta.order(&[order]);
+    host.base.set("interval", 1).start();
+    host.meta.wait_for_agent("it is refused", "alpha", |it| error_code(it) == "md5_mismatch");
+    host.meta.wait_for_beats(3);
+    assert_eq!(host.files.asked_tarball(&package), 1, "it is not fetched again");
+
+    host.base.run(&["release", "alpha"]).exits(0);
+
+    wait_for("it is tried again", SOON, || host.files.asked_tarball(&package) == 2);
 }
 
 #[test]

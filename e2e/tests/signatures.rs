@@ -173,3 +173,31 @@ fn a_version_that_came_unsigned_is_fetched_again_once_signatures_are_demanded() 
     host.installs(&order);
     assert_eq!(host.files.asked_tarball(&host.package), asked + 1);
 }
+
+#[test]
+fn a_version_of_a_withdrawn_key_is_told_while_in_use_and_verified_anew_before_it_is_used_again() {
+    let mut host = Host::new();
+    let order = json!({"sha256": host.package.sha256()});
+    host.put(&host.files, host.sign());
+    host.installs(&order);
+    let running = host.base.daemon("alpha", "1.0.0");
+    let (other, next) = (Signer::new(), Package::agent("alpha", "1.0.1"));
+    host.base.set("publicKeys", json!([other.public_key]));
+
+    host.base.once().exits(1);
+    assert_eq!(error_code(&host.meta.agent("alpha")), "signature_invalid");
+    assert_eq!(host.base.daemon("alpha", "1.0.0"), running, "it is left running");
+
+    host.files.put("/alpha-1.0.1.tar.gz.minisig", other.sign(&next.bytes, &next.file_name()));
+    host.meta.order(&[host.files.offer(&next)]);
+    host.base.once().exits(0);
+    assert!(host.base.has("alpha", "1.0.0"), "it is still on the disk");
+    host.order(&order);
+    host.base.once().exits(1);
+    assert_eq!(error_code(&host.meta.agent("alpha")), "signature_invalid");
+    host.base.daemon("alpha", "1.0.1");
+
+    host.put(&host.files, other.sign(&host.package.bytes, &host.package.file_name()));
+    host.base.run(&["release", "alpha"]).exits(0);
+    host.installs(&order);
+}

@@ -117,10 +117,7 @@ impl fmt::Display for Failure {
                  `ops-meta serve --listen ADDR`",
             ),
             Self::Store(why) => why.fmt(f),
-            Self::Load(why) => write!(
-                f,
-                "failed to read the hosts in the database: {why}; `ops-meta restore` puts a backup in its place"
-            ),
+            Self::Load(why) => write!(f, "failed to read the hosts: {why}"),
             Self::Tokens(why) => why.fmt(f),
             Self::Runtime(error) => write!(f, "failed to start threads: {error}"),
             Self::Serve(listen, error) => write!(f, "failed to serve `{listen}`: {error}"),

@@ -58,7 +58,11 @@ impl Running {
     /// Notes what it orders, which is a new generation when it is not what was ordered before.
     pub async fn noted(self, store: &Store) -> Result<Self, NotInForce> {
         let agents = self.config.raw.get("agents").cloned().unwrap_or_default();
-        let digest = Sha256::digest(agents.to_string()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = match self.config.policies.is_empty() {
+            // As it was before there was any order.
+            true => String::new(),
+            false => Sha256::digest(agents.to_string()).iter().map(|byte| format!("{byte:02x}")).collect(),
+        };
         let orders = Change::Orders { digest, agents };
         let changed = store.change(Actor("cfg.json".to_owned()), orders).await.map_err(NotInForce::Store)?;
         let current = Current::compile(&self.config.policies, changed.generation);

@@ -8,7 +8,7 @@ use super::*;
 
 const NOW: Moment = Moment { boot: Duration::from_secs(1000), unix: 1_700_000_000 };
 const SETTINGS: Settings =
-    Settings { only: None, trial_secs: 120, signatures: false, account: String::new() };
+    Settings { only: None, trial_secs: 120, public_keys: Vec::new(), account: String::new() };
 const MD5: &str = "d41d8cd98f00b204e9800998ecf8427e";
 const OTHER_MD5: &str = "00000000000000000000000000000000";
 
@@ -134,15 +134,38 @@ fn a_folder_of_the_wanted_digest_is_not_fetched_again() {
     assert_eq!(done(&kept, &desired("1.0.1", "start")), "staging");
 }
 
+fn signed_by(key: &str) -> Record {
+    Record { md5: Some(digest(MD5)), signed_by: key.to_owned(), ..Record::default() }
+}
+
+fn with_keys() -> Settings {
+    Settings { public_keys: vec!["old".to_owned(), "new".to_owned()], ..SETTINGS }
+}
+
 #[test]
 fn what_was_staged_unsigned_does_not_count_once_keys_are_configured() {
-    let record = |signed| Record { md5: Some(digest(MD5)), signed, ..Record::default() };
     let order = DesiredAgent { md5: Md5::Digest(digest(MD5)), ..desired("1.0.1", "start") };
-    let settings = Settings { signatures: true, ..SETTINGS };
-    for (signed, expected) in [(true, "upgrading"), (false, "staging")] {
-        let kept = Real { wanted_record: Some(record(signed)), ..real("started") };
+    let settings = with_keys();
+    for (key, expected) in
+        [("old", "upgrading"), ("new", "upgrading"), ("withdrawn", "staging"), ("", "staging")]
+    {
+        let kept = Real { wanted_record: Some(signed_by(key)), ..real("started") };
         let order = decide(&kept, Some(&order), &settings, NOW).order;
         assert_eq!(order.as_ref().map(Event::name), Some(expected));
+    }
+}
+
+#[test]
+fn a_version_in_use_whose_key_was_withdrawn_runs_on_and_is_told() {
+    let decided = |key, settings: &Settings| {
+        let here = Real { record: Some(signed_by(key)), ..real("started") };
+        let decision = decide(&here, Some(&desired("1.0.0", "start")), settings, NOW);
+        (decision.order, decision.fault.map(|it| it.code))
+    };
+    assert_eq!(decided("withdrawn", &with_keys()), (None, Some(ErrorCode::SignatureInvalid)));
+    // Keys that came later say nothing of it, nor does a host that demands no signature any more.
+    for (key, settings) in [("old", with_keys()), ("", with_keys()), ("withdrawn", SETTINGS)] {
+        assert_eq!(decided(key, &settings), (None, None));
     }
 }
 

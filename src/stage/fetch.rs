@@ -263,19 +263,16 @@ impl Package {
             );
             return Err(Fault::new(code, sentence).with_digest(Some(expected)));
         }
-        if let Err(fault) = signature::verify(job, &self.signatures, &mut self.file) {
-            forget(job)?;
-            return Err(fault.with_digest(Some(expected)));
-        }
+        let signed_by = match signature::verify(job, &self.signatures, &mut self.file) {
+            Ok(key) => key,
+            Err(fault) => {
+                forget(job)?;
+                return Err(fault.with_digest(Some(expected)));
+            }
+        };
         let digest = Some(self.digest.clone());
         let (md5, sha256) = if is_md5 { (digest, None) } else { (None, digest) };
-        Ok(Record {
-            md5,
-            sha256,
-            size: self.size,
-            signed: !self.signatures.is_empty(),
-            run_user: job.run_user.clone(),
-        })
+        Ok(Record { md5, sha256, size: self.size, signed_by, run_user: job.run_user.clone() })
     }
 
     pub(super) fn into_file(self) -> File {

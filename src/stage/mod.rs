@@ -114,7 +114,7 @@ impl Job {
     fn fetch(&self) -> Result<(HexDigest, Option<Fetched>), Fault> {
         let expected = fetch::expected(self)?;
         self.refuse_known(&expected)?;
-        let usable = self.kept.as_ref().filter(|it| it.signed || self.settings.public_keys.is_empty());
+        let usable = self.kept.as_ref().filter(|it| it.is_trusted(&self.settings.public_keys));
         let usable = usable.filter(|it| it.run_user == self.run_user);
         if usable.and_then(|record| record.agrees(&expected)) == Some(true) {
             return Ok((expected, None));

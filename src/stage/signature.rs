@@ -66,24 +66,25 @@ fn read(job: &Job, text: &str) -> Result<Signature, Fault> {
     Err(invalid(job, &format!("its trusted comment names {named:?}, it has to carry `file:{name}`")))
 }
 
-/// Checks the very descriptor that is going to be unpacked: one key and one signature have to fit.
-pub(super) fn verify(job: &Job, signatures: &[Signature], file: &mut File) -> Result<(), Fault> {
-    if job.settings.public_keys.is_empty() {
-        return Ok(());
+/// Checks the very descriptor that is going to be unpacked: one key and one signature have to fit. Tells the key; without
+/// any configured, none.
+pub(super) fn verify(job: &Job, signatures: &[Signature], file: &mut File) -> Result<String, Fault> {
+    let keys = &job.settings.public_keys;
+    if keys.is_empty() {
+        return Ok(String::new());
     }
-    let keys: Vec<_> =
-        job.settings.public_keys.iter().filter_map(|key| PublicKey::from_base64(key).ok()).collect();
     let mut last = "there is no key and signature to compare".to_owned();
     for (key, signature) in keys.iter().flat_map(|key| signatures.iter().map(move |it| (key, it))) {
         match holds(key, signature, file) {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(key.clone()),
             Err(why) => last = why,
         }
     }
     Err(invalid(job, &last))
 }
 
-fn holds(key: &PublicKey, signature: &Signature, file: &mut File) -> Result<(), String> {
+fn holds(key: &str, signature: &Signature, file: &mut File) -> Result<(), String> {
+    let key = PublicKey::from_base64(key).map_err(|error| error.to_string())?;
     let mut verifier = key.verify_stream(signature).map_err(|error| error.to_string())?;
     file.rewind().map_err(|error| error.to_string())?;
     let mut chunk = vec![0; CHUNK_BYTES];

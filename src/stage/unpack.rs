@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 use ops_package::{EntryPath, Limits, Sink, WalkError};
+use ops_wire::ErrorCode;
 
 use super::Job;
 use super::config_file::ConfigFile;
@@ -38,8 +39,7 @@ pub(super) fn unpack(
     let mut writer = Writer { job, folder: &folder, unchecked: UNCHECKED_BYTES_MAX };
     ops_package::walk(file, &limits, &mut writer).map_err(|error| match error {
         WalkError::Refused(refusal) => {
-            let code =
-                ops_wire::ErrorCode::parse(refusal.code()).unwrap_or(ops_wire::ErrorCode::ArchiveInvalid);
+            let code = ErrorCode::parse(refusal.code()).unwrap_or(ErrorCode::ArchiveInvalid);
             Fault::new(code, format!("the archive of version {} is refused: {refusal}", job.version))
         }
         WalkError::Sink(fault) => fault,
@@ -54,6 +54,13 @@ pub(super) fn unpack(
 /// In the place of one that the package brought along.
 fn write_config(job: &Job, folder: &Path, config: &ConfigFile) -> Result<(), Fault> {
     let path = folder.join(&config.name);
+    if path.symlink_metadata().is_ok_and(|it| it.is_dir()) {
+        let sentence = format!(
+            "{} cannot be the name of the configuration file: the package of version {} has a folder of that name; change `configFileName`",
+            config.name, job.version
+        );
+        return Err(Fault::new(ErrorCode::BadName, sentence));
+    }
     remove_if_there(&path)?;
     let written = create(&path, 0o640, job.owner).and_then(|mut file| file.write_all(&config.content));
     written.map_err(|error| Fault::io("write", &path, &error))

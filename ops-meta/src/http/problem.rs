@@ -86,6 +86,7 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::Missing(_) => Self::new(StatusCode::NOT_FOUND, detail),
             StoreError::Conflict(_) => Self::new(StatusCode::CONFLICT, detail),
+            StoreError::Damaged(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail),
             StoreError::Full => Self::new(StatusCode::INSUFFICIENT_STORAGE, detail),
             StoreError::Away(_) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(RETRY_AFTER_SECS)

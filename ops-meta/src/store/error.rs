@@ -15,6 +15,8 @@ pub enum StoreError {
     Conflict(String),
     /// No room on the disk.
     Full,
+    /// What is in the file makes no sense.
+    Damaged(String),
     /// Locked, unreadable, gone: perhaps for a while.
     Away(String),
 }
@@ -25,6 +27,10 @@ impl fmt::Display for StoreError {
             Self::Missing(what) => write!(f, "there is no {what}"),
             Self::Conflict(why) => f.write_str(why),
             Self::Full => f.write_str("the disk of the data folder is full; make room, nothing was changed"),
+            Self::Damaged(why) => write!(
+                f,
+                "ops-meta.db is damaged ({why}) and was left as it is; `ops-meta restore` puts a backup in its place"
+            ),
             Self::Away(why) => {
                 write!(f, "the database does not answer: {why}; nothing was changed, try again")
             }
@@ -38,6 +44,7 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error.to_string()),
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 Self::Away("another program has locked it".to_owned())
             }

@@ -123,7 +123,7 @@ fn host(row: &Row<'_>, texts: &mut Texts) -> Result<HostRow, StoreError> {
 }
 
 fn damaged(error: rusqlite::types::FromSqlError) -> StoreError {
-    StoreError::Away(format!("a row of `hosts` is damaged: {error}"))
+    StoreError::Damaged(format!("a row of `hosts`: {error}"))
 }
 
 fn change(row: &Row<'_>) -> rusqlite::Result<HostChange> {

@@ -36,7 +36,7 @@ fn while_another_program_holds_it_changes_are_refused_and_beats_go_on() {
     goes_on(&server, &admin);
     other.execute_batch("ROLLBACK").unwrap();
     assert_eq!(create(&admin, "a").status, 201);
-    assert_eq!(admin.get("/api/v1/events").json()["events"][0]["generation"], 2);
+    assert_eq!(admin.get("/api/v1/events").json()["events"][0]["generation"], 3);
 }
 
 /// Every write to the database fails as on a full disk, until this is dropped.
@@ -81,7 +81,7 @@ fn on_a_full_disk_changes_are_refused_and_beats_go_on() {
     drop(disk);
     assert_eq!(create(&admin, "a").status, 201);
     let events = admin.get("/api/v1/events").json();
-    assert_eq!((&events["events"][0]["generation"], &events["events"][0]["id"]), (&json!(3), &json!(3)));
+    assert_eq!((&events["events"][0]["generation"], &events["events"][0]["id"]), (&json!(4), &json!(4)));
 }
 
 /// A data folder that was in use once.

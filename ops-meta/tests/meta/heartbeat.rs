@@ -16,7 +16,8 @@ fn a_beat_of_the_go_updater_is_answered_on_both_urls() {
         "desiredAgents": [{
             "name": "falcon-agent", "version": "1.0.0", "tarball": "http://10.0.0.1:8888/falcon", "md5": "",
             "cmd": "start"
-        }]
+        }],
+        "generation": 1
     });
     for path in ["/heartbeat", "/api/heartbeat"] {
         for head in [&[][..], &["Content-Type: application/x-www-form-urlencoded"], &["Content-Type: x"]] {

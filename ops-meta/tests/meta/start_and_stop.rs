@@ -13,7 +13,7 @@ fn serve_needs_no_configuration() {
     let data = folder.path().join("data");
     let server = Server::run(folder, &["serve", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()]);
     let answer = server.post("/heartbeat", &beat("web01", "started"));
-    assert_eq!(answer.json(), json!({ "errorMessage": "", "desiredAgents": [] }));
+    assert_eq!(answer.json(), json!({ "errorMessage": "", "desiredAgents": [], "generation": 0 }));
 }
 
 #[test]

@@ -4,11 +4,11 @@ use std::io::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::support::{Operator, Reply, Server, bearer, beat, config, config_with, eventually, request};
+use crate::support::{Operator, Reply, Server, bearer, beat, config_with, eventually, request};
 
 /// On this machine only.
 fn server() -> Server {
-    Server::start(&config())
+    Server::start(&config_with(json!({ "agents": [] })))
 }
 
 /// Where hosts have to show a token.

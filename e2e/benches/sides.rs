@@ -1,0 +1,215 @@
+//! The two servers that are compared, each on a core of its own, with the load on another.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use e2e::{Authority, SOON, Sim, binary, cpu_secs, debian, free_port, get, libraries, wait_for};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// The load has the first core, the server the second.
+const LOAD_CORE: &str = "0";
+const SERVER_CORE: &str = "1";
+/// What a 2015 ops-meta answers to three agents, roughly.
+const ANSWER_BYTES: usize = 330;
+
+/// A server at work.
+pub struct Side {
+    child: Option<Child>,
+    folder: TempDir,
+    port: u16,
+    command: fn(&Side) -> Command,
+}
+
+impl Side {
+    /// ops-meta with three agents ordered, and with its durable state on.
+    pub fn ours(tls: Option<&Authority>) -> Self {
+        Self::start(
+            tls,
+            |port, path| (path.join("cfg.json"), ours_cfg(port, tls)),
+            |side| {
+                let mut command = pinned(&binary("ops-meta"), SERVER_CORE);
+                command.args(["serve", "--data", "data", "-c", "cfg.json"]).current_dir(side.folder.path());
+                command
+            },
+        )
+    }
+
+    /// nginx, one process, with a constant answer. It reads the body of the beat, and throws it away.
+    pub fn nginx(tls: Option<&Authority>) -> Self {
+        let conf = |port, path: &Path| (path.join("nginx.conf"), nginx_conf(port, path, tls));
+        Self::start(tls, conf, |side| {
+            let program = debian("nginx");
+            let mut command = pinned(&program, SERVER_CORE);
+            command.env("LD_LIBRARY_PATH", libraries(&program)).arg("-p").arg(side.folder.path());
+            command.arg("-c").arg(side.folder.path().join("nginx.conf"));
+            command
+        })
+    }
+
+    fn start(
+        tls: Option<&Authority>,
+        configuration: impl FnOnce(u16, &Path) -> (std::path::PathBuf, String),
+        command: fn(&Self) -> Command,
+    ) -> Self {
+        let (folder, port) = (tempfile::Builder::new().prefix("bench-").tempdir().unwrap(), free_port());
+        fs::create_dir(folder.path().join("tmp")).unwrap();
+        fs::create_dir(folder.path().join("data")).unwrap();
+        if let Some(authority) = tls {
+            fs::write(folder.path().join("cert.pem"), &authority.cert_pem).unwrap();
+            fs::write(folder.path().join("key.pem"), &authority.key_pem).unwrap();
+        }
+        let (file, text) = configuration(port, folder.path());
+        fs::write(file, text).unwrap();
+        let mut side = Self { child: None, folder, port, command };
+        side.begin();
+        side.wait_until_there();
+        side
+    }
+
+    /// Starts it, where it was before, and waits for nothing.
+    pub fn begin(&mut self) {
+        let log = fs::File::create(self.folder.path().join("log")).unwrap();
+        let mut command = (self.command)(self);
+        self.child = Some(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap());
+    }
+
+    pub fn wait_until_there(&mut self) {
+        let address = ([127, 0, 0, 1], self.port).into();
+        wait_for("the server listens", SOON, || {
+            let ended = self.child.as_mut().and_then(|it| it.try_wait().unwrap());
+            assert!(ended.is_none(), "{}", self.log());
+            std::net::TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
+        });
+    }
+
+    /// With SIGKILL.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Status of a GET, by http; `None`: nobody answers.
+    pub fn get(&self, path: &str) -> Option<u16> {
+        get(([127, 0, 0, 1], self.port).into(), path).map(|it| it.status)
+    }
+
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.child.as_ref().unwrap().id() as i32
+    }
+
+    pub fn cpu_secs(&self) -> f64 {
+        cpu_secs(self.pid())
+    }
+
+    fn log(&self) -> String {
+        let file = fs::File::open(self.folder.path().join("log")).unwrap();
+        BufReader::new(file).lines().map_while(Result::ok).take(20).collect::<Vec<_>>().join("\n")
+    }
+
+    /// fleet-sim against it, on the core of the load.
+    pub fn load(&self, args: &[&str]) -> Sim {
+        let mut command = pinned(&binary("fleet-sim"), LOAD_CORE);
+        command.args(["--server", &self.address(), "--json", "--every", "0"]).args(args);
+        Sim::run(&mut command)
+    }
+
+    /// The same to its end.
+    pub fn loaded(&self, args: &[&str]) -> Loaded {
+        let before = self.cpu_secs();
+        let report = self.load(args).report();
+        Loaded { server_cpu_secs: self.cpu_secs() - before, report }
+    }
+}
+
+impl Drop for Side {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// What came of a load.
+pub struct Loaded {
+    pub server_cpu_secs: f64,
+    pub report: Value,
+}
+
+impl Loaded {
+    pub fn number(&self, path: &str) -> f64 {
+        self.report
+            .pointer(path)
+            .and_then(Value::as_f64)
+            .unwrap_or_else(|| panic!("no {path}: {:#}", self.report))
+    }
+
+    /// Of the server, in microseconds.
+    pub fn cpu_of_a_beat(&self) -> f64 {
+        let errors = &self.report["errors"];
+        assert!(errors.as_object().is_some_and(serde_json::Map::is_empty), "{:#}", self.report);
+        self.server_cpu_secs * 1e6 / self.number("/beats")
+    }
+
+    /// Parts of one core that the server and the load had.
+    pub fn shares(&self) -> (f64, f64) {
+        let secs = self.number("/secs");
+        (self.server_cpu_secs / secs, self.number("/ownCpuSecs") / secs)
+    }
+}
+
+fn pinned(program: &Path, core: &str) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["-c", core]).arg(program);
+    command
+}
+
+fn ours_cfg(port: u16, tls: Option<&Authority>) -> String {
+    let agent = |number: u8| {
+        let tarball = "http://packages.example:8080/ops";
+        let name = format!("agent-{number}");
+        json!({"default": {"name": name, "version": "1.0.0", "tarball": tarball, "md5": "", "cmd": "start"}})
+    };
+    let mut cfg = json!({"http": {"enabled": true, "listen": format!("127.0.0.1:{port}")},
+                         "agents": [agent(1), agent(2), agent(3)]});
+    if tls.is_some() {
+        cfg["tls"] = json!({"certFile": "cert.pem", "keyFile": "key.pem"});
+    }
+    cfg.to_string()
+}
+
+/// Without tickets, since the load resumes no session.
+fn nginx_conf(port: u16, path: &Path, tls: Option<&Authority>) -> String {
+    let (path, answer) = (path.display(), "x".repeat(ANSWER_BYTES));
+    let tls = match tls {
+        None => ("", String::new()),
+        Some(_) => (
+            " ssl",
+            format!(
+                "ssl_certificate {path}/cert.pem; ssl_certificate_key {path}/key.pem; ssl_protocols TLSv1.3;
+                 ssl_session_tickets off; ssl_session_cache off;"
+            ),
+        ),
+    };
+    format!(
+        "daemon off; master_process off; pid {path}/pid; error_log stderr;
+         events {{ worker_connections 8192; }}
+         http {{
+             access_log off; default_type application/json; keepalive_requests 1000000000;
+             client_body_temp_path {path}/tmp/a; proxy_temp_path {path}/tmp/b; fastcgi_temp_path {path}/tmp/c;
+             uwsgi_temp_path {path}/tmp/d; scgi_temp_path {path}/tmp/e;
+             server {{
+                 listen 127.0.0.1:{port}{} backlog=4096; {}
+                 location / {{ return 200 '{answer}'; }}
+             }}
+         }}\n",
+        tls.0, tls.1
+    )
+}
