@@ -17,6 +17,9 @@ pub struct Typed {
     /// A cfg.json, as of 2015
     #[arg(short = 'c', long = "config", value_name = "FILE")]
     config: Option<PathBuf>,
+    /// The folder for what is to survive a restart; made where there is none
+    #[arg(long, value_name = "DIR", default_value = DATA)]
+    data: PathBuf,
     /// Print the version
     #[arg(short = 'v', visible_short_alias = 'V', long, action = ArgAction::Version)]
     version: Option<bool>,
@@ -79,7 +82,7 @@ impl Typed {
             Some(Command::Verb(verb)) => Wanted::Verb(verb),
             None => Wanted::Serve(Serve {
                 listen: None,
-                data: DATA.into(),
+                data: self.data,
                 config: Some(self.config.unwrap_or_else(|| "cfg.json".into())),
                 anonymous_hosts: AnonymousHosts::NotAllowed,
             }),

@@ -2,8 +2,9 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::ops::Bound::{Excluded, Unbounded};
 
-use super::{Fleet, Host};
+use super::{Fleet, Host, locked};
 
 /// Which way a list goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,14 +21,19 @@ pub struct Position {
     pub hostname: Box<str>,
 }
 
+/// Where a host comes in a list: small ranks first.
+pub type Rank<'a> = &'a mut dyn FnMut(&str, &Host) -> i64;
+
 /// What is asked for.
 pub struct Asked<'a> {
     pub admits: &'a mut dyn FnMut(&str, &Host) -> bool,
-    pub rank: &'a mut dyn FnMut(&str, &Host) -> i64,
+    /// `None`: all are equal, so that names decide.
+    pub rank: Option<Rank<'a>>,
     pub order: Order,
     /// The last host of the page before.
     pub after: Option<Position>,
     pub limit: usize,
+    pub total: bool,
 }
 
 /// A part of a list.
@@ -35,21 +41,21 @@ pub struct Page {
     pub hosts: Vec<(Position, Host)>,
     /// Whether there are hosts behind the last one.
     pub more: bool,
-    /// How many the filter admits, on all pages.
-    pub total: usize,
+    /// How many the filter admits, on all pages; where it was asked for.
+    pub total: Option<usize>,
 }
 
 impl Fleet {
-    /// Looks at every host once, a shard at a time.
-    pub fn page(&self, asked: Asked<'_>) -> Page {
-        let (mut places, mut total) = (Places::new(asked.order, asked.limit), 0);
-        self.visit(|hostname, host| {
-            if !(asked.admits)(hostname, host) {
-                return;
+    /// Looks at every host once, a shard at a time; in the order of names, at as few as it can.
+    pub fn page(&self, mut asked: Asked<'_>) -> Page {
+        let mut places = Places::new(asked.order, asked.limit);
+        let total = match (&mut asked.rank, asked.total) {
+            (None, false) => {
+                self.first_by_name(&mut asked, &mut places);
+                None
             }
-            total += 1;
-            places.offer((asked.rank)(hostname, host), hostname, asked.after.as_ref());
-        });
+            _ => asked.total.then_some(self.all(&mut asked, &mut places)),
+        };
         let (positions, more) = places.taken();
         // Who left meanwhile is left out.
         let hosts = positions.into_iter().filter_map(|position| {
@@ -57,6 +63,42 @@ impl Fleet {
             Some((position, host))
         });
         Page { hosts: hosts.collect(), more, total }
+    }
+
+    fn all(&self, asked: &mut Asked<'_>, places: &mut Places) -> usize {
+        let mut total = 0;
+        self.visit(|hostname, host| {
+            if !(asked.admits)(hostname, host) {
+                return;
+            }
+            total += 1;
+            let rank = asked.rank.as_mut().map_or(0, |rank| rank(hostname, host));
+            places.offer(rank, hostname, asked.after.as_ref());
+        });
+        total
+    }
+
+    /// Every shard has its hosts in the order of their names: each is left where a place is no longer to be had.
+    fn first_by_name(&self, asked: &mut Asked<'_>, places: &mut Places) {
+        let after = asked.after.as_ref().map_or(Unbounded, |position| Excluded(&*position.hostname));
+        for shard in &self.shards {
+            let shard = locked(shard);
+            let mut has_room = |hostname: &str, host: &Host| match (asked.admits)(hostname, host) {
+                true => places.offer(0, hostname, None),
+                false => true,
+            };
+            // Whoever stands behind the one that is found stands too far behind.
+            let _ = match asked.order {
+                Order::Ascending => {
+                    let mut rest = shard.hosts.range::<str, _>((after, Unbounded));
+                    rest.find(|(hostname, host)| !has_room(hostname, host))
+                }
+                Order::Descending => {
+                    let mut rest = shard.hosts.range::<str, _>((Unbounded, after));
+                    rest.rfind(|(hostname, host)| !has_room(hostname, host))
+                }
+            };
+        }
     }
 }
 
@@ -76,19 +118,20 @@ impl Places {
         Self { heap: BinaryHeap::new(), order, limit }
     }
 
-    /// No name is copied that does not get a place.
-    fn offer(&mut self, rank: i64, hostname: &str, after: Option<&Position>) {
+    /// Whether there is a place for one that comes behind this one. No name is copied that does not get a place.
+    fn offer(&mut self, rank: i64, hostname: &str, after: Option<&Position>) -> bool {
         let comes_after = |other: &Position| self.order.compare((rank, hostname), other) == Ordering::Greater;
         if !after.is_none_or(comes_after) {
-            return;
+            return true;
         }
         if self.heap.len() > self.limit {
             if self.heap.peek().is_some_and(|Place(last, _)| comes_after(last)) {
-                return;
+                return false;
             }
             self.heap.pop();
         }
         self.heap.push(Place(Position { rank, hostname: hostname.into() }, self.order));
+        true
     }
 
     /// In order, and whether there were more.

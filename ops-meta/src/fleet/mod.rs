@@ -8,7 +8,7 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,7 +41,8 @@ pub struct Fleet {
 
 #[derive(Default)]
 struct Shard {
-    hosts: HashMap<Box<str>, Box<Host>>,
+    /// By name, so that a list in this order needs not look at all of them.
+    hosts: BTreeMap<Box<str>, Box<Host>>,
     facts: Shared<Facts>,
     agents: Shared<Agents>,
     pending: Vec<Pending>,

@@ -116,14 +116,15 @@ impl Seen<'_> {
 
     fn machine(&mut self, beat: &Heartbeat) {
         let (machine, ip) = (Compact::of(&beat.machine_id), Compact::of(&beat.ip));
-        if machine != self.host.machine {
-            if !machine.is_empty() && !self.host.machine.is_empty() {
+        // What is not said is not known yet: the first beat of an updater has no address.
+        if machine != self.host.machine && !machine.is_empty() {
+            if !self.host.machine.is_empty() {
                 self.other_machine(&machine);
             }
             let before = std::mem::replace(&mut self.host.machine, machine).to_text();
             self.note("", "machine", &before, &beat.machine_id);
         }
-        if ip != self.host.ip {
+        if ip != self.host.ip && !ip.is_empty() {
             let before = std::mem::replace(&mut self.host.ip, ip).to_text();
             self.note("", "ip", &before, &beat.ip);
         }

@@ -226,25 +226,30 @@ fn pages_go_on_where_the_last_one_ended() {
     for n in 0..10 {
         record(&fleet, &beat(&format!("h{n}"), "1"), NOW + n / 2 * 1000);
     }
-    let page = |order, after, limit| {
+    let page = |by_name: bool, order, after, limit, total| {
+        let mut rank = |_: &str, host: &Host| i64::from(host.last);
         let page = fleet.page(Asked {
             admits: &mut |hostname, _| hostname != "h3",
-            rank: &mut |_, host| host.last.into(),
+            rank: (!by_name).then_some(&mut rank),
             order,
             after,
             limit,
+            total,
         });
+        assert_eq!(page.total, total.then_some(9));
         let names: Vec<_> = page.hosts.iter().map(|(it, _)| it.hostname.to_string()).collect();
-        (names.join(" "), page.hosts.last().map(|(it, _)| it.clone()), page.more, page.total)
+        (names.join(" "), page.hosts.last().map(|(it, _)| it.clone()), page.more)
     };
-    let (names, last, more, total) = page(Order::Ascending, None, 4);
-    assert_eq!((names.as_str(), more, total), ("h0 h1 h2 h4", true, 9));
-    let (names, last, more, _) = page(Order::Ascending, last, 5);
-    assert_eq!((names.as_str(), more), ("h5 h6 h7 h8 h9", false));
-    assert_eq!(page(Order::Ascending, last, 5).0, "");
-    let (names, last, _, _) = page(Order::Descending, None, 3);
-    assert_eq!(names, "h9 h8 h7");
-    assert_eq!(page(Order::Descending, last, 9).0, "h6 h5 h4 h2 h1 h0");
+    for (by_name, total) in [(true, false), (true, true), (false, false), (false, true)] {
+        let (names, last, more) = page(by_name, Order::Ascending, None, 4, total);
+        assert_eq!((names.as_str(), more), ("h0 h1 h2 h4", true));
+        let (names, last, more) = page(by_name, Order::Ascending, last, 5, total);
+        assert_eq!((names.as_str(), more), ("h5 h6 h7 h8 h9", false));
+        assert_eq!(page(by_name, Order::Ascending, last, 5, total).0, "");
+        let (names, last, more) = page(by_name, Order::Descending, None, 3, total);
+        assert_eq!((names.as_str(), more), ("h9 h8 h7", true));
+        assert_eq!(page(by_name, Order::Descending, last, 9, total).0, "h6 h5 h4 h2 h1 h0");
+    }
 }
 
 proptest! {

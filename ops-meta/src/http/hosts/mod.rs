@@ -20,7 +20,7 @@ use super::whole::whole;
 use crate::clock::now_ms;
 use crate::domain::conformity::Conformity;
 use crate::domain::host::State as Standing;
-use crate::fleet::{Asked, Order, Position};
+use crate::fleet::{Asked, Host, Order, Position};
 use crate::running::App;
 use crate::store::Change;
 pub use detail::Detail;
@@ -156,24 +156,26 @@ fn page_of(app: &App, asked: &ListAsked, filter: &Filter, after: Option<Position
     let running = app.running().clone();
     let looked = std::cell::RefCell::new(Looked::new(&app.fleet, &running.current, now_ms() / 1000));
     let key = asked.sort.key;
+    let mut rank = |hostname: &str, host: &Host| match key {
+        Key::Hostname => 0,
+        Key::FirstSeen => host.first.into(),
+        Key::LastSeen => host.last.into(),
+        Key::State => looked.borrow().state(host) as i64,
+        Key::Current => looked.borrow_mut().current(hostname, host) as i64,
+    };
     let page = app.fleet.page(Asked {
         admits: &mut |hostname, host| filter.admits(hostname, host, &mut looked.borrow_mut()),
-        rank: &mut |hostname, host| match key {
-            Key::Hostname => 0,
-            Key::FirstSeen => host.first.into(),
-            Key::LastSeen => host.last.into(),
-            Key::State => looked.borrow().state(host) as i64,
-            Key::Current => looked.borrow_mut().current(hostname, host) as i64,
-        },
+        rank: (key != Key::Hostname).then_some(&mut rank),
         order: asked.sort.order,
         after,
         limit: asked.limit.0,
+        total: asked.total,
     });
     let mut looked = looked.into_inner();
     let last = page.hosts.last().filter(|_| page.more);
     HostList {
         next: last.map(|(position, _)| cursor(position)),
-        total: asked.total.then_some(page.total),
+        total: page.total,
         hosts: page.hosts.iter().map(|(at, host)| Shown::of(&at.hostname, host, &mut looked)).collect(),
     }
 }
