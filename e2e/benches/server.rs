@@ -35,8 +35,8 @@ const WRITTEN: Duration = Duration::from_secs(3);
 /// Of the herd: an hour of the hosts is two minutes here. Faster, and a busy machine would not keep up.
 const TIME_SCALE: u32 = 30;
 const INTERVAL_SECS: u32 = 300;
-/// A beat counts for when it was due, but one that is answered this late, in seconds of the hosts, moves the next ones.
-const LATE_SECS_MAX: f64 = 60.0;
+/// A beat counts for when it was due; one that is answered later than this, in seconds of the hosts, may move the next.
+const LATE_SECS_MAX: f64 = INTERVAL_SECS as f64 / 2.0;
 
 fn main() {
     let names = ["keep", "new", "tls", "p99", "million", "herd"];
