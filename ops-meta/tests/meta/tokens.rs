@@ -291,6 +291,8 @@ fn what_a_client_began_is_done_whole_when_it_goes_away() {
         let wanted = json!({ "name": format!("token {n}"), "role": "viewer" }).to_string();
         let mut stream = server.connect();
         stream.write_all(&request("POST", "/api/v1/tokens", &head, wanted.as_bytes())).unwrap();
+        // Sooner or later: before it is begun, while it is done, when it is done.
+        std::thread::sleep(std::time::Duration::from_millis(n));
     }
     // What counts is in memory, what happened is in the database.
     let ids = |list: &str, noun: &str| -> Vec<i64> {
