@@ -22,6 +22,8 @@ pub struct Host {
     pub pending: u32,
     /// Of what stands in the report only; 0: to be written with the next beat.
     pub report: u64,
+    /// Of the last beat's bytes, see `repeat`; 0: unknown.
+    pub body: u64,
     pub generation: u64,
     pub facts: Arc<Facts>,
     pub agents: Arc<Agents>,

@@ -5,6 +5,7 @@ mod host;
 mod list;
 mod pending;
 mod record;
+mod repeat;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +21,7 @@ use host::Shared;
 pub use host::{Agents, Compact, Facts, Host, Look, NO_PERCENT, Real};
 pub use list::{Asked, Order, Position};
 use pending::Pending;
-pub use record::LAST_SEEN_SLACK;
+pub use record::{LAST_SEEN_SLACK, Said};
 
 /// A scan holds one shard at a time: with a million hosts that is 4,000 of them, well below a millisecond.
 const SHARDS: usize = 256;
@@ -207,6 +208,7 @@ impl<'a> Loader<'a> {
             revived: secs(row.revived),
             pending: 0,
             report: row.report_hash,
+            body: 0,
             generation: 0,
             facts,
             agents,

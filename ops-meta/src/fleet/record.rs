@@ -19,17 +19,23 @@ pub const LAST_SEEN_SLACK: i64 = LAST_SEEN_KEPT as i64 * 3 / 2;
 /// The longest text in a line of history.
 const LINE_BYTES_MAX: usize = 200;
 
+/// A beat as it was sent.
+pub struct Said<'a> {
+    pub body: &'a [u8],
+    /// What the next one of the same words is known by, see `repeat`; 0: it is to be read.
+    pub known_by: u64,
+}
+
 impl Fleet {
-    /// Replaces what is known of a host: an agent that is no longer reported is gone. `body` is the beat as it was
-    /// sent, `now` Unix milliseconds.
-    pub fn record(&self, beat: &Heartbeat, body: &[u8], now: i64, hosts_max: usize) -> Recorded {
+    /// Replaces what is known of a host: an agent that is no longer reported is gone. `now` in Unix milliseconds.
+    pub fn record(&self, beat: &Heartbeat, said: &Said<'_>, now: i64, hosts_max: usize) -> Recorded {
         let hostname = &*beat.hostname;
         let mut shard = self.shard_of(hostname);
         if !shard.hosts.contains_key(hostname) {
             if !self.count_one_more(hosts_max) {
                 return Recorded::Full;
             }
-            self.record_new(&mut shard, beat, body, now);
+            self.record_new(&mut shard, beat, said, now);
             return Recorded::New;
         }
         let Shard { hosts, facts, agents, pending, .. } = &mut *shard;
@@ -48,15 +54,16 @@ impl Fleet {
         let (changed, lines) = (seen.changed, seen.lines);
         host.last = super::secs(now);
         host.generation = beat.generation.unwrap_or_default();
+        host.body = said.known_by;
         if changed {
-            self.pend(pending, hostname, host, News::Changed(body, lines));
+            self.pend(pending, hostname, host, News::Changed(said.body, lines));
         } else if host.last.saturating_sub(host.last_written) > kept_for(hostname) {
             self.pend(pending, hostname, host, News::Heard);
         }
         Recorded::Known
     }
 
-    fn record_new(&self, shard: &mut Shard, beat: &Heartbeat, body: &[u8], now: i64) {
+    fn record_new(&self, shard: &mut Shard, beat: &Heartbeat, said: &Said<'_>, now: i64) {
         let now_secs = super::secs(now);
         let Shard { hosts, facts, agents, pending, .. } = shard;
         let mut host = Box::new(Host {
@@ -66,6 +73,7 @@ impl Fleet {
             revived: 0,
             pending: 0,
             report: report_hash(beat),
+            body: said.known_by,
             generation: beat.generation.unwrap_or_default(),
             facts: facts.of(Facts::of(beat)),
             agents: agents.of(Agents::of(&beat.real_agents)),
@@ -75,7 +83,7 @@ impl Fleet {
             rival: None,
         });
         let first = vec![line(now, "", "state", "", "new")];
-        self.pend(pending, &beat.hostname, &mut host, News::Changed(body, first));
+        self.pend(pending, &beat.hostname, &mut host, News::Changed(said.body, first));
         hosts.insert(beat.hostname.as_str().into(), host);
     }
 
@@ -86,7 +94,7 @@ impl Fleet {
 }
 
 /// Spread over half the time, by name.
-fn kept_for(hostname: &str) -> u32 {
+pub fn kept_for(hostname: &str) -> u32 {
     let mut hasher = DefaultHasher::new();
     hostname.hash(&mut hasher);
     LAST_SEEN_KEPT + (hasher.finish() % u64::from(LAST_SEEN_KEPT / 2)) as u32

@@ -10,6 +10,7 @@ use crate::store::{Batch, HostWrite};
 
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60 * MINUTE;
+const SAID: Said<'static> = Said { body: b"the body", known_by: 0 };
 /// Unix milliseconds.
 const NOW: i64 = 1_800_000_000_000;
 
@@ -27,7 +28,7 @@ fn beat(hostname: &str, version: &str) -> Heartbeat {
 }
 
 fn record(fleet: &Fleet, beat: &Heartbeat, now: i64) -> Recorded {
-    fleet.record(beat, b"the body", now, 10)
+    fleet.record(beat, &SAID, now, 10)
 }
 
 /// What is to be written, as lines.
@@ -158,20 +159,20 @@ fn a_dropped_host_is_not_written_and_may_come_again() {
 #[test]
 fn known_hosts_are_recorded_when_the_fleet_is_full() {
     let fleet = fleet();
-    assert_eq!(fleet.record(&beat("a", "1"), b"", NOW, 1), Recorded::New);
-    assert_eq!(fleet.record(&beat("b", "1"), b"", NOW, 1), Recorded::Full);
-    assert_eq!(fleet.record(&beat("a", "2"), b"", NOW, 1), Recorded::Known);
+    assert_eq!(fleet.record(&beat("a", "1"), &SAID, NOW, 1), Recorded::New);
+    assert_eq!(fleet.record(&beat("b", "1"), &SAID, NOW, 1), Recorded::Full);
+    assert_eq!(fleet.record(&beat("a", "2"), &SAID, NOW, 1), Recorded::Known);
     assert_eq!(fleet.count(), 1);
 }
 
 #[test]
 fn silent_hosts_are_forgotten_and_make_room() {
     let fleet = fleet();
-    fleet.record(&beat("a", "1"), b"", NOW, 1);
+    fleet.record(&beat("a", "1"), &SAID, NOW, 1);
     taken(&fleet);
     assert_eq!(fleet.forget(Duration::from_secs(60), NOW / 1000 + 59), 0);
     assert_eq!(fleet.forget(Duration::from_secs(60), NOW / 1000 + 60), 1);
-    assert_eq!(fleet.record(&beat("b", "1"), b"", NOW, 1), Recorded::New);
+    assert_eq!(fleet.record(&beat("b", "1"), &SAID, NOW, 1), Recorded::New);
     assert_eq!(fleet.take(9).forgotten, ["a".into()]);
 }
 
@@ -281,5 +282,83 @@ proptest! {
         fleet.visit(|name, host| { known.insert(name.to_owned(), serde_json::to_string(&*host.agents).unwrap().into()); });
         prop_assert_eq!(written, known);
         prop_assert_eq!(fleet.pending_bytes(), 0);
+    }
+}
+
+/// A beat as an updater writes it, read or recognised as the server does. Whether it was recognised.
+fn hear(fleet: &Fleet, beat: &Heartbeat, now: i64) -> bool {
+    let body = serde_json::to_vec(beat).unwrap();
+    let looks = fleet.looks(&body).unwrap();
+    if fleet.repeat(&looks, now) {
+        return true;
+    }
+    let known_by = if looks.are_of(beat.real_agents.len()) { looks.hash } else { 0 };
+    fleet.record(beat, &Said { body: &body, known_by }, now, 10);
+    false
+}
+
+#[test]
+fn a_beat_of_the_same_words_is_recognised() {
+    let fleet = fleet();
+    let mut beat = beat("h", "1");
+    assert!(!hear(&fleet, &beat, NOW));
+    beat.real_agents[0].timestamp += 60;
+    assert!(hear(&fleet, &beat, NOW + MINUTE));
+    let host = fleet.find("h").unwrap();
+    assert_eq!(i64::from(host.looks[0].at), NOW / 1000 + 60);
+    assert_eq!(i64::from(host.last), NOW / 1000 + 60);
+    // Anything else is news.
+    beat.generation = Some(7);
+    assert!(!hear(&fleet, &beat, NOW + 2 * MINUTE));
+    assert!(hear(&fleet, &beat, NOW + 3 * MINUTE));
+    beat.real_agents[0].status = Status::Stopped;
+    assert!(!hear(&fleet, &beat, NOW + 4 * MINUTE));
+    // Who was gone is looked at closely.
+    assert!(!hear(&fleet, &beat, NOW + 2 * DAY));
+    assert_eq!(fleet.state(&fleet.find("h").unwrap(), (NOW + 2 * DAY) / 1000), State::Revived);
+}
+
+#[test]
+fn only_the_timestamps_of_agents_are_looked_over() {
+    let fleet = fleet();
+    // A label of this name has a text behind it.
+    let mut beat = beat("h", "1");
+    beat.labels.insert("timestamp".to_owned(), "5".to_owned());
+    assert!(fleet.looks(&serde_json::to_vec(&beat).unwrap()).is_none());
+    // Inside a text it is no key.
+    beat.labels.clear();
+    beat.real_agents[0].error = r#""timestamp":5"#.to_owned();
+    let looks = |beat: &Heartbeat| fleet.looks(&serde_json::to_vec(beat).unwrap()).map(|looks| looks.hash);
+    let before = looks(&beat);
+    beat.real_agents[0].error = r#""timestamp":6"#.to_owned();
+    assert!(before.is_some() && before != looks(&beat));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_may_be_looked_at(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = fleet().looks(&bytes);
+        let _ = fleet().looks(&[&br#"{"hostname":"h","timestamp":"#[..], &bytes].concat());
+    }
+
+    /// Whatever is said in whatever order: a host that is known by bytes is known as if all had been read.
+    #[test]
+    fn what_is_recognised_is_what_would_have_been_read(
+        beats in proptest::collection::vec((0_u8..3, 0_u8..3, 0_u8..2, 0_i64..3), 1..40)
+    ) {
+        let (known_by_bytes, read) = (fleet(), fleet());
+        for (n, (version, agents, generation, timestamp)) in beats.into_iter().enumerate() {
+            let mut beat = beat("h", &version.to_string());
+            beat.real_agents[0].timestamp += timestamp;
+            beat.real_agents.truncate(agents.into());
+            beat.generation = Some(generation.into());
+            let now = NOW + n as i64 * MINUTE;
+            hear(&known_by_bytes, &beat, now);
+            record(&read, &beat, now);
+        }
+        let (one, other) = (known_by_bytes.find("h").unwrap(), read.find("h").unwrap());
+        prop_assert_eq!((one.last, one.generation, one.agents, one.looks), (other.last, other.generation, other.agents, other.looks));
+        let lines = |fleet: &Fleet| lines(&fleet.take(9));
+        prop_assert_eq!(lines(&known_by_bytes), lines(&read));
     }
 }

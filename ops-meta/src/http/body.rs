@@ -17,16 +17,28 @@ pub async fn read(body: Body, bytes_max: usize, patience: Duration) -> Result<By
 }
 
 async fn read_bounded(mut body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
-    let (mut bytes, mut seen) = (BytesMut::new(), 0);
+    let mut bytes = Bytes::new();
+    let (mut more, mut seen) = (BytesMut::new(), 0);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Refusal::Bad(format!("failed to read the body: {error}")))?;
         let Ok(data) = frame.into_data() else { continue };
         seen += data.len();
-        if seen <= bytes_max {
-            bytes.extend_from_slice(&data);
-        } else if seen > DRAINED_BYTES_MAX {
+        if seen > DRAINED_BYTES_MAX {
             break;
         }
+        // Mostly it comes in one piece, which needs not be copied.
+        if bytes.is_empty() && more.is_empty() {
+            bytes = data;
+        } else if seen <= bytes_max {
+            if more.is_empty() {
+                more.extend_from_slice(&std::mem::take(&mut bytes));
+            }
+            more.extend_from_slice(&data);
+        }
     }
-    if seen > bytes_max { Err(Refusal::TooLarge) } else { Ok(bytes.freeze()) }
+    match seen {
+        seen if seen > bytes_max => Err(Refusal::TooLarge),
+        _ if more.is_empty() => Ok(bytes),
+        _ => Ok(more.freeze()),
+    }
 }

@@ -14,7 +14,7 @@ use super::body;
 use super::error::{Refusal, Refusals};
 use super::openapi;
 use crate::clock::now_ms;
-use crate::fleet::Recorded;
+use crate::fleet::{Recorded, Said};
 use crate::log;
 use crate::running::App;
 
@@ -49,16 +49,30 @@ fn answer(app: &App, speaker: &Speaker, bytes: &[u8]) -> Result<Bytes, Refusal> 
     if bytes.is_empty() {
         return Err(Refusal::Bad("body is blank".to_owned()));
     }
+    let now = now_ms();
+    let looks = app.fleet.looks(bytes);
+    if let Some(looks) = &looks
+        && let Ok(hostname) = Hostname::check(looks.hostname)
+    {
+        speaker.may_speak_for(hostname)?;
+        if app.fleet.repeat(looks, now) {
+            return Ok(app.running().current.answer(hostname));
+        }
+    }
     let unreadable = |error| Refusal::Bad(format!("body format error: {error}"));
     let (mut beat, refused) = Heartbeat::read(bytes).map_err(unreadable)?;
     let hostname = Hostname::check(&beat.hostname).map_err(|error| Refusal::Bad(error.to_string()))?;
     speaker.may_speak_for(hostname)?;
     // A host that says too much is better seen in part than not at all.
+    let whole = beat.real_agents.len() <= AGENTS_MAX;
     beat.real_agents.truncate(AGENTS_MAX);
     beat.real_agents.iter_mut().for_each(bound);
     let running = app.running();
     let hosts_max = running.config.limits.hosts_max;
-    let recorded = app.fleet.record(&beat, bytes, now_ms(), hosts_max);
+    // What was read in parts, or is kept in part, is read again.
+    let known = looks.filter(|looks| refused.is_empty() && whole && looks.are_of(beat.real_agents.len()));
+    let said = Said { body: bytes, known_by: known.map_or(0, |looks| looks.hash) };
+    let recorded = app.fleet.record(&beat, &said, now, hosts_max);
     tell(app, hostname, &recorded, &refused);
     Ok(running.current.answer(hostname))
 }

@@ -266,7 +266,7 @@ mod tests {
     use super::*;
     use crate::admission::Admission;
     use crate::domain::host::Listening;
-    use crate::fleet::Fleet;
+    use crate::fleet::{Fleet, Said};
     use crate::running::{Kept, Running};
     use crate::store::Store;
     use crate::tokens::Tokens;
@@ -280,7 +280,7 @@ mod tests {
         let app = Arc::new(App::new(Running::read(None).unwrap(), None, Admission::Loopback, kept));
         for n in 0..1000 {
             let beat = Heartbeat { hostname: format!("host{n}"), ..Heartbeat::default() };
-            app.fleet.record(&beat, b"", 0, 1000);
+            app.fleet.record(&beat, &Said { body: b"", known_by: 0 }, 0, 1000);
         }
         let (mut list, mut parts, mut turns) =
             (Box::pin(List::of(app, "a".parse().unwrap(), Form::Text)), 0, 0);

@@ -1,0 +1,90 @@
+//! A beat that says what the last one of its host said is known by its bytes, without being read: the same bytes but for
+//! the numbers behind `"timestamp":` mean the same, so nothing changes but when the agents were looked at. Most beats of
+//! a fleet are such.
+
+use std::hash::{BuildHasher, Hasher};
+
+use memchr::memmem;
+
+use super::pending::News;
+use super::record::kept_for;
+use super::{Fleet, Shard};
+use crate::domain::host::GONE_SECS;
+
+/// How a beat begins that is looked at here; that of the 2015 updater and ours do.
+const BEGIN: &[u8] = br#"{"hostname":""#;
+/// The quotes of a text inside of JSON are escaped, so this is always a key.
+const TIMESTAMP: &[u8] = br#""timestamp":"#;
+/// Agents of a host that is looked at here.
+const TIMESTAMPS_MAX: usize = 16;
+
+/// The bytes of a beat, looked at and not understood.
+pub struct Looks<'a> {
+    pub hostname: &'a str,
+    /// Of all bytes but the timestamps; never 0.
+    pub hash: u64,
+    /// Unix seconds.
+    timestamps: [u32; TIMESTAMPS_MAX],
+    count: usize,
+}
+
+impl<'a> Looks<'a> {
+    /// `None`: this one has to be read.
+    pub fn at(body: &'a [u8], hasher: &impl BuildHasher) -> Option<Self> {
+        let rest = body.strip_prefix(BEGIN)?;
+        let name = rest.get(..memchr::memchr(b'"', rest)?)?;
+        if name.contains(&b'\\') {
+            return None;
+        }
+        let hostname = std::str::from_utf8(name).ok()?;
+        let (mut timestamps, mut count, mut from) = ([0; TIMESTAMPS_MAX], 0, 0);
+        let mut hasher = hasher.build_hasher();
+        for key in memmem::find_iter(body, TIMESTAMP) {
+            let number = body.get(key + TIMESTAMP.len()..)?;
+            let digits = number.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            *timestamps.get_mut(count)? = std::str::from_utf8(number.get(..digits)?).ok()?.parse().ok()?;
+            count += 1;
+            // The length of each part is hashed, too: no part can be taken for another.
+            hasher.write(body.get(from..key)?);
+            hasher.write_usize(key - from);
+            from = key + TIMESTAMP.len() + digits;
+        }
+        hasher.write(body.get(from..)?);
+        Some(Self { hostname, hash: hasher.finish().max(1), timestamps, count })
+    }
+
+    /// Whether each of so many agents has its timestamp, and nothing else has one.
+    pub fn are_of(&self, agents: usize) -> bool {
+        self.count == agents
+    }
+
+    fn timestamps(&self) -> &[u32] {
+        self.timestamps.get(..self.count).unwrap_or_default()
+    }
+}
+
+impl Fleet {
+    pub fn looks<'a>(&self, body: &'a [u8]) -> Option<Looks<'a>> {
+        Looks::at(body, &self.hasher)
+    }
+
+    /// Notes a beat that says nothing new, `now` in Unix milliseconds. `false`: it has to be read.
+    pub fn repeat(&self, looks: &Looks<'_>, now: i64) -> bool {
+        let mut shard = self.shard_of(looks.hostname);
+        let Shard { hosts, pending, .. } = &mut *shard;
+        let Some(host) = hosts.get_mut(looks.hostname) else { return false };
+        let now = super::secs(now);
+        let was_gone = now.saturating_sub(host.last) >= GONE_SECS as u32;
+        if host.body != looks.hash || host.report == 0 || was_gone {
+            return false;
+        }
+        for (look, timestamp) in host.looks.iter_mut().zip(looks.timestamps()) {
+            look.at = *timestamp;
+        }
+        host.last = now;
+        if now.saturating_sub(host.last_written) > kept_for(looks.hostname) {
+            self.pend(pending, looks.hostname, host, News::Heard);
+        }
+        true
+    }
+}
