@@ -62,6 +62,7 @@ fn compare(figure: &str, most: f64, tls: Option<&Authority>, args: &[&str]) {
     let (ours, theirs) = (Side::ours(tls), Side::nginx(tls));
     let tls_arg: &[&str] = if tls.is_some() { &["--tls"] } else { &[] };
     ours.loaded(&[&["--hosts", HOSTS, "--saturate", "--beats", HOSTS], tls_arg].concat());
+    ours.wait_until_written();
     let args = [&["--hosts", HOSTS, "--saturate", "--duration", SECS], args].concat();
     let (mut sides, mut runs) = (Sides::default(), Vec::new());
     for _ in 0..ROUNDS {
@@ -91,6 +92,7 @@ fn p99() {
     let (ours, theirs) = (Side::ours(None), Side::nginx(None));
     let saturate = ["--hosts", HOSTS, "--saturate", "--duration", SECS];
     ours.loaded(&saturate);
+    ours.wait_until_written();
     let rate = median((0..FEW_ROUNDS).map(|_| ours.loaded(&saturate).number("/rate"))) / 2.0;
     let rate = format!("{rate:.0}");
     let args = ["--hosts", HOSTS, "--rate", &rate, "--duration", SECS];
@@ -113,6 +115,7 @@ fn ms(ms: f64) -> String {
 fn million() {
     let (mut ours, theirs) = (Side::ours(None), Side::nginx(None));
     ours.loaded(&["--hosts", MILLION, "--saturate", "--beats", MILLION]);
+    ours.wait_until_written();
     let megabytes = resident_bytes(ours.pid()) as f64 / 1e6;
     let measured = format!("{megabytes:.0} MB");
     row("RSS with 1,000,000 hosts of 3 agents", &measured, "", "", "<= 350 MB", Some(megabytes <= 350.0));

@@ -16,6 +16,9 @@ const SERVER_CORE: &str = "1";
 /// What a 2015 ops-meta answers to three agents, roughly.
 const ANSWER_BYTES: usize = 330;
 
+/// For 100,000 hosts to be written, where nobody says that they are.
+const BLIND: Duration = Duration::from_secs(15);
+
 /// A server at work.
 pub struct Side {
     child: Option<Child>,
@@ -97,6 +100,19 @@ impl Side {
     /// Status of a GET, by http; `None`: nobody answers.
     pub fn get(&self, path: &str) -> Option<u16> {
         get(([127, 0, 0, 1], self.port).into(), path).map(|it| it.status)
+    }
+
+    /// What the hosts of a load said first is written behind, which is not what a beat costs.
+    pub fn wait_until_written(&self) {
+        let pending = || {
+            let reply = get(([127, 0, 0, 1], self.port).into(), "/metrics")?;
+            Some(!reply.body.lines().any(|line| line == "ops_meta_pending_bytes 0"))
+        };
+        match pending() {
+            Some(_) => wait_for("all is written", Duration::from_secs(300), || pending() == Some(false)),
+            // It speaks TLS only.
+            None => std::thread::sleep(BLIND),
+        }
     }
 
     pub fn address(&self) -> String {

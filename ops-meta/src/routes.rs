@@ -1,16 +1,33 @@
 //! Every URL.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::Request;
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::response::Response;
 use axum::routing::{any, delete, get, post};
 
 use crate::http::{events, files, health, heartbeat, hosts, legacy, metrics, openapi, problem, tokens};
 use crate::running::App;
+use tower::Service;
 
 /// `get` answers HEAD too.
 pub fn router(app: Arc<App>) -> Router {
     Router::new().merge(api()).merge(of_2015()).with_state(app)
+}
+
+/// Heartbeats are nearly all that comes; they are not looked for among all the others.
+pub async fn answer(app: &Arc<App>, router: &Router, request: Request) -> Result<Response, Infallible> {
+    match (request.method(), request.uri().path()) {
+        (&Method::POST, "/heartbeat" | "/api/heartbeat") => {
+            Ok(heartbeat::beat.call(request, app.clone()).await)
+        }
+        // A router is always ready.
+        _ => router.clone().call(request).await,
+    }
 }
 
 /// What is not here is refused in JSON.

@@ -20,7 +20,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
-use tower::Service;
 
 use crate::log;
 use crate::patience::Patient;
@@ -216,12 +215,13 @@ impl Guest {
         let service = service_fn(|request: hyper::Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(self.peer));
-            // A router is always ready.
-            self.router.clone().call(request)
+            routes::answer(&self.app, &self.router, request)
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.app.running().config.limits.header)
+            // Answers are small: one buffer is cheaper than two.
+            .writev(false)
             .max_buf_size(HEAD_BYTES_MAX)
             .serve_connection(TokioIo::new(stream), service);
         if let Err(error) = self.watcher.watch(connection).await {

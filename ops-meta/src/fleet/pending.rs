@@ -95,6 +95,9 @@ impl Fleet {
                 self.less_pending(taken);
             }
         }
+        // Neighbours lie on the same pages of a table.
+        batch.changed.sort_unstable_by(|one, other| one.row.hostname.cmp(&other.row.hostname));
+        batch.seen.sort_unstable();
         batch
     }
 

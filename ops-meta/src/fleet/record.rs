@@ -82,8 +82,8 @@ impl Fleet {
             machine: Compact::of(&beat.machine_id),
             rival: None,
         });
-        let first = vec![line(now, "", "state", "", "new")];
-        self.pend(pending, &beat.hostname, &mut host, News::Changed(said.body, first));
+        // That it is new is seen by when it was first heard.
+        self.pend(pending, &beat.hostname, &mut host, News::Changed(said.body, Vec::new()));
         hosts.insert(beat.hostname.as_str().into(), host);
     }
 

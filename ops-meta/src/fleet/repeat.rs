@@ -3,8 +3,9 @@
 //! a fleet are such.
 
 use std::hash::{BuildHasher, Hasher};
+use std::sync::LazyLock;
 
-use memchr::memmem;
+use memchr::memmem::Finder;
 
 use super::pending::News;
 use super::record::kept_for;
@@ -15,6 +16,7 @@ use crate::domain::host::GONE_SECS;
 const BEGIN: &[u8] = br#"{"hostname":""#;
 /// The quotes of a text inside of JSON are escaped, so this is always a key.
 const TIMESTAMP: &[u8] = br#""timestamp":"#;
+static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(TIMESTAMP));
 /// Agents of a host that is looked at here.
 const TIMESTAMPS_MAX: usize = 16;
 
@@ -39,7 +41,7 @@ impl<'a> Looks<'a> {
         let hostname = std::str::from_utf8(name).ok()?;
         let (mut timestamps, mut count, mut from) = ([0; TIMESTAMPS_MAX], 0, 0);
         let mut hasher = hasher.build_hasher();
-        for key in memmem::find_iter(body, TIMESTAMP) {
+        for key in FINDER.find_iter(body) {
             let number = body.get(key + TIMESTAMP.len()..)?;
             let digits = number.iter().take_while(|byte| byte.is_ascii_digit()).count();
             *timestamps.get_mut(count)? = std::str::from_utf8(number.get(..digits)?).ok()?.parse().ok()?;

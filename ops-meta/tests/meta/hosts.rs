@@ -149,8 +149,21 @@ fn one_host_is_shown_in_full() {
         host["desired"],
         json!([{ "name": "falcon-agent", "version": "1.0.0", "cmd": "start", "current": "failed" }])
     );
-    assert_eq!(host["history"][0]["after"], "new");
+    assert_eq!(host["history"], json!([]));
     assert_eq!(admin.get("/api/v1/hosts/lg-01").json()["agents"][0]["percent"], 40);
+    server.post(
+        "/heartbeat",
+        &json!({ "hostname": "db01", "realAgents": [{ "name": "other", "version": "2" }] }),
+    );
+    let history = eventually("the change to be written", || {
+        let history = admin.get("/api/v1/hosts/db01").json()["history"].clone();
+        (history != json!([])).then_some(history)
+    });
+    let line = |n: usize| {
+        ["agent", "what", "before", "after"].map(|key| history[n][key].as_str().unwrap().to_owned())
+    };
+    assert_eq!(line(1), ["other", "version", "1", "2"]);
+    assert_eq!(line(0), ["other", "status", "started", "stoped"]);
     let missing = admin.get("/api/v1/hosts/nobody");
     assert_eq!(
         (missing.status, missing.json()["detail"].as_str()),
