@@ -42,6 +42,9 @@ use fleet::{Fleet, LAST_SEEN_SLACK, Loader};
 use running::{App, Kept, NotInForce, Running};
 use store::{Store, StoreError, Unopened};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match Typed::parse().wanted() {
         Wanted::Verb(verb) => cli::run(verb),
@@ -84,17 +87,20 @@ fn serve(wanted: Serve) -> Result<(), Failure> {
         runtime.block_on(first_token::tokens(&store, &wanted.data)).map_err(Failure::Tokens)?;
     let kept = Kept { store, fleet, tokens };
     let app = Arc::new(App::new(running, wanted.config, admission, kept));
-    let warn = || {
-        let (hosts, millis) = (app.fleet.count().to_string(), loaded.as_millis().to_string());
+    let telling = app.clone();
+    let warn = move || {
+        let (hosts, millis) = (telling.fleet.count().to_string(), loaded.as_millis().to_string());
         log::line("loaded", &[("hosts", &hosts), ("millis", &millis)]);
-        app.running().warn();
+        telling.running().warn();
         admission.warn();
         if let Some(path) = first {
             first_token::tell(&path);
         }
     };
-    let serving = serve::serve(app.clone(), listen, warn);
-    let served = runtime.block_on(serving);
+    let serving = serve::serve(app, listen, warn);
+    // Accepted where connections are served: no other thread has to be woken for each.
+    let serving = runtime.spawn(serving);
+    let served = runtime.block_on(serving).map_err(io::Error::other).flatten();
     served.map_err(|error| Failure::Serve(listen, error))
 }
 

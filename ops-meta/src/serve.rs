@@ -14,6 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use rustls::ServerConfig;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -194,9 +195,16 @@ impl Guest {
     async fn serve(self, stream: TcpStream) {
         let running = self.app.running().clone();
         let stream = Patient::new(stream, running.config.limits.patience);
-        let Some(tls) = running.tls.clone() else { return self.speak(stream).await };
+        match running.tls.clone() {
+            None => self.speak(stream).await,
+            // What a handshake needs is large, and a connection without one should not carry it about.
+            Some(tls) => Box::pin(self.speak_tls(tls, stream, running.config.limits.header)).await,
+        }
+    }
+
+    async fn speak_tls(self, tls: Arc<ServerConfig>, stream: Patient<TcpStream>, patience: Duration) {
         let handshake = TlsAcceptor::from(tls).accept(stream).into_fallible();
-        match tokio::time::timeout(running.config.limits.header, handshake).await {
+        match tokio::time::timeout(patience, handshake).await {
             Ok(Ok(stream)) => self.speak(stream).await,
             Ok(Err((error, stream))) => {
                 self.refuse_tls(&error.to_string());
