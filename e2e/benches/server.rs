@@ -120,6 +120,7 @@ fn million() {
     let measured = format!("{megabytes:.0} MB");
     row("RSS with 1,000,000 hosts of 3 agents", &measured, "", "", "<= 350 MB", Some(megabytes <= 350.0));
     their_beats(&ours, &theirs);
+    lists(&ours);
     ready(&mut ours);
 }
 
@@ -141,6 +142,27 @@ fn their_beats(ours: &Side, theirs: &Side) {
         "<= 10 %",
         Some(ours <= 10.0),
     );
+}
+
+/// What operators ask for while a million hosts beat, and what it does to the beats.
+fn lists(ours: &Side) {
+    let args = [&["--hosts", MILLION, "--rate", FLEET_RATE, "--duration", "10"], NEW].concat();
+    let load = ours.load(&args);
+    std::thread::sleep(Duration::from_secs(1));
+    let slowest = |queries: &[&str]| {
+        let secs = |query: &&str| ours.called_secs(&format!("/api/v1/hosts?limit=100&{query}"));
+        queries.iter().map(secs).fold(0.0, f64::max)
+    };
+    let listed = slowest(&["", "sort=-hostname", "sort=-lastSeen", "sort=state", "sort=-current"]);
+    let filtered =
+        slowest(&["hostname=*7*", "match=1%2B2", "current=failed", "status=stoped", "label=no=no"]);
+    let counted = slowest(&["total=true", "total=true&version=1.2.3", "total=true&state=late,gone"]);
+    let p99 = Loaded { server_cpu_secs: 0.0, report: load.report() }.number("/latencyMs/p99");
+    for (figure, secs) in [("list", listed), ("filter", filtered), ("count", counted)] {
+        let figure = format!("{figure} 1,000,000 hosts while they beat, slowest");
+        row(&figure, &format!("{secs:.2} s"), "", "", "<= 0.5 s", Some(secs <= 0.5));
+    }
+    row("    p99 of the beats meanwhile", &ms(p99), "", "", "<= 20 ms", Some(p99 <= 20.0));
 }
 
 /// From a start, after a kill, until it says that it is ready.

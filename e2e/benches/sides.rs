@@ -1,10 +1,11 @@
 //! The two servers that are compared, each on a core of its own, with the load on another.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use e2e::{Authority, SOON, Sim, binary, cpu_secs, debian, free_port, get, libraries, wait_for};
 use serde_json::{Value, json};
@@ -113,6 +114,19 @@ impl Side {
             // It speaks TLS only.
             None => std::thread::sleep(BLIND),
         }
+    }
+
+    /// A call of the first admin's that has to succeed, and how many seconds it took.
+    pub fn called_secs(&self, path: &str) -> f64 {
+        let token = fs::read_to_string(self.folder.path().join("data/admin.token")).unwrap();
+        let begun = Instant::now();
+        let mut stream = TcpStream::connect(self.address()).unwrap();
+        let head = format!("GET {path} HTTP/1.0\r\nAuthorization: Bearer {}\r\n\r\n", token.trim());
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        assert!(reply.starts_with("HTTP/1.0 200"), "{path}: {reply:.300}");
+        begun.elapsed().as_secs_f64()
     }
 
     pub fn address(&self) -> String {
