@@ -26,6 +26,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use host::{Host, Scenario};
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use strace::{Call, MUTATING, Strace, calls_of_updater, text};
@@ -198,7 +199,11 @@ fn break_everything(updaters: &[i32], error: &str, paths: &BTreeSet<PathBuf>, ba
     ]);
     let strace = Strace::attach(updaters, &second, &outside.join("broken"));
     for pid in updaters {
-        kill(Pid::from_raw(*pid), Signal::SIGCONT).unwrap();
+        match kill(Pid::from_raw(*pid), Signal::SIGCONT) {
+            // A child that had ended its work before it could be stopped.
+            Ok(()) | Err(Errno::ESRCH) => {}
+            Err(error) => panic!("failed to let process {pid} go on: {error}"),
+        }
     }
     strace.until(|| false);
     strace.go();
