@@ -8,8 +8,10 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use super::sqlite::Durability;
 use super::{Batch, HostChange, HostRow, HostWrite, Report, Store, StoreError};
 
-/// How much of one host's history is shown, and at least kept.
-pub const HISTORY_SHOWN: usize = 100;
+/// How much of one host's history is shown.
+const HISTORY_SHOWN: usize = 100;
+/// How much of one host's history is kept, for a month.
+const HISTORY_KEPT: usize = 1000;
 
 impl Store {
     /// Every host, one after the other. Blocks; for the start.
@@ -69,11 +71,13 @@ impl Store {
         self.sqlite.read(found).await
     }
 
-    /// Throws away history from before a moment (Unix milliseconds), a bounded part at a time; says how much.
+    /// Throws away history from before a moment (Unix milliseconds), a bounded part at a time; says how much. Lines are
+    /// numbered as they come, so that the old ones come first.
     pub async fn forget_history(&self, before: i64) -> Result<usize, StoreError> {
         let old = move |it: &Transaction<'_>| {
-            let sql = "DELETE FROM history WHERE id IN (SELECT id FROM history WHERE at < ? ORDER BY id LIMIT 10000)";
-            Ok(it.execute(sql, [before])?)
+            let first = "SELECT id, at FROM history ORDER BY id LIMIT 10000";
+            let sql = format!("DELETE FROM history WHERE id IN (SELECT id FROM ({first}) WHERE at < ?)");
+            Ok(it.execute(&sql, [before])?)
         };
         self.sqlite.write(Durability::Process, old).await
     }
@@ -183,6 +187,17 @@ fn write_host(transaction: &Transaction<'_>, write: &HostWrite) -> Result<(), St
             )?
             .execute(params![row.hostname, line.at, line.agent, line.what, line.before, line.after])?;
     }
+    if !write.history.is_empty() {
+        shorten(transaction, &row.hostname)?;
+    }
+    Ok(())
+}
+
+/// Looks at the index only, and at no more of it than is kept.
+fn shorten(transaction: &Transaction<'_>, hostname: &str) -> Result<(), StoreError> {
+    let sql = "DELETE FROM history WHERE hostname = ?1 AND id <=
+        (SELECT id FROM history WHERE hostname = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
+    transaction.prepare_cached(sql)?.execute(params![hostname, HISTORY_KEPT as i64])?;
     Ok(())
 }
 
