@@ -8,6 +8,8 @@ use utoipa::ToSchema;
 
 /// A host that says nothing for so many of its intervals is late.
 const LATE_INTERVALS: i64 = 3;
+/// What is believed of what a host says of its interval.
+pub const INTERVAL_SECS_MAX: u32 = 86_400;
 /// What a host that does not say (2015's) is taken to have; the default of its configuration.
 pub const INTERVAL_SECS: u32 = 300;
 /// A host that says nothing for so long is gone.
@@ -54,6 +56,13 @@ pub struct Heard {
     pub interval_secs: u32,
 }
 
+impl Heard {
+    /// A host that says nothing for longer is late.
+    pub fn late_secs(&self) -> i64 {
+        LATE_INTERVALS * i64::from(self.interval_secs)
+    }
+}
+
 /// When the server listened: nobody is silent while nobody listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listening {
@@ -79,7 +88,7 @@ impl Listening {
 /// The state at `now`, Unix seconds.
 pub fn state(heard: &Heard, listening: &Listening, now: i64) -> State {
     let silence = listening.silence(heard.last, now);
-    let late = LATE_INTERVALS * i64::from(heard.interval_secs);
+    let late = heard.late_secs();
     if silence > late.max(GONE_SECS) {
         State::Gone
     } else if silence > late {

@@ -54,7 +54,10 @@ impl Fleet {
                 self.first_by_name(&mut asked, &mut places);
                 None
             }
-            _ => asked.total.then_some(self.all(&mut asked, &mut places)),
+            _ => {
+                let admitted = self.all(&mut asked, &mut places);
+                asked.total.then_some(admitted)
+            }
         };
         let (positions, more) = places.taken();
         // Who left meanwhile is left out.

@@ -101,14 +101,22 @@ impl Fleet {
         self.shard_of(hostname).hosts.get(hostname).map(|host| Host::clone(host))
     }
 
-    /// Forgets the hosts that have said nothing for so long at `now` (Unix seconds), and says how many they were.
+    /// Forgets the hosts that have said nothing for so long at `now` (Unix seconds), and says how many they were. A host
+    /// that speaks seldom has as long again as it takes to be late.
     pub fn forget(&self, unheard: Duration, now: i64) -> usize {
         let most = i64::try_from(unheard.as_secs()).unwrap_or(i64::MAX);
         let listening = self.listening;
         let mut count = 0;
         for shard in &self.shards {
-            let silent = |host: &Host| listening.silence(host.last.into(), now) >= most;
-            count += locked(shard).forget(silent);
+            let mut shard = locked(shard);
+            let silent = |host: &Host| {
+                let most = most.max(2 * host.heard().late_secs());
+                listening.silence(host.last.into(), now) >= most
+            };
+            for (name, host) in shard.hosts.extract_if(.., |_, host| silent(host)).collect::<Vec<_>>() {
+                self.pend_forgotten(&mut shard, name, &host);
+                count += 1;
+            }
         }
         self.count.fetch_sub(count, Ordering::Relaxed);
         count
@@ -118,9 +126,7 @@ impl Fleet {
     pub fn drop_host(&self, hostname: &str) -> bool {
         let mut shard = self.shard_of(hostname);
         let Some((name, host)) = shard.hosts.remove_entry(hostname) else { return false };
-        shard.unpend(&host);
-        // What was on its way into the database is taken out with the next batch.
-        shard.forgotten.push(name);
+        self.pend_forgotten(&mut shard, name, &host);
         self.count.fetch_sub(1, Ordering::Relaxed);
         true
     }
@@ -159,21 +165,6 @@ impl Host {
         let rival = self.rival.as_deref()?;
         let contested = rival.contested > 0 && now - i64::from(rival.contested) < CONTESTED_SECS.into();
         contested.then_some((&rival.machine, &rival.ip))
-    }
-}
-
-impl Shard {
-    fn forget(&mut self, silent: impl Fn(&Host) -> bool) -> usize {
-        let names: Vec<Box<str>> =
-            self.hosts.iter().filter(|(_, host)| silent(host)).map(|(name, _)| name.clone()).collect();
-        for name in &names {
-            if let Some(host) = self.hosts.remove(name) {
-                self.unpend(&host);
-            }
-        }
-        let count = names.len();
-        self.forgotten.extend(names);
-        count
     }
 }
 
