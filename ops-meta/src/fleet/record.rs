@@ -8,7 +8,7 @@ use ops_wire::{Heartbeat, RealAgent};
 use super::host::{Agents, Compact, Facts, Host, Look, Real, Rival};
 use super::pending::News;
 use super::{Fleet, Recorded, Shard};
-use crate::domain::host::{GONE_SECS, State, state};
+use crate::domain::host::{GONE_SECS, State};
 use crate::store::HostChange;
 
 /// When a host was heard is written when what is written is older than this, in seconds, and up to half as much again:
@@ -115,7 +115,8 @@ impl Seen<'_> {
         if now.saturating_sub(self.host.last) < GONE_SECS as u32 {
             return;
         }
-        if state(&self.host.heard(), &fleet.listening, now.into()) == State::Gone {
+        fleet.listen(now.into());
+        if fleet.state(self.host, now.into()) == State::Gone {
             self.host.revived = now;
             self.note("", "state", "gone", "revived");
         }

@@ -15,7 +15,14 @@ const SAID: Said<'static> = Said { body: b"the body", known_by: 0 };
 const NOW: i64 = 1_800_000_000_000;
 
 fn fleet() -> Fleet {
-    Fleet::new(Listening { since: 0, before_until: 0, before_slack: 0 })
+    Fleet::new(Listening::new(Vec::new(), 0, NOW / 1000))
+}
+
+/// Listens for so long, in milliseconds.
+fn listen(fleet: &Fleet, millis: i64) {
+    for passed in (0..=millis).step_by(MINUTE as usize) {
+        fleet.listen((NOW + passed) / 1000);
+    }
 }
 
 fn agent(version: &str) -> RealAgent {
@@ -170,6 +177,7 @@ fn silent_hosts_are_forgotten_and_make_room() {
     let fleet = fleet();
     fleet.record(&beat("a", "1"), &SAID, NOW, 1);
     taken(&fleet);
+    listen(&fleet, 9 * MINUTE);
     assert_eq!(fleet.forget(Duration::from_secs(600), NOW / 1000 + 599), 0);
     assert_eq!(fleet.forget(Duration::from_secs(600), NOW / 1000 + 600), 1);
     assert_eq!(fleet.record(&beat("b", "1"), &SAID, NOW, 1), Recorded::New);
@@ -184,10 +192,26 @@ fn a_host_that_was_gone_is_revived() {
     assert_eq!(at(NOW), State::New);
     assert_eq!(at(NOW + 4 * MINUTE), State::Late);
     let later = NOW + 2 * DAY;
+    listen(&fleet, 2 * DAY);
     assert_eq!(at(later), State::Gone);
     record(&fleet, &beat("h", "1"), later);
     assert_eq!(at(later), State::Revived);
     assert_eq!(taken(&fleet), ["h: state gone->revived"]);
+}
+
+#[test]
+fn a_machine_that_slept_takes_nobody_for_gone() {
+    let fleet = fleet();
+    record(&fleet, &beat("h", "1"), NOW);
+    record(&fleet, &beat("i", "1"), NOW);
+    taken(&fleet);
+    let later = NOW + 9 * DAY;
+    record(&fleet, &beat("h", "1"), later);
+    assert_eq!(taken(&fleet), ["h heard"]);
+    assert_eq!(fleet.state(&fleet.find("i").unwrap(), later / 1000), State::Alive);
+    // Nor where the first that is done is to look for the silent.
+    assert_eq!(fleet.forget(Duration::from_secs(600), later / 1000 + 86_400), 0);
+    assert_eq!(fleet.listen(later / 1000 + 86_401).since, later / 1000 + 86_400);
 }
 
 #[test]
@@ -257,6 +281,7 @@ fn an_interval_is_believed_within_bounds() {
 fn a_slow_host_is_not_forgotten_when_it_is_hardly_late() {
     let fleet = fleet();
     record(&fleet, &Heartbeat { interval_secs: Some(86_400), ..beat("h", "1") }, NOW);
+    listen(&fleet, 6 * DAY - MINUTE);
     let three_days = Duration::from_secs(3 * 86_400);
     assert_eq!(fleet.forget(three_days, NOW / 1000 + 6 * 86_400 - 1), 0);
     assert_eq!(fleet.forget(three_days, NOW / 1000 + 6 * 86_400), 1);
@@ -269,6 +294,7 @@ fn forgotten_hosts_wait_like_others() {
         fleet.record(&beat(&format!("h{n}"), "1"), &SAID, NOW, 5000);
     }
     taken(&fleet);
+    listen(&fleet, 10 * MINUTE);
     assert_eq!(fleet.forget(Duration::from_secs(60), NOW / 1000 + 600), 5000);
     assert!(fleet.pending_bytes() > 5000);
     let batch = fleet.take(100);
@@ -319,8 +345,9 @@ fn pages_go_on_where_the_last_one_ended() {
             total,
         });
         assert_eq!(page.total, total.then_some(9));
+        assert_eq!(page.next, page.hosts.last().filter(|_| page.next.is_some()).map(|(it, _)| it.clone()));
         let names: Vec<_> = page.hosts.iter().map(|(it, _)| it.hostname.to_string()).collect();
-        (names.join(" "), page.hosts.last().map(|(it, _)| it.clone()), page.more)
+        (names.join(" "), page.hosts.last().map(|(it, _)| it.clone()), page.next.is_some())
     };
     for (by_name, total) in [(true, false), (true, true), (false, false), (false, true)] {
         let (names, last, more) = page(by_name, Order::Ascending, None, 4, total);
@@ -332,6 +359,33 @@ fn pages_go_on_where_the_last_one_ended() {
         assert_eq!((names.as_str(), more), ("h9 h8 h7", true));
         assert_eq!(page(by_name, Order::Descending, last, 9, total).0, "h6 h5 h4 h2 h1 h0");
     }
+}
+
+#[test]
+fn a_page_whose_hosts_left_meanwhile_is_not_the_last() {
+    let fleet = fleet();
+    let named = |letter: char, shard: usize| {
+        let lies_there = |name: &String| fleet.hasher.hash_one(&**name) as usize % SHARDS == shard;
+        (0..).map(|n| format!("{letter}{n}")).find(lies_there).unwrap()
+    };
+    let names = [named('a', 0), named('b', 0), named('c', 1)];
+    names.iter().for_each(|name| drop(record(&fleet, &beat(name, "1"), NOW)));
+    let page = fleet.page(Asked {
+        admits: &mut |hostname, _| {
+            // By then the shard of the others is behind.
+            if hostname == names[2] {
+                names[..2].iter().for_each(|name| assert!(fleet.drop_host(name)));
+            }
+            true
+        },
+        rank: None,
+        order: Order::Ascending,
+        after: None,
+        limit: 2,
+        total: false,
+    });
+    assert!(page.hosts.is_empty());
+    assert_eq!(page.next.map(|it| it.hostname), Some(names[1].as_str().into()));
 }
 
 proptest! {
@@ -400,6 +454,7 @@ fn a_beat_of_the_same_words_is_recognised() {
     beat.real_agents[0].status = Status::Stopped;
     assert!(!hear(&fleet, &beat, NOW + 4 * MINUTE));
     // Who was gone is looked at closely.
+    listen(&fleet, 2 * DAY);
     assert!(!hear(&fleet, &beat, NOW + 2 * DAY));
     assert_eq!(fleet.state(&fleet.find("h").unwrap(), (NOW + 2 * DAY) / 1000), State::Revived);
 }

@@ -57,7 +57,18 @@ fn batch(changed: Vec<HostWrite>) -> Batch {
 
 fn hosts(store: &Store) -> Vec<HostRow> {
     let mut rows = Vec::new();
-    store.load(|row| rows.push(row)).unwrap();
+    let owned = |row: HostRow<&str>| HostRow {
+        hostname: row.hostname,
+        first_seen: row.first_seen,
+        last_seen: row.last_seen,
+        revived: row.revived,
+        report_hash: row.report_hash,
+        ip: row.ip,
+        machine_id: row.machine_id,
+        facts: row.facts.into(),
+        agents: row.agents.into(),
+    };
+    store.load(|row| rows.push(owned(row))).unwrap();
     rows
 }
 
@@ -234,6 +245,27 @@ async fn when_a_host_was_seen_is_written_alone() {
     let seen = vec![("h".into(), 77), ("nobody".into(), 77)];
     store.flush(|| Batch { seen, ..Batch::default() }).await.unwrap();
     assert_eq!(hosts(&store)[0].last_seen, 77);
+}
+
+#[tokio::test]
+async fn when_hosts_were_listened_to_is_remembered() {
+    let (store, _folder) = store();
+    let listened = async |since, until| {
+        let run = Some(Run { since, until });
+        store.flush(move || Batch { listened: run, ..Batch::default() }).await.unwrap();
+        store.runs().unwrap().iter().map(|run| (run.since, run.until)).collect::<Vec<_>>()
+    };
+    assert_eq!(store.runs().unwrap(), []);
+    assert_eq!(listened(10, 10).await, [(10, 10)]);
+    assert_eq!(listened(10, 70).await, [(10, 70)]);
+    assert_eq!(listened(90, 90).await, [(10, 70), (90, 90)]);
+    // The clock was set back.
+    assert_eq!(listened(50, 100).await, [(10, 50), (50, 100)]);
+    for n in 2..400 {
+        listened(n * 100, n * 100 + 1).await;
+    }
+    let kept = store.runs().unwrap();
+    assert_eq!((kept.len(), kept.last().unwrap().since), (256, 39_900));
 }
 
 #[tokio::test]
