@@ -5,11 +5,15 @@ CREATE TABLE state (
     -- Raised by every administrative change.
     generation INTEGER NOT NULL,
     -- Of what cfg.json orders, as far as it is known; a restart with the same one is no change.
-    orders_digest TEXT NOT NULL,
-    -- When hosts were last listened to; written about once a minute.
-    listened_until INTEGER NOT NULL
+    orders_digest TEXT NOT NULL
 );
-INSERT INTO state VALUES (1, 0, '', 0);
+INSERT INTO state VALUES (1, 0, '');
+
+-- When hosts were listened to, without a break: nobody was silent meanwhile. The last one grows about once a minute.
+CREATE TABLE runs (
+    since INTEGER PRIMARY KEY,
+    until INTEGER NOT NULL
+);
 
 CREATE TABLE hosts (
     hostname TEXT PRIMARY KEY,
@@ -72,5 +76,8 @@ CREATE TABLE events (
     before TEXT,
     after TEXT
 );
+-- A replaced row is deleted without a word.
+CREATE TRIGGER events_are_new BEFORE INSERT ON events WHEN EXISTS (SELECT 1 FROM events WHERE id = NEW.id)
+BEGIN SELECT RAISE (ABORT, 'events are append-only'); END;
 CREATE TRIGGER events_stay BEFORE DELETE ON events BEGIN SELECT RAISE (ABORT, 'events are append-only'); END;
 CREATE TRIGGER events_stand BEFORE UPDATE ON events BEGIN SELECT RAISE (ABORT, 'events are append-only'); END;

@@ -106,9 +106,7 @@ fn serve(wanted: Serve) -> Result<(), Failure> {
 
 /// Every host that the database knows.
 fn load(store: &Store) -> Result<Fleet, StoreError> {
-    let since = now_ms() / 1000;
-    let before_until = store.listened_until()? / 1000;
-    let fleet = Fleet::new(Listening { since, before_until, before_slack: LAST_SEEN_SLACK });
+    let fleet = Fleet::new(Listening::new(store.runs()?, LAST_SEEN_SLACK, now_ms() / 1000));
     let mut loader = Loader::new(&fleet);
     store.load(|row| loader.load(row))?;
     Ok(fleet)

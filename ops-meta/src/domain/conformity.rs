@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use ops_wire::{Cmd, DesiredAgent, Phase, Status};
+use ops_wire::{Cmd, DesiredAgent, ErrorCode, Phase, Status};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -72,9 +72,11 @@ fn is_as_desired(desired: &DesiredAgent, real: Option<Real<'_>>) -> bool {
     let is_started = |real: Real<'_>| *real.status == Status::Started;
     match &desired.cmd {
         Cmd::Start => real.is_some_and(|real| {
+            // Another content has the version that is desired.
+            let reused = real.error_code == ErrorCode::VersionReused.as_str();
             let version = desired.version.as_ref().map_or("", |version| version.as_str());
             let settled = !matches!(real.phase, Some(Phase::Trial | Phase::Starting | Phase::Stopping));
-            real.version == version && is_started(real) && settled
+            real.version == version && !reused && is_started(real) && settled
         }),
         Cmd::Stop => !real.is_some_and(is_started),
         Cmd::Uninstall => real.is_none_or(|real| real.version.is_empty()),
@@ -121,6 +123,7 @@ mod tests {
             ("start", "1", &started, None, "", No),
             ("start", "2", &stopped, None, "", No),
             ("start", "2", &sick, None, "status_failed", Failed),
+            ("start", "2", &started, None, "version_reused", Failed),
             ("start", "1", &started, Some(Phase::RolledBack), "trial_failed", Failed),
             ("start", "1", &started, Some(Phase::Held), "held", No),
             ("stop", "1", &stopped, None, "", Yes),

@@ -8,12 +8,18 @@ use utoipa::ToSchema;
 
 /// A host that says nothing for so many of its intervals is late.
 const LATE_INTERVALS: i64 = 3;
+/// What is believed of what a host says of its interval.
+pub const INTERVAL_SECS_MAX: u32 = 86_400;
 /// What a host that does not say (2015's) is taken to have; the default of its configuration.
 pub const INTERVAL_SECS: u32 = 300;
 /// A host that says nothing for so long is gone.
 pub const GONE_SECS: i64 = 24 * 3600;
 /// For so long a host is called new, or revived.
 const NEWS_SECS: i64 = 24 * 3600;
+/// A larger step of the clock is no time in which hosts were listened to. It is looked at every second.
+const STEP_SECS: i64 = 60;
+/// So many runs of the server are remembered.
+pub const RUNS_MAX: usize = 256;
 
 /// How a host stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -54,32 +60,69 @@ pub struct Heard {
     pub interval_secs: u32,
 }
 
-/// When the server listened: nobody is silent while nobody listens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Listening {
-    /// Unix seconds.
+impl Heard {
+    /// A host that says nothing for longer is late.
+    pub fn late_secs(&self) -> i64 {
+        LATE_INTERVALS * i64::from(self.interval_secs)
+    }
+}
+
+/// From when until when the server listened, in Unix seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Run {
     pub since: i64,
-    /// Until when it had listened before.
-    pub before_until: i64,
-    /// What is known of the time before is only as good as this, in seconds.
-    pub before_slack: i64,
+    pub until: i64,
+}
+
+/// When the server listened: nobody is silent while nobody listens.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Listening {
+    earlier: Vec<Run>,
+    run: Run,
+    /// What is known from before the present run is only as good as this, in seconds.
+    slack: i64,
 }
 
 impl Listening {
+    pub fn new(earlier: Vec<Run>, slack: i64, now: i64) -> Self {
+        let mut new = Self { earlier, run: Run::default(), slack };
+        new.begin(now);
+        new
+    }
+
+    /// Hosts are listened to at `now`, as they were a moment ago. Where that is not so, the machine slept or its clock was
+    /// set, and a new run begins.
+    pub fn goes_on(&mut self, now: i64) -> Run {
+        if (now - self.run.until).abs() > STEP_SECS {
+            self.earlier.push(self.run);
+            self.begin(now);
+        }
+        self.run.until = now;
+        self.run
+    }
+
+    fn begin(&mut self, now: i64) {
+        // By a clock that was set back, what comes later has not been yet.
+        self.earlier.iter_mut().for_each(|run| run.until = run.until.min(now));
+        self.earlier.retain(|run| run.since < run.until);
+        self.earlier.drain(..self.earlier.len().saturating_sub(RUNS_MAX));
+        self.run = Run { since: now, until: now };
+    }
+
     /// For how long a host has said nothing while it could have been heard, in seconds.
     pub fn silence(&self, last: i64, now: i64) -> i64 {
-        if last >= self.since {
+        if last >= self.run.since {
             return (now - last).max(0);
         }
-        let before = (self.before_until - last - self.before_slack).max(0);
-        before + (now - self.since).max(0)
+        let unheard = |run: &Run| (run.until - run.since.max(last + self.slack)).max(0);
+        self.earlier.iter().map(unheard).sum::<i64>() + (now - self.run.since).max(0)
     }
 }
 
 /// The state at `now`, Unix seconds.
 pub fn state(heard: &Heard, listening: &Listening, now: i64) -> State {
     let silence = listening.silence(heard.last, now);
-    let late = LATE_INTERVALS * i64::from(heard.interval_secs);
+    let late = heard.late_secs();
     if silence > late.max(GONE_SECS) {
         State::Gone
     } else if silence > late {
@@ -116,7 +159,7 @@ mod tests {
     use super::*;
 
     const DAY: i64 = 24 * 3600;
-    const ALWAYS: Listening = Listening { since: 0, before_until: 0, before_slack: 0 };
+    const ALWAYS: Listening = Listening { earlier: Vec::new(), run: Run { since: 0, until: 0 }, slack: 0 };
 
     #[test]
     fn silence_makes_late_and_then_gone() {
@@ -149,7 +192,8 @@ mod tests {
     #[test]
     fn nobody_is_silent_while_nobody_listens() {
         // Down for ten days; before that, what is known may be two hours old.
-        let listening = Listening { since: 50 * DAY, before_until: 40 * DAY, before_slack: 7200 };
+        let before = Run { since: 30 * DAY, until: 40 * DAY };
+        let listening = Listening::new(vec![before], 7200, 50 * DAY);
         let now = 50 * DAY + 60;
         assert_eq!(listening.silence(40 * DAY - 300, now), 60);
         assert_eq!(listening.silence(40 * DAY - 7260, now), 120);
@@ -157,6 +201,55 @@ mod tests {
         // Who was gone before stays gone.
         let heard = Heard { first: 1, last: 35 * DAY, revived: 0, interval_secs: 300 };
         assert_eq!(state(&heard, &listening, now), State::Gone);
+    }
+
+    #[test]
+    fn a_second_start_makes_nobody_silent() {
+        let runs =
+            [(30 * DAY, 40 * DAY), (50 * DAY, 50 * DAY + 60)].map(|(since, until)| Run { since, until });
+        let listening = Listening::new(runs.to_vec(), 7200, 50 * DAY + 80);
+        let now = 50 * DAY + 90;
+        assert_eq!(listening.silence(40 * DAY - 300, now), 60 + 10);
+        assert_eq!(listening.silence(40 * DAY - 7200 - 5, now), 5 + 60 + 10);
+    }
+
+    /// Listens from the one moment to the other.
+    fn listen(listening: &mut Listening, from: i64, to: i64) -> Run {
+        for now in (from..to).step_by(STEP_SECS as usize) {
+            listening.goes_on(now);
+        }
+        listening.goes_on(to)
+    }
+
+    #[test]
+    fn nobody_is_silent_while_the_machine_sleeps() {
+        let mut listening = Listening::new(Vec::new(), 0, DAY);
+        assert_eq!(listen(&mut listening, DAY, 2 * DAY), Run { since: DAY, until: 2 * DAY });
+        assert_eq!(listening.silence(2 * DAY - 100, 2 * DAY), 100);
+        assert_eq!(listening.goes_on(9 * DAY), Run { since: 9 * DAY, until: 9 * DAY });
+        assert_eq!(listening.silence(2 * DAY - 100, 9 * DAY), 100);
+        listen(&mut listening, 9 * DAY, 10 * DAY);
+        assert_eq!(listening.silence(2 * DAY - 100, 10 * DAY), 100 + DAY);
+        assert_eq!(listening.silence(9 * DAY + 1, 10 * DAY), DAY - 1);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_counts_no_time_twice() {
+        let mut listening = Listening::new(Vec::new(), 0, DAY);
+        listen(&mut listening, DAY, 3 * DAY);
+        // It was a day fast, and for a moment a year.
+        listening.goes_on(400 * DAY);
+        listening.goes_on(400 * DAY + 50);
+        assert_eq!(listening.goes_on(2 * DAY).since, 2 * DAY);
+        listen(&mut listening, 2 * DAY, 4 * DAY);
+        assert_eq!(listening.silence(DAY + 5, 4 * DAY), 3 * DAY - 5);
+        assert_eq!(listening.silence(400 * DAY, 4 * DAY), 0);
+    }
+
+    #[test]
+    fn so_many_runs_are_remembered() {
+        let runs = (0..1000).map(|n| Run { since: 10 * n, until: 10 * n + 1 }).collect();
+        assert_eq!(Listening::new(runs, 0, 10_000).silence(0, 10_000), RUNS_MAX as i64);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ops_wire::{Heartbeat, Phase, RealAgent, Status};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::host::{Heard, INTERVAL_SECS};
+use crate::domain::host::{Heard, INTERVAL_SECS, INTERVAL_SECS_MAX};
 
 /// What ops-meta knows of a host without asking the database. Times are Unix seconds.
 #[derive(Debug, Clone)]
@@ -40,7 +40,7 @@ impl Host {
             first: self.first.into(),
             last: self.last.into(),
             revived: self.revived.into(),
-            interval_secs: self.facts.interval_secs.unwrap_or(INTERVAL_SECS),
+            interval_secs: self.facts.interval_secs.unwrap_or(INTERVAL_SECS).clamp(1, INTERVAL_SECS_MAX),
         }
     }
 }
@@ -69,8 +69,8 @@ impl Look {
 pub struct Rival {
     pub machine: Compact,
     pub ip: Compact,
-    /// When it was heard last, and when the two were last heard in turns; Unix seconds.
-    pub last: u32,
+    /// When the other one took its place, and when that happened so soon again that both want it; Unix seconds, 0: never.
+    pub replaced: u32,
     pub contested: u32,
 }
 

@@ -39,8 +39,8 @@ pub struct Asked<'a> {
 /// A part of a list.
 pub struct Page {
     pub hosts: Vec<(Position, Host)>,
-    /// Whether there are hosts behind the last one.
-    pub more: bool,
+    /// Behind which the next page begins, where there are more.
+    pub next: Option<Position>,
     /// How many the filter admits, on all pages; where it was asked for.
     pub total: Option<usize>,
 }
@@ -54,15 +54,18 @@ impl Fleet {
                 self.first_by_name(&mut asked, &mut places);
                 None
             }
-            _ => asked.total.then_some(self.all(&mut asked, &mut places)),
+            _ => {
+                let admitted = self.all(&mut asked, &mut places);
+                asked.total.then_some(admitted)
+            }
         };
-        let (positions, more) = places.taken();
+        let (positions, next) = places.taken();
         // Who left meanwhile is left out.
         let hosts = positions.into_iter().filter_map(|position| {
             let host = self.find(&position.hostname)?;
             Some((position, host))
         });
-        Page { hosts: hosts.collect(), more, total }
+        Page { hosts: hosts.collect(), next, total }
     }
 
     fn all(&self, asked: &mut Asked<'_>, places: &mut Places) -> usize {
@@ -134,13 +137,14 @@ impl Places {
         true
     }
 
-    /// In order, and whether there were more.
-    fn taken(self) -> (Vec<Position>, bool) {
+    /// In order, and the last of them where there were more.
+    fn taken(self) -> (Vec<Position>, Option<Position>) {
         let sorted = self.heap.into_sorted_vec().into_iter();
         let mut positions: Vec<Position> = sorted.map(|Place(position, _)| position).collect();
         let more = positions.len() > self.limit;
         positions.truncate(self.limit);
-        (positions, more)
+        let next = positions.last().filter(|_| more).cloned();
+        (positions, next)
     }
 }
 

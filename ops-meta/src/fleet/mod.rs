@@ -12,10 +12,10 @@ mod tests;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use crate::domain::host::{Listening, State, state};
+use crate::domain::host::{Listening, Run, State, state};
 use crate::store::HostRow;
 use host::Shared;
 pub use host::{Agents, Compact, Facts, Host, Look, NO_PERCENT, Real};
@@ -33,7 +33,7 @@ pub struct Fleet {
     shards: Box<[Mutex<Shard>]>,
     count: AtomicUsize,
     hasher: RandomState,
-    listening: Listening,
+    listening: RwLock<Listening>,
     /// What waits to be written, in bytes.
     pending_bytes: AtomicUsize,
     /// The shard whose turn it is to be written.
@@ -81,7 +81,7 @@ impl Fleet {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             count: AtomicUsize::new(0),
             hasher: RandomState::new(),
-            listening,
+            listening: RwLock::new(listening),
             pending_bytes: AtomicUsize::new(0),
             turn: AtomicUsize::new(0),
         }
@@ -93,7 +93,16 @@ impl Fleet {
 
     /// How a host stands at `now`, Unix seconds.
     pub fn state(&self, host: &Host, now: i64) -> State {
-        state(&host.heard(), &self.listening, now)
+        state(&host.heard(), &self.listening(), now)
+    }
+
+    /// Notes that hosts are listened to at `now`, Unix seconds; says since when without a break.
+    pub fn listen(&self, now: i64) -> Run {
+        self.listening.write().unwrap_or_else(PoisonError::into_inner).goes_on(now)
+    }
+
+    fn listening(&self) -> RwLockReadGuard<'_, Listening> {
+        self.listening.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A copy of what is known of a host.
@@ -101,14 +110,24 @@ impl Fleet {
         self.shard_of(hostname).hosts.get(hostname).map(|host| Host::clone(host))
     }
 
-    /// Forgets the hosts that have said nothing for so long at `now` (Unix seconds), and says how many they were.
+    /// Forgets the hosts that have said nothing for so long at `now` (Unix seconds), and says how many they were. A host
+    /// that speaks seldom has as long again as it takes to be late.
     pub fn forget(&self, unheard: Duration, now: i64) -> usize {
         let most = i64::try_from(unheard.as_secs()).unwrap_or(i64::MAX);
-        let listening = self.listening;
+        // Where the machine has just slept, nobody was silent meanwhile.
+        self.listen(now);
+        let listening = self.listening().clone();
         let mut count = 0;
         for shard in &self.shards {
-            let silent = |host: &Host| listening.silence(host.last.into(), now) >= most;
-            count += locked(shard).forget(silent);
+            let mut shard = locked(shard);
+            let silent = |host: &Host| {
+                let most = most.max(2 * host.heard().late_secs());
+                listening.silence(host.last.into(), now) >= most
+            };
+            for (name, host) in shard.hosts.extract_if(.., |_, host| silent(host)).collect::<Vec<_>>() {
+                self.pend_forgotten(&mut shard, name, &host);
+                count += 1;
+            }
         }
         self.count.fetch_sub(count, Ordering::Relaxed);
         count
@@ -118,9 +137,7 @@ impl Fleet {
     pub fn drop_host(&self, hostname: &str) -> bool {
         let mut shard = self.shard_of(hostname);
         let Some((name, host)) = shard.hosts.remove_entry(hostname) else { return false };
-        shard.unpend(&host);
-        // What was on its way into the database is taken out with the next batch.
-        shard.forgotten.push(name);
+        self.pend_forgotten(&mut shard, name, &host);
         self.count.fetch_sub(1, Ordering::Relaxed);
         true
     }
@@ -162,27 +179,15 @@ impl Host {
     }
 }
 
-impl Shard {
-    fn forget(&mut self, silent: impl Fn(&Host) -> bool) -> usize {
-        let names: Vec<Box<str>> =
-            self.hosts.iter().filter(|(_, host)| silent(host)).map(|(name, _)| name.clone()).collect();
-        for name in &names {
-            if let Some(host) = self.hosts.remove(name) {
-                self.unpend(&host);
-            }
-        }
-        let count = names.len();
-        self.forgotten.extend(names);
-        count
-    }
-}
-
 /// Puts what the database has into memory.
 pub struct Loader<'a> {
     fleet: &'a Fleet,
-    facts: HashMap<Arc<str>, Arc<Facts>>,
-    agents: HashMap<Arc<str>, Arc<Agents>>,
+    facts: Read<Facts>,
+    agents: Read<Agents>,
 }
+
+/// Texts that were read already: a million hosts share a few.
+type Read<T> = HashMap<Box<str>, Arc<T>>;
 
 /// Above this, texts are as many as hosts, and looking for them is in vain.
 const TEXTS_MAX: usize = 10_000;
@@ -193,9 +198,9 @@ impl<'a> Loader<'a> {
     }
 
     /// One host. Texts that cannot be read count as empty: the next beat brings them back.
-    pub fn load(&mut self, row: HostRow) {
-        let facts = parsed(&mut self.facts, &row.facts);
-        let agents = parsed(&mut self.agents, &row.agents);
+    pub fn load(&mut self, row: HostRow<impl AsRef<str>>) {
+        let facts = read(&mut self.facts, row.facts.as_ref());
+        let agents = read(&mut self.agents, row.agents.as_ref());
         let last = secs(row.last_seen);
         let looks = agents.0.iter().map(|_| Look { at: last, percent: NO_PERCENT }).collect();
         let mut shard = self.fleet.shard_of(&row.hostname);
@@ -223,16 +228,13 @@ impl<'a> Loader<'a> {
     }
 }
 
-fn parsed<T: Default + for<'de> serde::Deserialize<'de>>(
-    known: &mut HashMap<Arc<str>, Arc<T>>,
-    text: &Arc<str>,
-) -> Arc<T> {
+fn read<T: Default + for<'de> serde::Deserialize<'de>>(known: &mut Read<T>, text: &str) -> Arc<T> {
     if let Some(value) = known.get(text) {
         return value.clone();
     }
     let value: Arc<T> = Arc::new(serde_json::from_str(text).unwrap_or_default());
     if known.len() < TEXTS_MAX {
-        known.insert(text.clone(), value.clone());
+        known.insert(text.into(), value.clone());
     }
     value
 }

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use super::{Fleet, Host, Shard, locked};
 use crate::store::{Batch, HostChange, HostRow, HostWrite};
 
-/// What waits may be so large; beyond that, reports wait for the next beat of their host.
+/// What waits may be so large; beyond that, reports wait for the next beat of their host,
+/// and lines of history are lost.
 const PENDING_BYTES_MAX: usize = 64 << 20;
 /// Lines of history that one host may have waiting.
 const LINES_MAX: usize = 64;
@@ -25,9 +26,15 @@ pub(super) struct Pending {
 
 impl Pending {
     fn bytes(&self) -> usize {
-        let history = self.history.len() * size_of::<HostChange>();
+        let texts = |it: &HostChange| it.agent.len() + it.what.len() + it.before.len() + it.after.len();
+        let history: usize = self.history.iter().map(|it| size_of::<HostChange>() + texts(it)).sum();
         size_of::<Self>() + self.hostname.len() + self.report.as_ref().map_or(0, Bytes::len) + history
     }
+}
+
+/// Of a host that the database is to forget.
+fn forgotten_bytes(hostname: &str) -> usize {
+    size_of::<Box<str>>() + hostname.len()
 }
 
 /// What of a host is to be written.
@@ -39,7 +46,7 @@ pub(super) enum News<'a> {
 }
 
 impl Fleet {
-    /// Puts a host on the list of its shard. What there is no room for is written with the host's next beat.
+    /// Puts a host on the list of its shard. A report that there is no room for is written with the host's next beat.
     pub(super) fn pend(&self, list: &mut Vec<Pending>, hostname: &str, host: &mut Host, news: News<'_>) {
         let room = self.pending_bytes.load(Ordering::Relaxed) < PENDING_BYTES_MAX;
         if !room && matches!(news, News::Changed(..)) {
@@ -79,14 +86,15 @@ impl Fleet {
         let Some(pending) = list.get_mut((host.pending as usize).wrapping_sub(1)) else { return };
         put(pending);
         pending.history.truncate(LINES_MAX);
-        self.pending_bytes.fetch_add(pending.bytes().saturating_sub(before), Ordering::Relaxed);
+        self.more_pending(pending.bytes());
+        self.less_pending(before);
     }
 
     /// Takes about so many hosts that are to be written.
     pub fn take(&self, most: usize) -> Batch {
         let mut batch = Batch::default();
         for _ in 0..self.shards.len() {
-            if batch.changed.len() + batch.seen.len() >= most {
+            if batch.changed.len() + batch.seen.len() + batch.forgotten.len() >= most {
                 break;
             }
             let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.shards.len();
@@ -115,8 +123,19 @@ impl Fleet {
             self.pend_again(&hostname, |_| {});
         }
         for hostname in batch.forgotten {
+            self.more_pending(forgotten_bytes(&hostname));
             self.shard_of(&hostname).forgotten.push(hostname);
         }
+    }
+
+    /// A host that is no more is written no more; what was on its way into the database is taken out with the next batch.
+    pub(super) fn pend_forgotten(&self, shard: &mut Shard, hostname: Box<str>, host: &Host) {
+        // Its place stays, since others are found by theirs.
+        if let Some(pending) = shard.pending.get_mut((host.pending as usize).wrapping_sub(1)) {
+            pending.dropped = true;
+        }
+        self.more_pending(forgotten_bytes(&hostname));
+        shard.forgotten.push(hostname);
     }
 
     fn pend_again(&self, hostname: &str, put: impl FnOnce(&mut Pending)) {
@@ -130,6 +149,10 @@ impl Fleet {
     /// How many bytes wait to be written.
     pub fn pending_bytes(&self) -> usize {
         self.pending_bytes.load(Ordering::Relaxed)
+    }
+
+    fn more_pending(&self, bytes: usize) {
+        self.pending_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     fn less_pending(&self, bytes: usize) {
@@ -154,18 +177,14 @@ impl Shard {
                 false => batch.seen.push((pending.hostname, ms(host.last))),
             }
         }
-        // A host that was forgotten and came back was written anew.
-        let hosts = &self.hosts;
-        batch.forgotten.extend(self.forgotten.drain(..).filter(|hostname| !hosts.contains_key(hostname)));
-        bytes
-    }
-
-    /// A host that is no more is written no more.
-    pub(super) fn unpend(&mut self, host: &Host) {
-        // Its place stays, since others are found by theirs.
-        if let Some(pending) = self.pending.get_mut((host.pending as usize).wrapping_sub(1)) {
-            pending.dropped = true;
+        for hostname in self.forgotten.drain(..) {
+            bytes += forgotten_bytes(&hostname);
+            // One that came back was written anew.
+            if !self.hosts.contains_key(&hostname) {
+                batch.forgotten.push(hostname);
+            }
         }
+        bytes
     }
 }
 

@@ -8,7 +8,7 @@ use ops_wire::{Heartbeat, RealAgent};
 use super::host::{Agents, Compact, Facts, Host, Look, Real, Rival};
 use super::pending::News;
 use super::{Fleet, Recorded, Shard};
-use crate::domain::host::{GONE_SECS, State, state};
+use crate::domain::host::{GONE_SECS, State};
 use crate::store::HostChange;
 
 /// When a host was heard is written when what is written is older than this, in seconds, and up to half as much again:
@@ -31,15 +31,14 @@ impl Fleet {
     pub fn record(&self, beat: &Heartbeat, said: &Said<'_>, now: i64, hosts_max: usize) -> Recorded {
         let hostname = &*beat.hostname;
         let mut shard = self.shard_of(hostname);
-        if !shard.hosts.contains_key(hostname) {
+        let Shard { hosts, facts, agents, pending, .. } = &mut *shard;
+        let Some(host) = hosts.get_mut(hostname) else {
             if !self.count_one_more(hosts_max) {
                 return Recorded::Full;
             }
             self.record_new(&mut shard, beat, said, now);
             return Recorded::New;
-        }
-        let Shard { hosts, facts, agents, pending, .. } = &mut *shard;
-        let Some(host) = hosts.get_mut(hostname) else { return Recorded::Full };
+        };
         let mut seen = Seen { host, now, lines: Vec::new(), changed: false };
         seen.comes_back(self);
         seen.machine(beat);
@@ -116,7 +115,8 @@ impl Seen<'_> {
         if now.saturating_sub(self.host.last) < GONE_SECS as u32 {
             return;
         }
-        if state(&self.host.heard(), &fleet.listening, now.into()) == State::Gone {
+        fleet.listen(now.into());
+        if fleet.state(self.host, now.into()) == State::Gone {
             self.host.revived = now;
             self.note("", "state", "gone", "revived");
         }
@@ -125,31 +125,36 @@ impl Seen<'_> {
     fn machine(&mut self, beat: &Heartbeat) {
         let (machine, ip) = (Compact::of(&beat.machine_id), Compact::of(&beat.ip));
         // What is not said is not known yet: the first beat of an updater has no address.
-        if machine != self.host.machine && !machine.is_empty() {
-            if !self.host.machine.is_empty() {
-                self.other_machine(&machine);
-            }
+        let known = &*self.host;
+        let other_machine = machine != known.machine && !machine.is_empty();
+        let other_ip = ip != known.ip && !ip.is_empty();
+        // Where machines do not say which one they are, their addresses have to do.
+        let unsaid = machine.is_empty() && known.machine.is_empty();
+        if other_machine && !known.machine.is_empty() || unsaid && other_ip && !known.ip.is_empty() {
+            self.replaced();
+        }
+        if other_machine {
             let before = std::mem::replace(&mut self.host.machine, machine).to_text();
             self.note("", "machine", &before, &beat.machine_id);
         }
-        if ip != self.host.ip && !ip.is_empty() {
+        if other_ip {
             let before = std::mem::replace(&mut self.host.ip, ip).to_text();
             self.note("", "ip", &before, &beat.ip);
         }
     }
 
-    /// A machine set up anew takes its name once; two that are heard in turns both want it.
-    fn other_machine(&mut self, machine: &Compact) {
+    /// A machine set up anew takes its name once; where that happens twice within a short time, several want it.
+    fn replaced(&mut self) {
         let (host, now) = (&mut *self.host, super::secs(self.now));
-        let patience = 3 * host.heard().interval_secs;
-        let returns = host.rival.as_deref().filter(|rival| rival.machine == *machine);
-        let contested = returns.is_some_and(|rival| now.saturating_sub(rival.last) <= patience);
-        let before = host.rival.as_deref().map_or(0, |rival| rival.contested);
+        let late = host.heard().late_secs();
+        let (replaced, contested) =
+            host.rival.as_deref().map_or((0, 0), |rival| (rival.replaced, rival.contested));
+        let again = i64::from(now.saturating_sub(replaced)) <= late;
         host.rival = Some(Box::new(Rival {
             machine: host.machine.clone(),
             ip: host.ip.clone(),
-            last: host.last,
-            contested: if contested { now } else { before },
+            replaced: now,
+            contested: if again { now } else { contested },
         }));
     }
 
@@ -215,8 +220,8 @@ fn line(at: i64, agent: &str, what: &str, before: &str, after: &str) -> HostChan
     HostChange { at, agent: agent.into(), what: what.into(), before: cut(before), after: cut(after) }
 }
 
-/// Of what stands in the report only; what is kept in memory is compared. Never 0. The same in every process, so that
-/// a restart writes nothing anew.
+/// Of what stands in the report only; what is kept in memory is compared. Never 0. The same after a restart, so that
+/// nothing is written anew, unless another release of Rust hashes otherwise: then each host is written once more.
 fn report_hash(beat: &Heartbeat) -> u64 {
     let mut hasher = DefaultHasher::new();
     for agent in &beat.real_agents {

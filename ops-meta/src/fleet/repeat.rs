@@ -14,7 +14,8 @@ use crate::domain::host::GONE_SECS;
 
 /// How a beat begins that is looked at here; that of the 2015 updater and ours do.
 const BEGIN: &[u8] = br#"{"hostname":""#;
-/// The quotes of a text inside of JSON are escaped, so this is always a key.
+/// The quotes of a text inside of JSON are escaped, so this is always a key, or the end of one (`"x\"timestamp":`); both
+/// have a number behind them that is left out, which is why they are counted: see `are_of`.
 const TIMESTAMP: &[u8] = br#""timestamp":"#;
 static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(TIMESTAMP));
 /// Agents of a host that is looked at here.
@@ -44,6 +45,10 @@ impl<'a> Looks<'a> {
         for key in FINDER.find_iter(body) {
             let number = body.get(key + TIMESTAMP.len()..)?;
             let digits = number.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            // JSON has no number of more digits that begins so.
+            if digits > 1 && number.first() == Some(&b'0') {
+                return None;
+            }
             *timestamps.get_mut(count)? = std::str::from_utf8(number.get(..digits)?).ok()?.parse().ok()?;
             count += 1;
             // The length of each part is hashed, too: no part can be taken for another.

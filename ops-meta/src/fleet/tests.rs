@@ -15,7 +15,14 @@ const SAID: Said<'static> = Said { body: b"the body", known_by: 0 };
 const NOW: i64 = 1_800_000_000_000;
 
 fn fleet() -> Fleet {
-    Fleet::new(Listening { since: 0, before_until: 0, before_slack: 0 })
+    Fleet::new(Listening::new(Vec::new(), 0, NOW / 1000))
+}
+
+/// Listens for so long, in milliseconds.
+fn listen(fleet: &Fleet, millis: i64) {
+    for passed in (0..=millis).step_by(MINUTE as usize) {
+        fleet.listen((NOW + passed) / 1000);
+    }
 }
 
 fn agent(version: &str) -> RealAgent {
@@ -170,8 +177,9 @@ fn silent_hosts_are_forgotten_and_make_room() {
     let fleet = fleet();
     fleet.record(&beat("a", "1"), &SAID, NOW, 1);
     taken(&fleet);
-    assert_eq!(fleet.forget(Duration::from_secs(60), NOW / 1000 + 59), 0);
-    assert_eq!(fleet.forget(Duration::from_secs(60), NOW / 1000 + 60), 1);
+    listen(&fleet, 9 * MINUTE);
+    assert_eq!(fleet.forget(Duration::from_secs(600), NOW / 1000 + 599), 0);
+    assert_eq!(fleet.forget(Duration::from_secs(600), NOW / 1000 + 600), 1);
     assert_eq!(fleet.record(&beat("b", "1"), &SAID, NOW, 1), Recorded::New);
     assert_eq!(fleet.take(9).forgotten, ["a".into()]);
 }
@@ -184,10 +192,26 @@ fn a_host_that_was_gone_is_revived() {
     assert_eq!(at(NOW), State::New);
     assert_eq!(at(NOW + 4 * MINUTE), State::Late);
     let later = NOW + 2 * DAY;
+    listen(&fleet, 2 * DAY);
     assert_eq!(at(later), State::Gone);
     record(&fleet, &beat("h", "1"), later);
     assert_eq!(at(later), State::Revived);
     assert_eq!(taken(&fleet), ["h: state gone->revived"]);
+}
+
+#[test]
+fn a_machine_that_slept_takes_nobody_for_gone() {
+    let fleet = fleet();
+    record(&fleet, &beat("h", "1"), NOW);
+    record(&fleet, &beat("i", "1"), NOW);
+    taken(&fleet);
+    let later = NOW + 9 * DAY;
+    record(&fleet, &beat("h", "1"), later);
+    assert_eq!(taken(&fleet), ["h heard"]);
+    assert_eq!(fleet.state(&fleet.find("i").unwrap(), later / 1000), State::Alive);
+    // Nor where the first that is done is to look for the silent.
+    assert_eq!(fleet.forget(Duration::from_secs(600), later / 1000 + 86_400), 0);
+    assert_eq!(fleet.listen(later / 1000 + 86_401).since, later / 1000 + 86_400);
 }
 
 #[test]
@@ -204,11 +228,94 @@ fn two_machines_of_one_name_are_told_of_and_a_new_machine_is_not() {
     assert_eq!(says("new", 2), None);
     // Much later it is set up once more.
     assert_eq!(says("old", 10), None);
-    assert_eq!(says("new", 11), None);
     // And in turns.
-    assert_eq!(says("old", 12), Some("new".to_owned()));
-    assert_eq!(says("old", 13), Some("new".to_owned()));
-    assert_eq!(says("old", 90), None);
+    assert_eq!(says("new", 11), Some("old".to_owned()));
+    assert_eq!(says("new", 12), Some("old".to_owned()));
+    assert_eq!(says("new", 90), None);
+}
+
+#[test]
+fn many_machines_of_one_name_are_told_of() {
+    let fleet = fleet();
+    let says = |machine: &str, second: i64| {
+        let beat = Heartbeat { machine_id: machine.to_owned(), ..beat("h", "1") };
+        record(&fleet, &beat, NOW + second * 1000);
+        fleet.find("h").unwrap().rival(NOW / 1000 + second).is_some()
+    };
+    assert_eq!(["a", "b", "c", "a"].map(|it| says(it, 20)), [false, false, true, true]);
+}
+
+#[test]
+fn machines_without_an_id_are_told_by_their_address() {
+    let fleet = fleet();
+    let says = |machine: &str, ip: &str, minute: i64| {
+        let beat = Heartbeat { machine_id: machine.to_owned(), ip: ip.to_owned(), ..beat("h", "1") };
+        record(&fleet, &beat, NOW + minute * MINUTE);
+        fleet.find("h").unwrap().rival(NOW / 1000 + minute * 60).map(|(_, ip)| ip.to_text())
+    };
+    assert_eq!(says("", "10.0.0.1", 0), None);
+    assert_eq!(says("", "10.0.0.2", 1), None);
+    assert_eq!(says("", "", 2), None);
+    assert_eq!(says("", "10.0.0.1", 2), Some("10.0.0.2".to_owned()));
+    // A machine that says who it is may have any address.
+    assert_eq!(says("m", "10.0.0.2", 90), None);
+    assert_eq!(says("m", "10.0.0.3", 91), None);
+    assert_eq!(says("m", "10.0.0.2", 92), None);
+}
+
+#[test]
+fn an_interval_is_believed_within_bounds() {
+    let fleet = fleet();
+    for machine in ["a", "b", "a"] {
+        let interval_secs = Some(u32::MAX);
+        record(&fleet, &Heartbeat { machine_id: machine.to_owned(), interval_secs, ..beat("h", "1") }, NOW);
+    }
+    let state = |now: i64| fleet.state(&fleet.find("h").unwrap(), now / 1000);
+    assert_eq!(state(NOW + 3 * DAY), State::Alive);
+    assert_eq!(state(NOW + 3 * DAY + 1000), State::Gone);
+    record(&fleet, &Heartbeat { interval_secs: Some(0), ..beat("h", "1") }, NOW);
+    assert_eq!(state(NOW + 3000), State::New);
+}
+
+#[test]
+fn a_slow_host_is_not_forgotten_when_it_is_hardly_late() {
+    let fleet = fleet();
+    record(&fleet, &Heartbeat { interval_secs: Some(86_400), ..beat("h", "1") }, NOW);
+    listen(&fleet, 6 * DAY - MINUTE);
+    let three_days = Duration::from_secs(3 * 86_400);
+    assert_eq!(fleet.forget(three_days, NOW / 1000 + 6 * 86_400 - 1), 0);
+    assert_eq!(fleet.forget(three_days, NOW / 1000 + 6 * 86_400), 1);
+}
+
+#[test]
+fn forgotten_hosts_wait_like_others() {
+    let fleet = fleet();
+    for n in 0..5000 {
+        fleet.record(&beat(&format!("h{n}"), "1"), &SAID, NOW, 5000);
+    }
+    taken(&fleet);
+    listen(&fleet, 10 * MINUTE);
+    assert_eq!(fleet.forget(Duration::from_secs(60), NOW / 1000 + 600), 5000);
+    assert!(fleet.pending_bytes() > 5000);
+    let batch = fleet.take(100);
+    assert!((100..1000).contains(&batch.forgotten.len()), "{}", batch.forgotten.len());
+    fleet.give_back(batch);
+    assert_eq!(taken(&fleet).len(), 5000);
+}
+
+#[test]
+fn lines_of_history_count_with_their_texts() {
+    let fleet = fleet();
+    record(&fleet, &beat("h", "1"), NOW);
+    taken(&fleet);
+    let status = Status::Other("x".repeat(200));
+    record(
+        &fleet,
+        &Heartbeat { real_agents: vec![RealAgent { status, ..agent("1") }], ..beat("h", "1") },
+        NOW,
+    );
+    let one = size_of::<crate::store::HostChange>() + 200;
+    assert!(fleet.pending_bytes() > one, "{}", fleet.pending_bytes());
 }
 
 #[test]
@@ -238,8 +345,9 @@ fn pages_go_on_where_the_last_one_ended() {
             total,
         });
         assert_eq!(page.total, total.then_some(9));
+        assert_eq!(page.next, page.hosts.last().filter(|_| page.next.is_some()).map(|(it, _)| it.clone()));
         let names: Vec<_> = page.hosts.iter().map(|(it, _)| it.hostname.to_string()).collect();
-        (names.join(" "), page.hosts.last().map(|(it, _)| it.clone()), page.more)
+        (names.join(" "), page.hosts.last().map(|(it, _)| it.clone()), page.next.is_some())
     };
     for (by_name, total) in [(true, false), (true, true), (false, false), (false, true)] {
         let (names, last, more) = page(by_name, Order::Ascending, None, 4, total);
@@ -251,6 +359,33 @@ fn pages_go_on_where_the_last_one_ended() {
         assert_eq!((names.as_str(), more), ("h9 h8 h7", true));
         assert_eq!(page(by_name, Order::Descending, last, 9, total).0, "h6 h5 h4 h2 h1 h0");
     }
+}
+
+#[test]
+fn a_page_whose_hosts_left_meanwhile_is_not_the_last() {
+    let fleet = fleet();
+    let named = |letter: char, shard: usize| {
+        let lies_there = |name: &String| fleet.hasher.hash_one(&**name) as usize % SHARDS == shard;
+        (0..).map(|n| format!("{letter}{n}")).find(lies_there).unwrap()
+    };
+    let names = [named('a', 0), named('b', 0), named('c', 1)];
+    names.iter().for_each(|name| drop(record(&fleet, &beat(name, "1"), NOW)));
+    let page = fleet.page(Asked {
+        admits: &mut |hostname, _| {
+            // By then the shard of the others is behind.
+            if hostname == names[2] {
+                names[..2].iter().for_each(|name| assert!(fleet.drop_host(name)));
+            }
+            true
+        },
+        rank: None,
+        order: Order::Ascending,
+        after: None,
+        limit: 2,
+        total: false,
+    });
+    assert!(page.hosts.is_empty());
+    assert_eq!(page.next.map(|it| it.hostname), Some(names[1].as_str().into()));
 }
 
 proptest! {
@@ -267,7 +402,12 @@ proptest! {
         for (what, host, version) in steps {
             let name = format!("h{host}");
             match what {
-                0..3 => drop(record(&fleet, &beat(&name, &version.to_string()), NOW)),
+                0..3 => {
+                    // Reports grow and shrink.
+                    let body = vec![b'x'; 100 * usize::from(version)];
+                    let said = Said { body: &body, known_by: 0 };
+                    fleet.record(&beat(&name, &version.to_string()), &said, NOW, 10);
+                }
                 3 => { fleet.drop_host(&name); written.remove(&name); }
                 4 => { let batch = fleet.take(9); fleet.give_back(batch); }
                 _ => for write in fleet.take(usize::MAX).changed {
@@ -314,6 +454,7 @@ fn a_beat_of_the_same_words_is_recognised() {
     beat.real_agents[0].status = Status::Stopped;
     assert!(!hear(&fleet, &beat, NOW + 4 * MINUTE));
     // Who was gone is looked at closely.
+    listen(&fleet, 2 * DAY);
     assert!(!hear(&fleet, &beat, NOW + 2 * DAY));
     assert_eq!(fleet.state(&fleet.find("h").unwrap(), (NOW + 2 * DAY) / 1000), State::Revived);
 }
@@ -325,6 +466,11 @@ fn only_the_timestamps_of_agents_are_looked_over() {
     let mut beat = beat("h", "1");
     beat.labels.insert("timestamp".to_owned(), "5".to_owned());
     assert!(fleet.looks(&serde_json::to_vec(&beat).unwrap()).is_none());
+    // Nor is a number that JSON does not have.
+    for (number, known) in [("0", true), ("7", true), ("07", false), ("00", false)] {
+        let body = format!(r#"{{"hostname":"h","timestamp":{number}}}"#);
+        assert_eq!(fleet.looks(body.as_bytes()).is_some(), known, "{number}");
+    }
     // Inside a text it is no key.
     beat.labels.clear();
     beat.real_agents[0].error = r#""timestamp":5"#.to_owned();

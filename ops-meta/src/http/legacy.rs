@@ -275,7 +275,7 @@ mod tests {
     async fn a_long_list_lets_others_have_their_turn() {
         let folder = tempfile::TempDir::new().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        let fleet = Fleet::new(Listening { since: 0, before_until: 0, before_slack: 0 });
+        let fleet = Fleet::new(Listening::default());
         let kept = Kept { store, fleet, tokens: Tokens::of(Vec::new()) };
         let app = Arc::new(App::new(Running::read(None).unwrap(), None, Admission::Loopback, kept));
         for n in 0..1000 {

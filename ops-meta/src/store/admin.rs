@@ -99,8 +99,9 @@ fn record(transaction: &Transaction<'_>, actor: Actor, done: Done) -> Result<Cha
 }
 
 fn create_token(transaction: &Transaction<'_>, new: NewToken) -> Result<Done, StoreError> {
-    let alive = "SELECT 1 FROM tokens WHERE name = ? AND revoked IS NULL";
-    if transaction.query_row(alive, [&new.name], |_| Ok(())).optional()?.is_some() {
+    let alive =
+        "SELECT 1 FROM tokens WHERE name = ? AND revoked IS NULL AND (expires IS NULL OR expires > ?)";
+    if transaction.query_row(alive, params![new.name, now_ms()], |_| Ok(())).optional()?.is_some() {
         let why = format!("there is a token named {:?} already; revoke it, or take another name", new.name);
         return Err(StoreError::Conflict(why));
     }
@@ -122,10 +123,10 @@ fn create_token(transaction: &Transaction<'_>, new: NewToken) -> Result<Done, St
 fn revoke_token(transaction: &Transaction<'_>, id: i64) -> Result<Option<Done>, StoreError> {
     let found = transaction.query_row("SELECT * FROM tokens WHERE id = ?", [id], token).optional()?;
     let token = found.ok_or_else(|| StoreError::Missing(format!("token {id}")))?;
-    if token.revoked.is_some() {
+    let revoke = "UPDATE tokens SET revoked = ? WHERE id = ? AND revoked IS NULL";
+    if transaction.execute(revoke, params![now_ms(), id])? == 0 {
         return Ok(None);
     }
-    transaction.execute("UPDATE tokens SET revoked = ? WHERE id = ?", params![now_ms(), id])?;
     let before = json!({"name": token.name, "role": token.role, "hostname": token.hostname});
     Ok(Some(Done {
         kind: "token.revoked",
@@ -163,17 +164,18 @@ fn orders(transaction: &Transaction<'_>, digest: String, agents: Value) -> Resul
 }
 
 fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
-    let role: String = row.get("role")?;
+    let role: Result<Role, _> = row.get::<_, String>("role")?.parse();
+    let (created, revoked): (i64, Option<i64>) = (row.get("created")?, row.get("revoked")?);
     Ok(Token {
         id: row.get("id")?,
         name: row.get("name")?,
-        // A role of a newer version may do nothing here.
-        role: role.parse().unwrap_or(Role::Viewer),
+        // What a role of another version may do is not known: its token counts as revoked.
+        role: role.clone().unwrap_or(Role::Viewer),
         hostname: row.get("hostname")?,
         hash: row.get("hash")?,
-        created: row.get("created")?,
+        created,
         expires: row.get("expires")?,
-        revoked: row.get("revoked")?,
+        revoked: revoked.or(role.is_err().then_some(created)),
         last_used: row.get("last_used")?,
     })
 }

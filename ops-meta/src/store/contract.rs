@@ -23,7 +23,7 @@ fn token(name: &str) -> Change {
         role: Role::Viewer,
         hostname: None,
         hash,
-        expires: Some(7),
+        expires: None,
     })
 }
 
@@ -57,7 +57,18 @@ fn batch(changed: Vec<HostWrite>) -> Batch {
 
 fn hosts(store: &Store) -> Vec<HostRow> {
     let mut rows = Vec::new();
-    store.load(|row| rows.push(row)).unwrap();
+    let owned = |row: HostRow<&str>| HostRow {
+        hostname: row.hostname,
+        first_seen: row.first_seen,
+        last_seen: row.last_seen,
+        revived: row.revived,
+        report_hash: row.report_hash,
+        ip: row.ip,
+        machine_id: row.machine_id,
+        facts: row.facts.into(),
+        agents: row.agents.into(),
+    };
+    store.load(|row| rows.push(owned(row))).unwrap();
     rows
 }
 
@@ -125,6 +136,108 @@ async fn a_host_is_replaced_and_its_history_grows() {
     assert_eq!(store.history("h".to_owned()).await.unwrap(), []);
 }
 
+/// Another program on the same file.
+fn sql(folder: &TempDir, sql: &str) -> rusqlite::Result<()> {
+    rusqlite::Connection::open(folder.path().join(FILE)).unwrap().execute_batch(sql)
+}
+
+#[tokio::test]
+async fn a_part_of_the_history_is_looked_at_at_once() {
+    let (store, folder) = store();
+    let lines = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10001)
+        INSERT INTO history SELECT n, 'h', n > 10000, 'a', 'version', '', '' FROM n";
+    sql(&folder, lines).unwrap();
+    assert_eq!(store.forget_history(1).await.unwrap(), 10_000);
+    assert_eq!(store.forget_history(1).await.unwrap(), 0);
+    // Whatever is old behind so many that are not.
+    sql(&folder, "DELETE FROM history").unwrap();
+    sql(&folder, &lines.replace("n > 10000", "n <= 10000")).unwrap();
+    assert_eq!(store.forget_history(1).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_host_that_changes_without_end_keeps_its_newest_history() {
+    let (store, folder) = store();
+    let flaps = |host: &str, from: i64, to: i64| {
+        let change = |at| HostChange { at, ..write(host, "").history[0].clone() };
+        batch(vec![HostWrite { history: (from..to).map(change).collect(), ..write(host, "") }])
+    };
+    store.flush(move || flaps("other", 0, 1)).await.unwrap();
+    for n in 0..20 {
+        store.flush(move || flaps("h", 64 * n, 64 * (n + 1))).await.unwrap();
+    }
+    let kept = "SELECT count(*), min(at), max(at) FROM history WHERE hostname = 'h'";
+    let database = rusqlite::Connection::open(folder.path().join(FILE)).unwrap();
+    let kept = database.query_row(kept, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    assert_eq!(kept, (1000_i64, 280_i64, 1279_i64));
+    assert_eq!(store.history("other".to_owned()).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_name_is_free_when_its_token_has_expired() {
+    let (store, _folder) = store();
+    let Change::CreateToken(new) = token("alice") else { panic!() };
+    store.change(actor(), Change::CreateToken(NewToken { expires: Some(7), ..new })).await.unwrap();
+    let Change::CreateToken(new) = token("other hash") else { panic!() };
+    let again = NewToken { name: "alice".to_owned(), expires: Some(i64::MAX), ..new.clone() };
+    store.change(actor(), Change::CreateToken(again)).await.unwrap();
+    let third = NewToken { name: "alice".to_owned(), hash: [3; 32], ..new };
+    let refused = store.change(actor(), Change::CreateToken(third)).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Conflict(_)), "{refused}");
+}
+
+#[tokio::test]
+async fn a_token_of_an_unknown_role_does_not_count() {
+    let (store, folder) = store();
+    let id = store.change(actor(), token("alice")).await.unwrap().id.unwrap();
+    sql(&folder, "UPDATE tokens SET role = 'emperor'").unwrap();
+    assert!(store.tokens().await.unwrap()[0].revoked.is_some());
+    // And it is revoked all the same when somebody wants it.
+    assert!(store.change(actor(), Change::RevokeToken { id }).await.unwrap().event.is_some());
+    assert!(store.change(actor(), Change::RevokeToken { id }).await.unwrap().event.is_none());
+}
+
+#[tokio::test]
+async fn a_database_that_was_moved_is_not_made_anew() {
+    let (store, folder) = store();
+    let path = folder.path().join(FILE);
+    std::fs::rename(&path, folder.path().join("elsewhere")).unwrap();
+    let away = store.tokens().await.unwrap_err();
+    assert!(matches!(away, StoreError::Away(_)), "{away}");
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_damage() {
+    let (store, folder) = store();
+    store.change(actor(), token("alice")).await.unwrap();
+    store.flush(|| batch(vec![write("h", "2")])).await.unwrap();
+    sql(&folder, "UPDATE hosts SET first_seen = 'x'; UPDATE tokens SET name = x'ff'; DELETE FROM state")
+        .unwrap();
+    let found = [
+        store.load(|_| ()).unwrap_err(),
+        store.tokens().await.unwrap_err(),
+        store.generation().await.unwrap_err(),
+    ];
+    for error in found {
+        assert!(matches!(error, StoreError::Damaged(_)), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn events_stay_as_they_are() {
+    let (store, folder) = store();
+    store.change(actor(), token("alice")).await.unwrap();
+    for attempt in [
+        "DELETE FROM events",
+        "UPDATE events SET actor = ''",
+        "INSERT OR REPLACE INTO events SELECT id, at, generation, '', kind, object, before, after FROM events",
+    ] {
+        let why = sql(&folder, attempt).unwrap_err().to_string();
+        assert!(why.contains("append-only"), "{attempt}: {why}");
+    }
+}
+
 #[tokio::test]
 async fn when_a_host_was_seen_is_written_alone() {
     let (store, _folder) = store();
@@ -132,6 +245,27 @@ async fn when_a_host_was_seen_is_written_alone() {
     let seen = vec![("h".into(), 77), ("nobody".into(), 77)];
     store.flush(|| Batch { seen, ..Batch::default() }).await.unwrap();
     assert_eq!(hosts(&store)[0].last_seen, 77);
+}
+
+#[tokio::test]
+async fn when_hosts_were_listened_to_is_remembered() {
+    let (store, _folder) = store();
+    let listened = async |since, until| {
+        let run = Some(Run { since, until });
+        store.flush(move || Batch { listened: run, ..Batch::default() }).await.unwrap();
+        store.runs().unwrap().iter().map(|run| (run.since, run.until)).collect::<Vec<_>>()
+    };
+    assert_eq!(store.runs().unwrap(), []);
+    assert_eq!(listened(10, 10).await, [(10, 10)]);
+    assert_eq!(listened(10, 70).await, [(10, 70)]);
+    assert_eq!(listened(90, 90).await, [(10, 70), (90, 90)]);
+    // The clock was set back.
+    assert_eq!(listened(50, 100).await, [(10, 50), (50, 100)]);
+    for n in 2..400 {
+        listened(n * 100, n * 100 + 1).await;
+    }
+    let kept = store.runs().unwrap();
+    assert_eq!((kept.len(), kept.last().unwrap().since), (256, 39_900));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use rusqlite::ErrorCode;
+use rusqlite::{Error, ErrorCode};
 
 /// Why something was not read or written. Nothing of it is half there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,9 +40,18 @@ impl fmt::Display for StoreError {
 
 impl std::error::Error for StoreError {}
 
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
+impl From<Error> for StoreError {
+    fn from(error: Error) -> Self {
+        let makes_no_sense = matches!(
+            error,
+            Error::FromSqlConversionFailure(..)
+                | Error::IntegralValueOutOfRange(..)
+                | Error::InvalidColumnType(..)
+                | Error::QueryReturnedNoRows
+                | Error::Utf8Error(..)
+        );
         match error.sqlite_error_code() {
+            _ if makes_no_sense => Self::Damaged(error.to_string()),
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error.to_string()),
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
@@ -66,7 +75,7 @@ pub enum Unopened {
         found: i64,
         known: i64,
     },
-    Failed(PathBuf, rusqlite::Error),
+    Failed(PathBuf, Error),
 }
 
 impl fmt::Display for Unopened {

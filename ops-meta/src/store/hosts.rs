@@ -7,27 +7,31 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::sqlite::Durability;
 use super::{Batch, HostChange, HostRow, HostWrite, Report, Store, StoreError};
+use crate::domain::host::{RUNS_MAX, Run};
 
-/// How much of one host's history is shown, and at least kept.
-pub const HISTORY_SHOWN: usize = 100;
+/// How much of one host's history is shown.
+const HISTORY_SHOWN: usize = 100;
+/// How much of one host's history is kept, for a month.
+const HISTORY_KEPT: usize = 1000;
 
 impl Store {
     /// Every host, one after the other. Blocks; for the start.
-    pub fn load(&self, mut each: impl FnMut(HostRow)) -> Result<(), StoreError> {
+    pub fn load(&self, mut each: impl FnMut(HostRow<&str>)) -> Result<(), StoreError> {
         let reader = self.sqlite.reader()?;
         let mut statement = reader.prepare("SELECT * FROM hosts")?;
         let mut rows = statement.query([])?;
-        let mut texts = Texts::default();
         while let Some(row) = rows.next()? {
-            each(host(row, &mut texts)?);
+            each(host(row)?);
         }
         Ok(())
     }
 
-    /// Until when hosts were listened to before, in Unix milliseconds; 0: never. Blocks; for the start.
-    pub fn listened_until(&self) -> Result<i64, StoreError> {
-        let sql = "SELECT listened_until FROM state";
-        Ok(self.sqlite.reader()?.query_row(sql, [], |row| row.get(0))?)
+    /// When hosts were listened to before. Blocks; for the start.
+    pub fn runs(&self) -> Result<Vec<Run>, StoreError> {
+        let reader = self.sqlite.reader()?;
+        let mut statement = reader.prepare("SELECT since / 1000, until / 1000 FROM runs ORDER BY since")?;
+        let runs = statement.query_map([], |row| Ok(Run { since: row.get(0)?, until: row.get(1)? }))?;
+        Ok(runs.collect::<rusqlite::Result<_>>()?)
     }
 
     /// Takes the batch when it is its turn to write, so that what was dropped meanwhile is not written again. What was
@@ -69,11 +73,13 @@ impl Store {
         self.sqlite.read(found).await
     }
 
-    /// Throws away history from before a moment (Unix milliseconds), a bounded part at a time; says how much.
+    /// Throws away history from before a moment (Unix milliseconds), a bounded part at a time; says how much. Lines are
+    /// numbered as they come, so that the old ones come first.
     pub async fn forget_history(&self, before: i64) -> Result<usize, StoreError> {
         let old = move |it: &Transaction<'_>| {
-            let sql = "DELETE FROM history WHERE id IN (SELECT id FROM history WHERE at < ? ORDER BY id LIMIT 10000)";
-            Ok(it.execute(sql, [before])?)
+            let first = "SELECT id, at FROM history ORDER BY id LIMIT 10000";
+            let sql = format!("DELETE FROM history WHERE id IN (SELECT id FROM ({first}) WHERE at < ?)");
+            Ok(it.execute(&sql, [before])?)
         };
         self.sqlite.write(Durability::Process, old).await
     }
@@ -86,29 +92,7 @@ pub struct NotFlushed {
     pub batch: Batch,
 }
 
-/// A million hosts share a few texts: each is made once.
-#[derive(Default)]
-struct Texts {
-    known: std::collections::HashSet<Arc<str>>,
-}
-
-/// Above this, texts are as many as hosts, and looking for them is in vain.
-const TEXTS_MAX: usize = 10_000;
-
-impl Texts {
-    fn shared(&mut self, text: &str) -> Arc<str> {
-        if let Some(known) = self.known.get(text) {
-            return known.clone();
-        }
-        let text: Arc<str> = text.into();
-        if self.known.len() < TEXTS_MAX {
-            self.known.insert(text.clone());
-        }
-        text
-    }
-}
-
-fn host(row: &Row<'_>, texts: &mut Texts) -> Result<HostRow, StoreError> {
+fn host<'a>(row: &'a Row<'_>) -> Result<HostRow<&'a str>, StoreError> {
     Ok(HostRow {
         hostname: row.get(0)?,
         first_seen: row.get(1)?,
@@ -117,8 +101,8 @@ fn host(row: &Row<'_>, texts: &mut Texts) -> Result<HostRow, StoreError> {
         report_hash: row.get::<_, i64>(4)? as u64,
         ip: row.get(5)?,
         machine_id: row.get(6)?,
-        facts: texts.shared(row.get_ref(7)?.as_str().map_err(damaged)?),
-        agents: texts.shared(row.get_ref(8)?.as_str().map_err(damaged)?),
+        facts: row.get_ref(7)?.as_str().map_err(damaged)?,
+        agents: row.get_ref(8)?.as_str().map_err(damaged)?,
     })
 }
 
@@ -148,10 +132,21 @@ fn write(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), StoreError>
     for (id, at) in &batch.used {
         used.execute(params![at, id])?;
     }
-    if let Some(at) = batch.listened_until {
-        transaction.execute("UPDATE state SET listened_until = ?", [at])?;
+    if let Some(run) = batch.listened {
+        listened(transaction, run)?;
     }
     batch.forgotten.iter().try_for_each(|hostname| forget(transaction, hostname))
+}
+
+/// By a clock that was set back, what was before is over when this run begins.
+fn listened(transaction: &Transaction<'_>, run: Run) -> Result<(), StoreError> {
+    let (since, until) = (run.since * 1000, run.until * 1000);
+    transaction.execute("DELETE FROM runs WHERE since >= ?", [since])?;
+    transaction.execute("UPDATE runs SET until = min(until, ?)", [since])?;
+    transaction.execute("INSERT INTO runs VALUES (?, ?)", [since, until])?;
+    let old = "DELETE FROM runs WHERE since NOT IN (SELECT since FROM runs ORDER BY since DESC LIMIT ?)";
+    transaction.execute(old, [RUNS_MAX as i64])?;
+    Ok(())
 }
 
 fn write_host(transaction: &Transaction<'_>, write: &HostWrite) -> Result<(), StoreError> {
@@ -165,8 +160,8 @@ fn write_host(transaction: &Transaction<'_>, write: &HostWrite) -> Result<(), St
             row.report_hash as i64,
             row.ip,
             row.machine_id,
-            &*row.facts,
-            &*row.agents
+            row.facts,
+            row.agents
         ],
     )?;
     if let Some(report) = &write.report {
@@ -183,6 +178,17 @@ fn write_host(transaction: &Transaction<'_>, write: &HostWrite) -> Result<(), St
             )?
             .execute(params![row.hostname, line.at, line.agent, line.what, line.before, line.after])?;
     }
+    if !write.history.is_empty() {
+        shorten(transaction, &row.hostname)?;
+    }
+    Ok(())
+}
+
+/// Looks at the index only, and at no more of it than is kept.
+fn shorten(transaction: &Transaction<'_>, hostname: &str) -> Result<(), StoreError> {
+    let sql = "DELETE FROM history WHERE hostname = ?1 AND id <=
+        (SELECT id FROM history WHERE hostname = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
+    transaction.prepare_cached(sql)?.execute(params![hostname, HISTORY_KEPT as i64])?;
     Ok(())
 }
 

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::host::Run;
 use crate::domain::role::Role;
 pub use copy::{Existing, back_up, restore};
 pub use error::{StoreError, Unopened};
@@ -131,10 +132,10 @@ pub struct EventsAsked {
 
 /// A host as it is kept: what lists and filters ask for. Times are Unix milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostRow {
+pub struct HostRow<Text = Box<str>> {
     pub hostname: Box<str>,
     pub first_seen: i64,
-    /// To about an hour.
+    /// May be as old as `fleet::LAST_SEEN_SLACK`, and an interval of the host's.
     pub last_seen: i64,
     /// When it was last heard again after it had been gone; 0: never.
     pub revived: i64,
@@ -143,8 +144,8 @@ pub struct HostRow {
     pub ip: String,
     pub machine_id: String,
     /// JSON; see `fleet`.
-    pub facts: Arc<str>,
-    pub agents: Arc<str>,
+    pub facts: Text,
+    pub agents: Text,
 }
 
 /// What one host changed in the last second.
@@ -176,8 +177,8 @@ pub struct Batch {
     /// Only when they were last heard, in Unix milliseconds.
     pub seen: Vec<(Box<str>, i64)>,
     pub forgotten: Vec<Box<str>>,
-    /// Until when hosts were listened to, in Unix milliseconds.
-    pub listened_until: Option<i64>,
+    /// Since when and until when hosts were listened to.
+    pub listened: Option<Run>,
     /// Tokens, and when they were last used.
     pub used: Vec<(i64, i64)>,
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use super::error::{StoreError, Unopened};
 
@@ -116,7 +116,9 @@ impl Sqlite {
         if let Some(reader) = kept {
             return Ok(reader);
         }
-        let reader = Connection::open(&self.path)?;
+        // A database that was moved away is not made anew.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let reader = Connection::open_with_flags(&self.path, flags)?;
         reader.pragma_update(None, "query_only", true)?;
         reader.busy_timeout(BUSY)?;
         Ok(reader)

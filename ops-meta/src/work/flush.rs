@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 
 use crate::clock::now_ms;
+use crate::domain::host::Run;
 use crate::log::{self, Seldom};
 use crate::running::App;
 use crate::store::Batch;
@@ -14,20 +15,21 @@ use crate::store::Batch;
 const EVERY: Duration = Duration::from_secs(1);
 /// Hosts in one transaction: a tenth of a second, for which administrative changes wait.
 const BATCH_HOSTS: usize = 5000;
-/// How often it is noted that hosts are listened to, in milliseconds.
-const LISTENED_MS: i64 = 60_000;
+/// How often it is noted that hosts are listened to.
+const LISTENED_SECS: i64 = 60;
 
 /// Writes, until it is dropped; then `last` has what is left.
 pub async fn run(app: Arc<App>) {
     let mut clock = tokio::time::interval(EVERY);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (warnings, mut listened) = (Seldom::new(2), 0);
+    let (warnings, mut noted) = (Seldom::new(2), Run::default());
     loop {
         clock.tick().await;
-        let now = now_ms();
-        let note = (now - listened >= LISTENED_MS).then_some(now);
-        match write_all(&app, note).await {
-            Ok(()) => listened = note.unwrap_or(listened),
+        let run = listens(&app);
+        let due = run.since != noted.since || run.until - noted.until >= LISTENED_SECS;
+        match write_all(&app, due.then_some(run)).await {
+            Ok(()) if due => noted = run,
+            Ok(()) => {}
             Err(why) => warnings.warn("hosts_not_written", &[("why", &why)]),
         }
     }
@@ -35,21 +37,25 @@ pub async fn run(app: Arc<App>) {
 
 /// What is left is written before the end.
 pub async fn last(app: Arc<App>) {
-    if let Err(why) = write_all(&app, Some(now_ms())).await {
+    if let Err(why) = write_all(&app, Some(listens(&app))).await {
         log::line("hosts_not_written", &[("level", "error"), ("why", &why)]);
     }
 }
 
-async fn write_all(app: &Arc<App>, mut listened_until: Option<i64>) -> Result<(), String> {
-    while listened_until.is_some() || app.fleet.pending_bytes() > 0 {
+fn listens(app: &App) -> Run {
+    app.fleet.listen(now_ms() / 1000)
+}
+
+async fn write_all(app: &Arc<App>, mut listened: Option<Run>) -> Result<(), String> {
+    while listened.is_some() || app.fleet.pending_bytes() > 0 {
         let (taking, began) = (app.clone(), Instant::now());
-        let take = move || Batch { listened_until, ..taking.fleet.take(BATCH_HOSTS) };
+        let take = move || Batch { listened, ..taking.fleet.take(BATCH_HOSTS) };
         let written = app.store.flush(take).await;
         app.metrics.flushed(began.elapsed(), written.as_ref().ok().copied());
         match written {
             Ok(written) => {
                 app.readiness.has("database");
-                listened_until = None;
+                listened = None;
                 if written < BATCH_HOSTS {
                     return Ok(());
                 }

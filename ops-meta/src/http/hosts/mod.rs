@@ -172,9 +172,8 @@ fn page_of(app: &App, asked: &ListAsked, filter: &Filter, after: Option<Position
         total: asked.total,
     });
     let mut looked = looked.into_inner();
-    let last = page.hosts.last().filter(|_| page.more);
     HostList {
-        next: last.map(|(position, _)| cursor(position)),
+        next: page.next.as_ref().map(cursor),
         total: page.total,
         hosts: page.hosts.iter().map(|(at, host)| Shown::of(&at.hostname, host, &mut looked)).collect(),
     }
