@@ -215,8 +215,8 @@ fn line(at: i64, agent: &str, what: &str, before: &str, after: &str) -> HostChan
     HostChange { at, agent: agent.into(), what: what.into(), before: cut(before), after: cut(after) }
 }
 
-/// Of what stands in the report only; what is kept in memory is compared. Never 0. The same in every process, so that
-/// a restart writes nothing anew.
+/// Of what stands in the report only; what is kept in memory is compared. Never 0. The same in every process of
+/// one build, so that a restart writes nothing anew; after another Rust's every report is written once more.
 fn report_hash(beat: &Heartbeat) -> u64 {
     let mut hasher = DefaultHasher::new();
     for agent in &beat.real_agents {

@@ -14,7 +14,8 @@ use crate::domain::host::GONE_SECS;
 
 /// How a beat begins that is looked at here; that of the 2015 updater and ours do.
 const BEGIN: &[u8] = br#"{"hostname":""#;
-/// The quotes of a text inside of JSON are escaped, so this is always a key.
+/// The quotes of a text inside of JSON are escaped, so this is always a key, or the end of a strange one
+/// (`"x\"timestamp":`), whose sender deceives about nobody but itself.
 const TIMESTAMP: &[u8] = br#""timestamp":"#;
 static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(TIMESTAMP));
 /// Agents of a host that is looked at here.

@@ -134,7 +134,7 @@ pub struct EventsAsked {
 pub struct HostRow {
     pub hostname: Box<str>,
     pub first_seen: i64,
-    /// To about an hour.
+    /// Up to two hours old, see `fleet::LAST_SEEN_SLACK`.
     pub last_seen: i64,
     /// When it was last heard again after it had been gone; 0: never.
     pub revived: i64,
