@@ -12,6 +12,7 @@
 mod backup;
 mod cli;
 mod cli_hosts;
+mod connections;
 mod database_away;
 mod faults_of_2015;
 mod first_start;
