@@ -23,6 +23,7 @@ mod legacy;
 mod openapi;
 mod paths;
 mod precedence;
+mod schemas;
 mod start_and_stop;
 mod support;
 mod tarballs;
