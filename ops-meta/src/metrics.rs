@@ -63,7 +63,7 @@ fn register_looked(registry: &mut Registry, looked: &Looked) {
         hosts.get_or_create(&vec![("state", *state)]).set(signed(*count));
     }
     registry.register("hosts", "Hosts by how they stand", hosts);
-    registry.register("generation", "Raised by every administrative change", gauge(looked.generation));
+    registry.register("generation", "Of the answers that hosts get", gauge(looked.generation));
     let pending = gauge(looked.pending_bytes);
     registry.register("pending_bytes", "What hosts said and is not written yet", pending);
 }

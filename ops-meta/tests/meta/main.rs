@@ -12,6 +12,7 @@
 mod backup;
 mod cli;
 mod cli_hosts;
+mod connections;
 mod database_away;
 mod faults_of_2015;
 mod first_start;
@@ -22,6 +23,7 @@ mod legacy;
 mod openapi;
 mod paths;
 mod precedence;
+mod schemas;
 mod start_and_stop;
 mod support;
 mod tarballs;

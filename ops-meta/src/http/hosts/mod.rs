@@ -143,7 +143,7 @@ pub async fn list(
 ) -> Result<Json<HostList>, Problem> {
     let filter = Filter::of(&asked)?;
     let after = asked.cursor.as_deref().map(position).transpose()?;
-    // Looking at a million hosts takes a processor for a while: a few such lists at once, and the others wait.
+    // Looking at a million hosts takes a processor for a while: one such list at a time, and the others wait.
     let turn = app.scans.clone().acquire_owned().await;
     let listing = tokio::task::spawn_blocking(move || {
         let _turn = turn;

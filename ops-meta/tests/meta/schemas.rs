@@ -1,0 +1,126 @@
+//! A database of every schema there ever was is opened, brought to the newest one, and served whole. Each is kept as a
+//! dump in `tests/fixtures`, whose head says how it was made and holds a token of its admin.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use crate::support::{Operator, Server, config};
+
+fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = files.filter(|path| path.to_str().unwrap().ends_with(ending)).collect();
+    files.sort();
+    files
+}
+
+fn newest() -> i64 {
+    files("migrations", ".sql").len() as i64
+}
+
+/// Every dump, oldest first.
+fn dumps() -> Vec<String> {
+    let dumps =
+        files("tests/fixtures", ".sql").iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    assert_eq!(Vec::len(&dumps) as i64, newest(), "one for each schema");
+    dumps
+}
+
+/// A server of the database that this is the dump of.
+fn server_of(dump: &str) -> Server {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("data")).unwrap();
+    let database = Connection::open(folder.path().join("data/ops-meta.db")).unwrap();
+    database.execute_batch(dump).unwrap();
+    drop(database);
+    Server::start_in(folder, &config())
+}
+
+fn admin<'a>(server: &'a Server, dump: &str) -> Operator<'a> {
+    let token = dump.lines().find_map(|line| line.strip_prefix("-- admin.token: ")).unwrap();
+    Operator::with(server, token.to_owned())
+}
+
+fn texts(list: &Value, key: &str) -> Vec<String> {
+    list.as_array().unwrap().iter().map(|it| it[key].as_str().unwrap().to_owned()).collect()
+}
+
+/// What a database is made of: every table, index and trigger, and the columns of tables.
+fn schema(server: &Server) -> Vec<(String, String, Option<String>, Option<String>)> {
+    let database = Connection::open(server.path("data/ops-meta.db")).unwrap();
+    let sql = "SELECT it.type, it.name, of.name, of.type FROM sqlite_schema it \
+               LEFT JOIN pragma_table_info(it.name) of ORDER BY it.type, it.name, of.cid";
+    let mut statement = database.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)));
+    rows.unwrap().map(Result::unwrap).collect()
+}
+
+#[test]
+fn a_database_of_every_schema_is_served_whole() {
+    for dump in dumps() {
+        let server = server_of(&dump);
+        let admin = admin(&server, &dump);
+        let list = admin.get("/api/v1/hosts?total=true").json();
+        assert_eq!(
+            (texts(&list["hosts"], "hostname"), &list["total"]),
+            (vec!["db01".to_owned(), "web01".to_owned(), "web02".to_owned()], &json!(3))
+        );
+        assert_eq!(
+            (&list["hosts"][1]["current"], &list["hosts"][1]["labels"]),
+            (&json!("yes"), &json!({ "env": "prod" }))
+        );
+
+        let failed = admin.get("/api/v1/hosts/web02").json();
+        let agent = &failed["agents"][0];
+        assert_eq!(
+            (&failed["current"], &agent["errorCode"], &agent["error"]),
+            (&json!("failed"), &json!("trial_failed"), &json!("it died"))
+        );
+        assert_eq!(
+            (&agent["steps"][0]["step"], &failed["machineId"]),
+            (&json!("fetch"), &json!("00000000000000000000000000000002"))
+        );
+        assert!(
+            failed["reported"].is_i64() && failed["firstSeen"].as_i64() > Some(1_700_000_000_000),
+            "{failed}"
+        );
+        let history = admin.get("/api/v1/hosts/db01").json()["history"].clone();
+        assert_eq!((&history[0]["before"], &history[0]["after"]), (&json!("1"), &json!("2")), "{history}");
+
+        let kinds = texts(&admin.get("/api/v1/events").json()["events"], "kind");
+        let expected = [
+            "host.dropped",
+            "token.revoked",
+            "token.created",
+            "token.created",
+            "token.created",
+            "orders.changed",
+        ];
+        assert!(kinds.ends_with(&expected.map(str::to_owned)), "{kinds:?}");
+        let tokens = admin.get("/api/v1/tokens").json()["tokens"].clone();
+        assert_eq!(tokens.as_array().unwrap().len(), 3);
+        let of_host = tokens.as_array().unwrap().iter().find(|token| token["role"] == "host").unwrap();
+        assert_eq!((&of_host["hostname"], of_host["revoked"].is_i64()), (&json!("web01"), false));
+
+        // It goes on from there.
+        let (id, viewer) = admin.create("viewer", "viewer", &Value::Null);
+        assert_eq!((id, viewer.get("/api/v1/hosts").status), (4, 200));
+    }
+}
+
+#[test]
+fn a_database_that_was_upgraded_is_made_as_a_new_one() {
+    let new = Server::start(&config());
+    for dump in dumps() {
+        let upgraded = server_of(&dump);
+        let number = |name: &str| {
+            let database = Connection::open(upgraded.path("data/ops-meta.db")).unwrap();
+            database.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0)).unwrap()
+        };
+        assert_eq!((number("user_version"), number("application_id")), (newest(), 0x4f50_534d));
+        let why = "where the newest schema is not released yet: tests/fixtures/make.sh makes its dump again";
+        assert_eq!(schema(&upgraded), schema(&new), "{why}");
+    }
+}
