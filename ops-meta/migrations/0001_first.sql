@@ -15,8 +15,11 @@ CREATE TABLE runs (
     until INTEGER NOT NULL
 );
 
+-- Rows are found by number, which the fleet gives and remembers: new hosts come behind the others, and no page of an index
+-- is touched for each of a million.
 CREATE TABLE hosts (
-    hostname TEXT PRIMARY KEY,
+    id INTEGER PRIMARY KEY,
+    hostname TEXT NOT NULL,
     first_seen INTEGER NOT NULL,
     -- Written seldom: see `LAST_SEEN_KEPT` in fleet.
     last_seen INTEGER NOT NULL,
@@ -29,18 +32,19 @@ CREATE TABLE hosts (
     -- JSON, the same few texts for a million hosts.
     facts TEXT NOT NULL,
     agents TEXT NOT NULL
-) WITHOUT ROWID;
+);
 
 CREATE TABLE reports (
-    hostname TEXT PRIMARY KEY,
+    -- Of the host.
+    id INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,
     -- The last beat that differed from the one before, as it was sent.
     report BLOB NOT NULL
-) WITHOUT ROWID;
+);
 
 CREATE TABLE history (
     id INTEGER PRIMARY KEY,
-    hostname TEXT NOT NULL,
+    host INTEGER NOT NULL,
     at INTEGER NOT NULL,
     -- Empty: the host itself.
     agent TEXT NOT NULL,
@@ -48,7 +52,7 @@ CREATE TABLE history (
     before TEXT NOT NULL,
     after TEXT NOT NULL
 );
-CREATE INDEX history_of_host ON history (hostname, id);
+CREATE INDEX history_of_host ON history (host, id);
 
 CREATE TABLE tokens (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -9,12 +9,14 @@ use ops_wire::{Heartbeat, Phase, RealAgent, Status};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::host::{Heard, INTERVAL_SECS, INTERVAL_SECS_MAX};
+use crate::store::HostId;
 
 /// What ops-meta knows of a host without asking the database. Times are Unix seconds.
 #[derive(Debug, Clone)]
 pub struct Host {
     pub first: u32,
     pub last: u32,
+    pub id: HostId,
     /// The `last` that the database has.
     pub last_written: u32,
     pub revived: u32,

@@ -11,12 +11,12 @@ mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use crate::domain::host::{Listening, Run, State, state};
-use crate::store::HostRow;
+use crate::store::{HostId, HostRow};
 use host::Shared;
 pub use host::{Agents, Compact, Facts, Host, Look, NO_PERCENT, Real};
 pub use list::{Asked, Order, Position};
@@ -34,6 +34,10 @@ pub struct Fleet {
     count: AtomicUsize,
     hasher: RandomState,
     listening: RwLock<Listening>,
+    /// Hosts that the database still has.
+    forgotten: Mutex<Vec<HostId>>,
+    /// Of the host that comes next.
+    next_id: AtomicU32,
     /// What waits to be written, in bytes.
     pending_bytes: AtomicUsize,
     /// The shard whose turn it is to be written.
@@ -47,8 +51,6 @@ struct Shard {
     facts: Shared<Facts>,
     agents: Shared<Agents>,
     pending: Vec<Pending>,
-    /// Hosts that the database still has.
-    forgotten: Vec<Box<str>>,
 }
 
 /// What became of a beat.
@@ -82,6 +84,8 @@ impl Fleet {
             count: AtomicUsize::new(0),
             hasher: RandomState::new(),
             listening: RwLock::new(listening),
+            forgotten: Mutex::default(),
+            next_id: AtomicU32::new(1),
             pending_bytes: AtomicUsize::new(0),
             turn: AtomicUsize::new(0),
         }
@@ -124,8 +128,8 @@ impl Fleet {
                 let most = most.max(2 * host.heard().late_secs());
                 listening.silence(host.last.into(), now) >= most
             };
-            for (name, host) in shard.hosts.extract_if(.., |_, host| silent(host)).collect::<Vec<_>>() {
-                self.pend_forgotten(&mut shard, name, &host);
+            for (_, host) in shard.hosts.extract_if(.., |_, host| silent(host)).collect::<Vec<_>>() {
+                self.pend_forgotten(&mut shard, &host);
                 count += 1;
             }
         }
@@ -136,8 +140,8 @@ impl Fleet {
     /// Forgets one host. Whether it was there.
     pub fn drop_host(&self, hostname: &str) -> bool {
         let mut shard = self.shard_of(hostname);
-        let Some((name, host)) = shard.hosts.remove_entry(hostname) else { return false };
-        self.pend_forgotten(&mut shard, name, &host);
+        let Some(host) = shard.hosts.remove(hostname) else { return false };
+        self.pend_forgotten(&mut shard, &host);
         self.count.fetch_sub(1, Ordering::Relaxed);
         true
     }
@@ -210,6 +214,7 @@ impl<'a> Loader<'a> {
             first: secs(row.first_seen),
             last,
             last_written: last,
+            id: row.id,
             revived: secs(row.revived),
             pending: 0,
             report: row.report_hash,
@@ -222,8 +227,11 @@ impl<'a> Loader<'a> {
             machine: Compact::of(&row.machine_id),
             rival: None,
         };
-        if shard.hosts.insert(row.hostname, Box::new(host)).is_none() {
-            self.fleet.count.fetch_add(1, Ordering::Relaxed);
+        self.fleet.next_id.fetch_max(row.id.saturating_add(1), Ordering::Relaxed);
+        match shard.hosts.insert(row.hostname, Box::new(host)) {
+            None => drop(self.fleet.count.fetch_add(1, Ordering::Relaxed)),
+            // Nobody writes a name twice; if it is there, the newer one is the host.
+            Some(older) => self.fleet.pend_forgotten(&mut shard, &older),
         }
     }
 }

@@ -1,11 +1,12 @@
 //! What is to be written behind: each host stands on its shard's list once, until a batch takes it.
 
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
 use super::{Fleet, Host, Shard, locked};
-use crate::store::{Batch, HostChange, HostRow, HostWrite};
+use crate::store::{Batch, HostChange, HostId, HostRow, HostWrite};
 
 /// What waits may be so large; beyond that, reports wait for the next beat of their host,
 /// and lines of history are lost.
@@ -32,10 +33,8 @@ impl Pending {
     }
 }
 
-/// Of a host that the database is to forget.
-fn forgotten_bytes(hostname: &str) -> usize {
-    size_of::<Box<str>>() + hostname.len()
-}
+/// Of a host that the database is to forget, in bytes.
+const FORGOTTEN_BYTES: usize = size_of::<HostId>();
 
 /// What of a host is to be written.
 pub(super) enum News<'a> {
@@ -92,7 +91,7 @@ impl Fleet {
 
     /// Takes about so many hosts that are to be written.
     pub fn take(&self, most: usize) -> Batch {
-        let mut batch = Batch::default();
+        let mut batch = Batch { forgotten: self.take_forgotten(most), ..Batch::default() };
         for _ in 0..self.shards.len() {
             if batch.changed.len() + batch.seen.len() + batch.forgotten.len() >= most {
                 break;
@@ -104,45 +103,51 @@ impl Fleet {
             }
         }
         // Neighbours lie on the same pages of a table.
-        batch.changed.sort_unstable_by(|one, other| one.row.hostname.cmp(&other.row.hostname));
+        batch.changed.sort_unstable_by_key(|write| write.row.id);
         batch.seen.sort_unstable();
         batch
+    }
+
+    fn take_forgotten(&self, most: usize) -> Vec<HostId> {
+        let mut forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = forgotten.len().saturating_sub(most);
+        let taken = forgotten.split_off(left);
+        self.less_pending(taken.len() * FORGOTTEN_BYTES);
+        taken
     }
 
     /// Puts back what was taken and not written.
     pub fn give_back(&self, batch: Batch) {
         for HostWrite { row, report, history } in batch.changed {
-            self.pend_again(&row.hostname, |older| {
+            self.pend_again(&row.hostname, row.id, |older| {
                 older.whole = true;
                 // What it said since is newer.
                 older.report = older.report.take().or(report);
                 older.history.splice(0..0, history);
             });
         }
-        for (hostname, _) in batch.seen {
-            self.pend_again(&hostname, |_| {});
+        for (id, hostname, _) in batch.seen {
+            self.pend_again(&hostname, id, |_| {});
         }
-        for hostname in batch.forgotten {
-            self.more_pending(forgotten_bytes(&hostname));
-            self.shard_of(&hostname).forgotten.push(hostname);
-        }
+        self.more_pending(batch.forgotten.len() * FORGOTTEN_BYTES);
+        self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).extend(batch.forgotten);
     }
 
     /// A host that is no more is written no more; what was on its way into the database is taken out with the next batch.
-    pub(super) fn pend_forgotten(&self, shard: &mut Shard, hostname: Box<str>, host: &Host) {
+    pub(super) fn pend_forgotten(&self, shard: &mut Shard, host: &Host) {
         // Its place stays, since others are found by theirs.
         if let Some(pending) = shard.pending.get_mut((host.pending as usize).wrapping_sub(1)) {
             pending.dropped = true;
         }
-        self.more_pending(forgotten_bytes(&hostname));
-        shard.forgotten.push(hostname);
+        self.more_pending(FORGOTTEN_BYTES);
+        self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).push(host.id);
     }
 
-    fn pend_again(&self, hostname: &str, put: impl FnOnce(&mut Pending)) {
+    fn pend_again(&self, hostname: &str, id: HostId, put: impl FnOnce(&mut Pending)) {
         let mut shard = self.shard_of(hostname);
         let Shard { hosts, pending, .. } = &mut *shard;
-        // It may have been dropped.
-        let Some(host) = hosts.get_mut(hostname) else { return };
+        // It may have been dropped, and another may have come under its name.
+        let Some(host) = hosts.get_mut(hostname).filter(|host| host.id == id) else { return };
         self.with_pending(pending, hostname, host, put);
     }
 
@@ -174,14 +179,7 @@ impl Shard {
             (host.pending, host.last_written) = (0, host.last);
             match pending.whole {
                 true => batch.changed.push(write(pending, host)),
-                false => batch.seen.push((pending.hostname, ms(host.last))),
-            }
-        }
-        for hostname in self.forgotten.drain(..) {
-            bytes += forgotten_bytes(&hostname);
-            // One that came back was written anew.
-            if !self.hosts.contains_key(&hostname) {
-                batch.forgotten.push(hostname);
+                false => batch.seen.push((host.id, pending.hostname, ms(host.last))),
             }
         }
         bytes
@@ -192,6 +190,7 @@ fn write(pending: Pending, host: &Host) -> HostWrite {
     // A struct of texts and numbers is always JSON.
     let text = |value: Result<String, serde_json::Error>| value.unwrap_or_default().into();
     let row = HostRow {
+        id: host.id,
         hostname: pending.hostname,
         first_seen: ms(host.first),
         last_seen: ms(host.last),

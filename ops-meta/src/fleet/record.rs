@@ -69,6 +69,7 @@ impl Fleet {
             first: now_secs,
             last: now_secs,
             last_written: now_secs,
+            id: self.next_id.fetch_add(1, Ordering::Relaxed),
             revived: 0,
             pending: 0,
             report: report_hash(beat),

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_f
 use serde_json::{Value, json};
 
 use super::sqlite::Durability;
-use super::{Actor, Change, Changed, Event, EventsAsked, NewToken, Store, StoreError, Token};
+use super::{Actor, Change, Changed, Event, EventsAsked, HostId, NewToken, Store, StoreError, Token};
 use crate::clock::now_ms;
 use crate::domain::role::Role;
 
@@ -64,7 +64,7 @@ fn apply(transaction: &Transaction<'_>, change: Change) -> Result<Option<Done>, 
     match change {
         Change::CreateToken(new) => create_token(transaction, new).map(Some),
         Change::RevokeToken { id } => revoke_token(transaction, id),
-        Change::DropHost { hostname } => drop_host(transaction, hostname).map(Some),
+        Change::DropHost { id, hostname } => drop_host(transaction, id, hostname).map(Some),
         Change::Orders { digest, agents } => orders(transaction, digest, agents),
     }
 }
@@ -137,14 +137,14 @@ fn revoke_token(transaction: &Transaction<'_>, id: i64) -> Result<Option<Done>, 
     }))
 }
 
-fn drop_host(transaction: &Transaction<'_>, hostname: String) -> Result<Done, StoreError> {
+fn drop_host(transaction: &Transaction<'_>, id: HostId, hostname: String) -> Result<Done, StoreError> {
     let as_json = |row: &Row<'_>| {
         let times = json!({"firstSeen": row.get::<_, i64>(0)?, "lastSeen": row.get::<_, i64>(1)?});
         Ok(times)
     };
-    let sql = "SELECT first_seen, last_seen FROM hosts WHERE hostname = ?";
-    let before = transaction.query_row(sql, [&hostname], as_json).optional()?;
-    super::hosts::forget(transaction, &hostname)?;
+    let sql = "SELECT first_seen, last_seen FROM hosts WHERE id = ?";
+    let before = transaction.query_row(sql, [id], as_json).optional()?;
+    super::hosts::forget(transaction, id)?;
     Ok(Done { kind: "host.dropped", object: format!("host {hostname}"), before, after: None, id: None })
 }
 

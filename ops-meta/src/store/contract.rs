@@ -27,9 +27,15 @@ fn token(name: &str) -> Change {
     })
 }
 
+/// A number for each name here.
+fn id(hostname: &str) -> HostId {
+    hostname.bytes().fold(0, |id, byte| 31 * id + HostId::from(byte))
+}
+
 fn write(hostname: &str, agents: &str) -> HostWrite {
     HostWrite {
         row: HostRow {
+            id: id(hostname),
             hostname: hostname.into(),
             first_seen: 1,
             last_seen: 2,
@@ -58,6 +64,7 @@ fn batch(changed: Vec<HostWrite>) -> Batch {
 fn hosts(store: &Store) -> Vec<HostRow> {
     let mut rows = Vec::new();
     let owned = |row: HostRow<&str>| HostRow {
+        id: row.id,
         hostname: row.hostname,
         first_seen: row.first_seen,
         last_seen: row.last_seen,
@@ -119,7 +126,7 @@ async fn everything_survives_a_new_start() {
     let store = Store::open(folder.path()).unwrap();
     assert_eq!((store.tokens().await.unwrap(), hosts(&store)), (tokens, rows));
     assert_eq!(store.generation().await.unwrap(), 1);
-    let report = store.report("web01".to_owned()).await.unwrap().unwrap();
+    let report = store.report(id("web01")).await.unwrap().unwrap();
     assert_eq!((report.at, &*report.body), (2, &b"report of web01"[..]));
 }
 
@@ -129,11 +136,11 @@ async fn a_host_is_replaced_and_its_history_grows() {
     store.flush(|| batch(vec![write("h", "2")])).await.unwrap();
     store.flush(|| batch(vec![write("h", "3")])).await.unwrap();
     assert_eq!(hosts(&store), [write("h", "3").row]);
-    let history = store.history("h".to_owned()).await.unwrap();
+    let history = store.history(id("h")).await.unwrap();
     let after: Vec<&str> = history.iter().map(|it| &*it.after).collect();
     assert_eq!(after, ["3", "2"]);
     assert_eq!(store.forget_history(6).await.unwrap(), 2);
-    assert_eq!(store.history("h".to_owned()).await.unwrap(), []);
+    assert_eq!(store.history(id("h")).await.unwrap(), []);
 }
 
 /// Another program on the same file.
@@ -166,11 +173,11 @@ async fn a_host_that_changes_without_end_keeps_its_newest_history() {
     for n in 0..20 {
         store.flush(move || flaps("h", 64 * n, 64 * (n + 1))).await.unwrap();
     }
-    let kept = "SELECT count(*), min(at), max(at) FROM history WHERE hostname = 'h'";
+    let kept = "SELECT count(*), min(at), max(at) FROM history WHERE host = 104";
     let database = rusqlite::Connection::open(folder.path().join(FILE)).unwrap();
     let kept = database.query_row(kept, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
     assert_eq!(kept, (1000_i64, 280_i64, 1279_i64));
-    assert_eq!(store.history("other".to_owned()).await.unwrap().len(), 1);
+    assert_eq!(store.history(id("other")).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -242,7 +249,7 @@ async fn events_stay_as_they_are() {
 async fn when_a_host_was_seen_is_written_alone() {
     let (store, _folder) = store();
     store.flush(|| batch(vec![write("h", "2")])).await.unwrap();
-    let seen = vec![("h".into(), 77), ("nobody".into(), 77)];
+    let seen = vec![(id("h"), "h".into(), 77), (id("nobody"), "nobody".into(), 77)];
     store.flush(|| Batch { seen, ..Batch::default() }).await.unwrap();
     assert_eq!(hosts(&store)[0].last_seen, 77);
 }
@@ -272,11 +279,12 @@ async fn when_hosts_were_listened_to_is_remembered() {
 async fn a_dropped_host_is_gone_with_all_it_said() {
     let (store, _folder) = store();
     store.flush(|| batch(vec![write("h", "2")])).await.unwrap();
-    let changed = store.change(actor(), Change::DropHost { hostname: "h".to_owned() }).await.unwrap();
+    let changed =
+        store.change(actor(), Change::DropHost { id: id("h"), hostname: "h".to_owned() }).await.unwrap();
     assert_eq!(changed.event.unwrap().before, Some(json!({"firstSeen": 1, "lastSeen": 2})));
     assert_eq!(hosts(&store), []);
-    assert_eq!(store.report("h".to_owned()).await.unwrap(), None);
-    assert_eq!(store.history("h".to_owned()).await.unwrap(), []);
+    assert_eq!(store.report(id("h")).await.unwrap(), None);
+    assert_eq!(store.history(id("h")).await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::sqlite::Durability;
-use super::{Batch, HostChange, HostRow, HostWrite, Report, Store, StoreError};
+use super::{Batch, HostChange, HostId, HostRow, HostWrite, Report, Store, StoreError};
 use crate::domain::host::{RUNS_MAX, Run};
 
 /// How much of one host's history is shown.
@@ -52,22 +52,23 @@ impl Store {
     }
 
     /// The last beat of a host that differed from the one before.
-    pub async fn report(&self, hostname: String) -> Result<Option<Report>, StoreError> {
+    pub async fn report(&self, id: HostId) -> Result<Option<Report>, StoreError> {
         let found = move |it: &Connection| {
-            let sql = "SELECT at, report FROM reports WHERE hostname = ?";
+            let sql = "SELECT at, report FROM reports WHERE id = ?";
             let report =
                 |row: &Row<'_>| Ok(Report { at: row.get(0)?, body: Bytes::from(row.get::<_, Vec<u8>>(1)?) });
-            Ok(it.query_row(sql, [hostname], report).optional()?)
+            Ok(it.query_row(sql, [id], report).optional()?)
         };
         self.sqlite.read(found).await
     }
 
     /// What changed on a host, newest first.
-    pub async fn history(&self, hostname: String) -> Result<Vec<HostChange>, StoreError> {
+    pub async fn history(&self, id: HostId) -> Result<Vec<HostChange>, StoreError> {
         let found = move |it: &Connection| {
-            let sql = "SELECT at, agent, what, before, after FROM history WHERE hostname = ? ORDER BY id DESC LIMIT ?";
+            let sql =
+                "SELECT at, agent, what, before, after FROM history WHERE host = ? ORDER BY id DESC LIMIT ?";
             let mut statement = it.prepare_cached(sql)?;
-            let rows = statement.query_map(params![hostname, HISTORY_SHOWN as i64], change)?;
+            let rows = statement.query_map(params![id, HISTORY_SHOWN as i64], change)?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         };
         self.sqlite.read(found).await
@@ -94,15 +95,16 @@ pub struct NotFlushed {
 
 fn host<'a>(row: &'a Row<'_>) -> Result<HostRow<&'a str>, StoreError> {
     Ok(HostRow {
-        hostname: row.get(0)?,
-        first_seen: row.get(1)?,
-        last_seen: row.get(2)?,
-        revived: row.get(3)?,
-        report_hash: row.get::<_, i64>(4)? as u64,
-        ip: row.get(5)?,
-        machine_id: row.get(6)?,
-        facts: row.get_ref(7)?.as_str().map_err(damaged)?,
-        agents: row.get_ref(8)?.as_str().map_err(damaged)?,
+        id: row.get(0)?,
+        hostname: row.get(1)?,
+        first_seen: row.get(2)?,
+        last_seen: row.get(3)?,
+        revived: row.get(4)?,
+        report_hash: row.get::<_, i64>(5)? as u64,
+        ip: row.get(6)?,
+        machine_id: row.get(7)?,
+        facts: row.get_ref(8)?.as_str().map_err(damaged)?,
+        agents: row.get_ref(9)?.as_str().map_err(damaged)?,
     })
 }
 
@@ -124,9 +126,9 @@ fn write(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), StoreError>
     for write in &batch.changed {
         write_host(transaction, write)?;
     }
-    let mut seen = transaction.prepare_cached("UPDATE hosts SET last_seen = ? WHERE hostname = ?")?;
-    for (hostname, at) in &batch.seen {
-        seen.execute(params![at, hostname])?;
+    let mut seen = transaction.prepare_cached("UPDATE hosts SET last_seen = ? WHERE id = ?")?;
+    for (id, _, at) in &batch.seen {
+        seen.execute(params![at, id])?;
     }
     let mut used = transaction.prepare_cached("UPDATE tokens SET last_used = ? WHERE id = ?")?;
     for (id, at) in &batch.used {
@@ -135,7 +137,7 @@ fn write(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), StoreError>
     if let Some(run) = batch.listened {
         listened(transaction, run)?;
     }
-    batch.forgotten.iter().try_for_each(|hostname| forget(transaction, hostname))
+    batch.forgotten.iter().try_for_each(|id| forget(transaction, *id))
 }
 
 /// By a clock that was set back, what was before is over when this run begins.
@@ -151,8 +153,10 @@ fn listened(transaction: &Transaction<'_>, run: Run) -> Result<(), StoreError> {
 
 fn write_host(transaction: &Transaction<'_>, write: &HostWrite) -> Result<(), StoreError> {
     let row = &write.row;
-    transaction.prepare_cached("INSERT OR REPLACE INTO hosts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")?.execute(
-        params![
+    transaction
+        .prepare_cached("INSERT OR REPLACE INTO hosts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?
+        .execute(params![
+            row.id,
             row.hostname,
             row.first_seen,
             row.last_seen,
@@ -162,11 +166,10 @@ fn write_host(transaction: &Transaction<'_>, write: &HostWrite) -> Result<(), St
             row.machine_id,
             row.facts,
             row.agents
-        ],
-    )?;
+        ])?;
     if let Some(report) = &write.report {
         transaction.prepare_cached("INSERT OR REPLACE INTO reports VALUES (?, ?, ?)")?.execute(params![
-            row.hostname,
+            row.id,
             row.last_seen,
             &**report
         ])?;
@@ -174,31 +177,31 @@ fn write_host(transaction: &Transaction<'_>, write: &HostWrite) -> Result<(), St
     for line in &write.history {
         transaction
             .prepare_cached(
-                "INSERT INTO history (hostname, at, agent, what, before, after) VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO history (host, at, agent, what, before, after) VALUES (?, ?, ?, ?, ?, ?)",
             )?
-            .execute(params![row.hostname, line.at, line.agent, line.what, line.before, line.after])?;
+            .execute(params![row.id, line.at, line.agent, line.what, line.before, line.after])?;
     }
     if !write.history.is_empty() {
-        shorten(transaction, &row.hostname)?;
+        shorten(transaction, row.id)?;
     }
     Ok(())
 }
 
 /// Looks at the index only, and at no more of it than is kept.
-fn shorten(transaction: &Transaction<'_>, hostname: &str) -> Result<(), StoreError> {
-    let sql = "DELETE FROM history WHERE hostname = ?1 AND id <=
-        (SELECT id FROM history WHERE hostname = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
-    transaction.prepare_cached(sql)?.execute(params![hostname, HISTORY_KEPT as i64])?;
+fn shorten(transaction: &Transaction<'_>, id: HostId) -> Result<(), StoreError> {
+    let sql = "DELETE FROM history WHERE host = ?1 AND id <=
+        (SELECT id FROM history WHERE host = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
+    transaction.prepare_cached(sql)?.execute(params![id, HISTORY_KEPT as i64])?;
     Ok(())
 }
 
-pub fn forget(transaction: &Transaction<'_>, hostname: &str) -> Result<(), StoreError> {
+pub fn forget(transaction: &Transaction<'_>, id: HostId) -> Result<(), StoreError> {
     for sql in [
-        "DELETE FROM hosts WHERE hostname = ?",
-        "DELETE FROM reports WHERE hostname = ?",
-        "DELETE FROM history WHERE hostname = ?",
+        "DELETE FROM hosts WHERE id = ?",
+        "DELETE FROM reports WHERE id = ?",
+        "DELETE FROM history WHERE host = ?",
     ] {
-        transaction.prepare_cached(sql)?.execute([hostname])?;
+        transaction.prepare_cached(sql)?.execute([id])?;
     }
     Ok(())
 }

@@ -49,6 +49,7 @@ pub enum Change {
         id: i64,
     },
     DropHost {
+        id: HostId,
         hostname: String,
     },
     /// cfg.json orders these agents, perhaps others than before.
@@ -130,9 +131,13 @@ pub struct EventsAsked {
     pub limit: usize,
 }
 
+/// What the database knows a host by. The fleet gives each host one, and never the same again while it runs.
+pub type HostId = u32;
+
 /// A host as it is kept: what lists and filters ask for. Times are Unix milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostRow<Text = Box<str>> {
+    pub id: HostId,
     pub hostname: Box<str>,
     pub first_seen: i64,
     /// May be as old as `fleet::LAST_SEEN_SLACK`, and an interval of the host's.
@@ -175,8 +180,8 @@ pub struct HostChange {
 pub struct Batch {
     pub changed: Vec<HostWrite>,
     /// Only when they were last heard, in Unix milliseconds.
-    pub seen: Vec<(Box<str>, i64)>,
-    pub forgotten: Vec<Box<str>>,
+    pub seen: Vec<(HostId, Box<str>, i64)>,
+    pub forgotten: Vec<HostId>,
     /// Since when and until when hosts were listened to.
     pub listened: Option<Run>,
     /// Tokens, and when they were last used.

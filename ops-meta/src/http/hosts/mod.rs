@@ -199,8 +199,8 @@ pub async fn show(
     Segment(hostname): Segment,
 ) -> Result<Json<Detail>, Problem> {
     let host = app.fleet.find(&hostname).ok_or_else(|| missing(&hostname))?;
-    let report = app.store.report(hostname.clone()).await?;
-    let history = app.store.history(hostname.clone()).await?;
+    let report = app.store.report(host.id).await?;
+    let history = app.store.history(host.id).await?;
     let running = app.running();
     let mut looked = Looked::new(&app.fleet, &running.current, now_ms() / 1000);
     Ok(Json(Detail::of(&hostname, &host, report, history, &mut looked)))
@@ -214,8 +214,8 @@ pub async fn forget(
     With { caller, .. }: With<Operator>,
     Segment(hostname): Segment,
 ) -> Result<StatusCode, Problem> {
-    app.fleet.find(&hostname).ok_or_else(|| missing(&hostname))?;
-    let change = Change::DropHost { hostname: hostname.clone() };
+    let id = app.fleet.find(&hostname).ok_or_else(|| missing(&hostname))?.id;
+    let change = Change::DropHost { id, hostname: hostname.clone() };
     whole(async move {
         app.store.change(caller.actor(), change).await?;
         app.fleet.drop_host(&hostname);

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::domain::role::Role;
-use crate::store::{Actor, Batch, Change, EventsAsked, HostRow, HostWrite, NewToken, Store};
+use crate::store::{Actor, Batch, Change, EventsAsked, HostId, HostRow, HostWrite, NewToken, Store};
 
 /// Two folders: one for the database, one for its backups.
 struct House {
@@ -74,9 +74,10 @@ async fn names(store: &Store) -> Vec<String> {
     store.tokens().await.unwrap().into_iter().map(|token| token.name).collect()
 }
 
-fn host(hostname: &str) -> Batch {
+fn host(id: HostId) -> Batch {
     let row = HostRow {
-        hostname: hostname.into(),
+        id,
+        hostname: format!("host{id}").into(),
         first_seen: 1,
         last_seen: 2,
         revived: 0,
@@ -94,7 +95,7 @@ async fn a_backup_brings_back_what_was_and_keeps_what_is() {
     let house = House::new();
     let store = house.store();
     create(&store, "before").await;
-    store.flush(|| host("web01")).await.unwrap();
+    store.flush(|| host(1)).await.unwrap();
     let bytes = house.back_up(Existing::Kept).unwrap();
     let found = house.backup().metadata().unwrap();
     assert_eq!((found.len(), found.permissions().mode() & 0o777), (bytes, 0o600));
@@ -124,7 +125,7 @@ async fn a_backup_under_load_is_one_state_of_the_database() {
         let mut written = 0_u64;
         while !stop.load(Ordering::Relaxed) {
             create(&writer, &format!("token {written}")).await;
-            writer.flush(move || host(&format!("host{written}"))).await.unwrap();
+            writer.flush(move || host(written as HostId)).await.unwrap();
             written += 1;
         }
         written
