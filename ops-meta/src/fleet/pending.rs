@@ -8,8 +8,8 @@ use bytes::Bytes;
 use super::{Fleet, Host, Shard, locked};
 use crate::store::{Batch, HostChange, HostId, HostRow, HostWrite};
 
-/// What waits may be so large; beyond that, reports wait for the next beat of their host,
-/// and lines of history are lost.
+/// What waits may be so large; beyond that, reports wait for the next beat of their host, and lines of
+/// history are lost.
 const PENDING_BYTES_MAX: usize = 64 << 20;
 /// Lines of history that one host may have waiting.
 const LINES_MAX: usize = 64;
