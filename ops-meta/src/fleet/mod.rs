@@ -25,6 +25,8 @@ pub use record::{LAST_SEEN_SLACK, Said};
 
 /// A scan holds one shard at a time: with a million hosts that is 4,000 of them, well below a millisecond.
 const SHARDS: usize = 256;
+/// Of a host that was not written yet. Numbers are given in the order of writing, so that new rows come behind the others.
+const UNWRITTEN: HostId = 0;
 /// Two machines that were heard in turns within this, in seconds, are told of.
 const CONTESTED_SECS: u32 = 3600;
 
@@ -36,7 +38,7 @@ pub struct Fleet {
     listening: RwLock<Listening>,
     /// Hosts that the database still has.
     forgotten: Mutex<Vec<HostId>>,
-    /// Of the host that comes next.
+    /// Of the host that is written next.
     next_id: AtomicU32,
     /// What waits to be written, in bytes.
     pending_bytes: AtomicUsize,

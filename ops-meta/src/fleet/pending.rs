@@ -1,16 +1,16 @@
 //! What is to be written behind: each host stands on its shard's list once, until a batch takes it.
 
 use std::sync::PoisonError;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 
-use super::{Fleet, Host, Shard, locked};
+use super::{Fleet, Host, Shard, UNWRITTEN, locked};
 use crate::store::{Batch, HostChange, HostId, HostRow, HostWrite};
 
 /// What waits may be so large; beyond that, reports wait for the next beat of their host, and lines of
 /// history are lost.
-const PENDING_BYTES_MAX: usize = 64 << 20;
+const PENDING_BYTES_MAX: usize = 32 << 20;
 /// Lines of history that one host may have waiting.
 const LINES_MAX: usize = 64;
 
@@ -98,7 +98,7 @@ impl Fleet {
             }
             let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.shards.len();
             if let Some(shard) = self.shards.get(turn) {
-                let taken = locked(shard).take(&mut batch);
+                let taken = locked(shard).take(&mut batch, &self.next_id);
                 self.less_pending(taken);
             }
         }
@@ -139,6 +139,9 @@ impl Fleet {
         if let Some(pending) = shard.pending.get_mut((host.pending as usize).wrapping_sub(1)) {
             pending.dropped = true;
         }
+        if host.id == UNWRITTEN {
+            return;
+        }
         self.more_pending(FORGOTTEN_BYTES);
         self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).push(host.id);
     }
@@ -168,7 +171,7 @@ impl Fleet {
 
 impl Shard {
     /// Moves the whole list into a batch, and says how large it was.
-    fn take(&mut self, batch: &mut Batch) -> usize {
+    fn take(&mut self, batch: &mut Batch, next_id: &AtomicU32) -> usize {
         let mut bytes = 0;
         for pending in std::mem::take(&mut self.pending) {
             bytes += pending.bytes();
@@ -177,6 +180,9 @@ impl Shard {
             }
             let Some(host) = self.hosts.get_mut(&pending.hostname) else { continue };
             (host.pending, host.last_written) = (0, host.last);
+            if host.id == UNWRITTEN {
+                host.id = next_id.fetch_add(1, Ordering::Relaxed);
+            }
             match pending.whole {
                 true => batch.changed.push(write(pending, host)),
                 false => batch.seen.push((host.id, pending.hostname, ms(host.last))),

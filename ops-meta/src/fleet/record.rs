@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use ops_wire::{Heartbeat, RealAgent};
 
+use super::UNWRITTEN;
 use super::host::{Agents, Compact, Facts, Host, Look, Real, Rival};
 use super::pending::News;
 use super::{Fleet, Recorded, Shard};
@@ -69,7 +70,7 @@ impl Fleet {
             first: now_secs,
             last: now_secs,
             last_written: now_secs,
-            id: self.next_id.fetch_add(1, Ordering::Relaxed),
+            id: UNWRITTEN,
             revived: 0,
             pending: 0,
             report: report_hash(beat),
