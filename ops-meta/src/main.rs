@@ -39,7 +39,7 @@ use clock::now_ms;
 use domain::host::Listening;
 use first_token::NoTokens;
 use fleet::{Fleet, LAST_SEEN_SLACK, Loader};
-use running::{App, Kept, NotInForce, Running};
+use running::{App, Kept, NotInForce, Unnoted};
 use store::{Store, StoreError, Unopened};
 
 fn main() -> ExitCode {
@@ -71,12 +71,12 @@ enum Failure {
 }
 
 fn serve(wanted: Serve) -> Result<(), Failure> {
-    let running = Running::read(wanted.config.as_deref()).map_err(Failure::Configuration)?;
-    let listen = wanted.listen.or(running.config.listen).ok_or(Failure::NoAddress)?;
-    let admission = admission(listen, wanted.anonymous_hosts, &running.config);
+    let read = Unnoted::read(wanted.config.as_deref()).map_err(Failure::Configuration)?;
+    let listen = wanted.listen.or(read.config.listen).ok_or(Failure::NoAddress)?;
+    let admission = admission(listen, wanted.anonymous_hosts, &read.config);
     let store = Store::open(&wanted.data).map_err(Failure::Store)?;
     let runtime = Runtime::new().map_err(Failure::Runtime)?;
-    let running = runtime.block_on(running.noted(&store)).map_err(Failure::Configuration)?;
+    let running = runtime.block_on(read.noted(&store)).map_err(Failure::Configuration)?;
     let began = Instant::now();
     let fleet = load(&store).map_err(Failure::Load)?;
     let loaded = began.elapsed();

@@ -4,13 +4,12 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 use rustls::ServerConfig;
 use sha2::{Digest, Sha256};
-use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::admission::Admission;
 use crate::attempts::Attempts;
@@ -34,29 +33,36 @@ pub struct Running {
     pub tls: Option<Arc<ServerConfig>>,
 }
 
+/// One configuration as it was read: what it orders is not noted yet.
+pub struct Unnoted {
+    pub config: Config,
+    tls: Option<Arc<ServerConfig>>,
+}
+
 /// Why a configuration does not come into force.
 #[derive(Debug)]
 pub enum NotInForce {
     Config(ConfigError),
     Tls(TlsError),
+    /// The thread that read it is gone.
+    Broken,
     Answer(serde_json::Error),
     Store(StoreError),
     NoFile,
     TlsNeedsRestart,
 }
 
-impl Running {
+impl Unnoted {
     /// Reads the file, or takes the defaults when there is none. Blocks on the disk.
     pub fn read(path: Option<&Path>) -> Result<Self, NotInForce> {
         let config = path.map(Config::read).transpose().map_err(NotInForce::Config)?;
         let config = config.unwrap_or_else(Config::without_file);
-        let current = Current::compile(&config.policies, 0).map_err(NotInForce::Answer)?;
         let tls = config.tls.as_ref().map(tls::load).transpose().map_err(NotInForce::Tls)?;
-        Ok(Self { config, current, tls })
+        Ok(Self { config, tls })
     }
 
     /// Notes what it orders, which is a new generation when it is not what was ordered before.
-    pub async fn noted(self, store: &Store) -> Result<Self, NotInForce> {
+    pub async fn noted(self, store: &Store) -> Result<Running, NotInForce> {
         let agents = self.config.raw.get("agents").cloned().unwrap_or_default();
         let digest = match self.config.policies.is_empty() {
             // As it was before there was any order.
@@ -66,9 +72,11 @@ impl Running {
         let orders = Change::Orders { digest, agents };
         let changed = store.change(Actor("cfg.json".to_owned()), orders).await.map_err(NotInForce::Store)?;
         let current = Current::compile(&self.config.policies, changed.generation);
-        Ok(Self { current: current.map_err(NotInForce::Answer)?, ..self })
+        Ok(Running { config: self.config, current: current.map_err(NotInForce::Answer)?, tls: self.tls })
     }
+}
 
+impl Running {
     /// Tells of what is odd and no reason not to start. Looks at the disk.
     pub fn warn(&self) {
         for key in &self.config.unknown {
@@ -87,12 +95,12 @@ impl Running {
             log::line("no_tarball_dir", &fields);
         }
     }
+}
 
-    /// Whether connections are encrypted, and whether clients show certificates.
-    fn welcome(&self) -> (bool, bool) {
-        let client_ca = self.config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
-        (self.tls.is_some(), client_ca)
-    }
+/// Whether connections are encrypted, and whether clients show certificates.
+fn welcome(config: &Config) -> (bool, bool) {
+    let client_ca = config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+    (config.tls.is_some(), client_ca)
 }
 
 /// What is told a few times a minute only.
@@ -162,15 +170,16 @@ impl App {
         self.running.load()
     }
 
-    /// Reads the file again; blocks on the disk, so it runs on a thread of the runtime's that may. The outcome is logged here.
-    pub fn reload(&self) -> Result<(), NotInForce> {
-        let _one_at_a_time = self.reload.lock().unwrap_or_else(PoisonError::into_inner);
-        match self.read_again() {
+    /// Reads the file again. The outcome is logged here. Not to be broken off: what is noted has to come into force.
+    pub async fn reload(self: Arc<Self>) -> Result<(), NotInForce> {
+        // Whoever waits here holds no thread: the one whose turn it is needs one.
+        let _one_at_a_time = self.reload.lock().await;
+        match self.read_again().await {
             Ok(running) => {
                 log::line("reloaded", &[]);
-                running.warn();
                 self.running.store(Arc::new(running));
-                Ok(())
+                let running = self.running().clone();
+                blocking(move || Ok(running.warn())).await
             }
             Err(why) => {
                 for part in why.to_string().lines() {
@@ -181,14 +190,14 @@ impl App {
         }
     }
 
-    fn read_again(&self) -> Result<Running, NotInForce> {
-        let path = self.config_path.as_deref().ok_or(NotInForce::NoFile)?;
-        let running = Running::read(Some(path))?;
+    async fn read_again(&self) -> Result<Running, NotInForce> {
+        let path = self.config_path.clone().ok_or(NotInForce::NoFile)?;
+        let read = blocking(move || Unnoted::read(Some(&path))).await?;
         // The open port speaks either TLS or not, and who may speak on it was settled at the start.
-        if running.welcome() != self.running().welcome() {
+        if welcome(&read.config) != welcome(&self.running().config) {
             return Err(NotInForce::TlsNeedsRestart);
         }
-        Handle::current().block_on(running.noted(&self.store))
+        read.noted(&self.store).await
     }
 
     /// A place among the downloads under way; `None` when all are taken.
@@ -198,6 +207,13 @@ impl App {
         self.downloads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
         Some(Download(self.clone()))
     }
+}
+
+/// On a thread that may wait for the disk.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, NotInForce> + Send + 'static,
+) -> Result<T, NotInForce> {
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(NotInForce::Broken))
 }
 
 /// One download under way, until it is dropped.
@@ -214,6 +230,7 @@ impl fmt::Display for NotInForce {
         match self {
             Self::Config(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
+            Self::Broken => f.write_str("reading it was broken off"),
             Self::Answer(error) => write!(f, "failed to write the answer as JSON: {error}"),
             Self::Store(error) => write!(f, "failed to note what is ordered: {error}"),
             Self::NoFile => f.write_str("there is no configuration file; start with -c to have one"),

@@ -127,9 +127,8 @@ impl Signals {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.hangup.recv() => {
-                    let app = app.clone();
-                    // The outcome is in the log.
-                    let _ = tokio::task::spawn_blocking(move || app.reload().is_ok()).await;
+                    // The outcome is in the log. One that takes long holds up no other signal.
+                    drop(tokio::spawn(app.clone().reload()));
                 }
             }
         }

@@ -93,11 +93,11 @@ pub async fn reload(
     if !peer.ip().to_canonical().is_loopback() || forwarded {
         return Err(Refusal::LoopbackOnly);
     }
-    let reloading = app.clone();
-    let outcome = tokio::task::spawn_blocking(move || reloading.reload().map_err(|why| why.to_string()));
+    // It goes on where the client goes away.
+    let outcome = tokio::spawn(app.clone().reload());
     Ok(Json(match outcome.await.map_err(|_| Refusal::Failed)? {
         Ok(()) => Said::success(app.running().config.raw.clone()),
-        Err(msg) => Said { msg, data: None },
+        Err(why) => Said { msg: why.to_string(), data: None },
     }))
 }
 
@@ -267,7 +267,7 @@ mod tests {
     use crate::admission::Admission;
     use crate::domain::host::Listening;
     use crate::fleet::{Fleet, Said};
-    use crate::running::{Kept, Running};
+    use crate::running::{Kept, Unnoted};
     use crate::store::Store;
     use crate::tokens::Tokens;
 
@@ -276,8 +276,9 @@ mod tests {
         let folder = tempfile::TempDir::new().unwrap();
         let store = Store::open(folder.path()).unwrap();
         let fleet = Fleet::new(Listening { since: 0, before_until: 0, before_slack: 0 });
+        let running = Unnoted::read(None).unwrap().noted(&store).await.unwrap();
         let kept = Kept { store, fleet, tokens: Tokens::of(Vec::new()) };
-        let app = Arc::new(App::new(Running::read(None).unwrap(), None, Admission::Loopback, kept));
+        let app = Arc::new(App::new(running, None, Admission::Loopback, kept));
         for n in 0..1000 {
             let beat = Heartbeat { hostname: format!("host{n}"), ..Heartbeat::default() };
             app.fleet.record(&beat, &Said { body: b"", known_by: 0 }, 0, 1000);

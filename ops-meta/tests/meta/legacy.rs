@@ -1,6 +1,8 @@
 //! The other URLs of 2015, for operators and their scripts.
 
-use crate::support::{Server, beat, config, config_with, eventually};
+use std::io::Write as _;
+
+use crate::support::{Server, beat, config, config_with, eventually, read_reply, request};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -108,5 +110,22 @@ fn a_reload_that_came_through_a_proxy_is_not_from_this_machine() {
     for head in ["X-Forwarded-For: 10.0.0.1", "Forwarded: for=10.0.0.1"] {
         let reply = server.ask("GET", "/config/reload", &[head], b"");
         assert_eq!((reply.status, reply.text().trim_end()), (403, "no privilege"), "{head}");
+    }
+}
+
+#[test]
+fn more_reloads_at_once_than_there_are_threads_are_all_answered() {
+    let server = Server::start(&config());
+    let other = rusqlite::Connection::open(server.path("data/ops-meta.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut waiting: Vec<_> = (0..520).map(|_| server.connect()).collect();
+    for stream in &mut waiting {
+        stream.write_all(&request("GET", "/config/reload", &[], b"")).unwrap();
+    }
+    // By the time the first gives up waiting for the database, all others have come.
+    read_reply(&mut waiting.remove(0), false).unwrap();
+    other.execute_batch("ROLLBACK").unwrap();
+    for stream in &mut waiting {
+        assert_eq!(read_reply(stream, false).unwrap().status, 200);
     }
 }
