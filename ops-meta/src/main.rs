@@ -75,6 +75,7 @@ fn serve(wanted: Serve) -> Result<(), Failure> {
     let listen = wanted.listen.or(read.config.listen).ok_or(Failure::NoAddress)?;
     let admission = admission(listen, wanted.anonymous_hosts, &read.config);
     let store = Store::open(&wanted.data).map_err(Failure::Store)?;
+    let read = read.spares(&wanted.data).map_err(Failure::Configuration)?;
     let runtime = Runtime::new().map_err(Failure::Runtime)?;
     let running = runtime.block_on(read.noted(&store)).map_err(Failure::Configuration)?;
     let began = Instant::now();
@@ -82,7 +83,7 @@ fn serve(wanted: Serve) -> Result<(), Failure> {
     let loaded = began.elapsed();
     let (tokens, first) =
         runtime.block_on(first_token::tokens(&store, &wanted.data)).map_err(Failure::Tokens)?;
-    let kept = Kept { store, fleet, tokens };
+    let kept = Kept { folder: wanted.data, store, fleet, tokens };
     let app = Arc::new(App::new(running, wanted.config, admission, kept));
     let warn = || {
         let (hosts, millis) = (app.fleet.count().to_string(), loaded.as_millis().to_string());

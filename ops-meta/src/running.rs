@@ -3,8 +3,8 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 use rustls::ServerConfig;
@@ -25,6 +25,10 @@ use crate::tokens::Tokens;
 
 /// Lists that look at every host, at once: of two processors one is for the heartbeats.
 const SCANS_MAX: usize = 1;
+/// Lists of 2015 under way; each may go to a slow client.
+const STATUS_LISTS_MAX: usize = 16;
+/// What all bodies that come in pieces may take together, in bytes: those of some hundred hosts that say much.
+const BODIES_BYTES_MAX: usize = 64 << 20;
 
 /// One configuration, ready for use.
 pub struct Running {
@@ -50,6 +54,8 @@ pub enum NotInForce {
     Store(StoreError),
     NoFile,
     TlsNeedsRestart,
+    /// Whoever fetches files would fetch the tokens in it.
+    DataServed(PathBuf),
 }
 
 impl Unnoted {
@@ -59,6 +65,17 @@ impl Unnoted {
         let config = config.unwrap_or_else(Config::without_file);
         let tls = config.tls.as_ref().map(tls::load).transpose().map_err(NotInForce::Tls)?;
         Ok(Self { config, tls })
+    }
+
+    /// Whether `tarballDir` leaves the data folder alone. Blocks on the disk.
+    pub fn spares(self, data: &Path) -> Result<Self, NotInForce> {
+        let real = |path: &Path| path.canonicalize().ok();
+        // What is not there has nothing in it.
+        let served = self.config.tarball_dir.as_deref().and_then(real);
+        match served.zip(real(data)) {
+            Some((served, data)) if data.starts_with(&served) => Err(NotInForce::DataServed(data)),
+            _ => Ok(self),
+        }
     }
 
     /// Notes what it orders, which is a new generation when it is not what was ordered before.
@@ -117,6 +134,7 @@ pub struct Told {
 
 /// What survives a restart, and what is in memory of it.
 pub struct Kept {
+    pub folder: PathBuf,
     pub store: Store,
     pub fleet: Fleet,
     pub tokens: Tokens,
@@ -134,16 +152,21 @@ pub struct App {
     pub told: Told,
     running: ArcSwap<Running>,
     config_path: Option<PathBuf>,
+    data: PathBuf,
     /// Of two reloads at once the later one wins.
     reload: Mutex<()>,
     downloads: AtomicUsize,
     /// Turns to look at every host.
     pub scans: Arc<Semaphore>,
+    /// Places among the lists of 2015.
+    pub status_lists: Arc<Semaphore>,
+    /// Bytes that bodies may still take.
+    pub bodies: Semaphore,
 }
 
 impl App {
     pub fn new(running: Running, config_path: Option<PathBuf>, admission: Admission, kept: Kept) -> Self {
-        let Kept { store, fleet, tokens } = kept;
+        let Kept { folder: data, store, fleet, tokens } = kept;
         Self {
             fleet,
             store,
@@ -160,9 +183,12 @@ impl App {
             },
             running: ArcSwap::from_pointee(running),
             config_path,
+            data,
             reload: Mutex::new(()),
             downloads: AtomicUsize::new(0),
             scans: Arc::new(Semaphore::new(SCANS_MAX)),
+            status_lists: Arc::new(Semaphore::new(STATUS_LISTS_MAX)),
+            bodies: Semaphore::new(BODIES_BYTES_MAX),
         }
     }
 
@@ -192,7 +218,8 @@ impl App {
 
     async fn read_again(&self) -> Result<Running, NotInForce> {
         let path = self.config_path.clone().ok_or(NotInForce::NoFile)?;
-        let read = blocking(move || Unnoted::read(Some(&path))).await?;
+        let data = self.data.clone();
+        let read = blocking(move || Unnoted::read(Some(&path))?.spares(&data)).await?;
         // The open port speaks either TLS or not, and who may speak on it was settled at the start.
         if welcome(&read.config) != welcome(&self.running().config) {
             return Err(NotInForce::TlsNeedsRestart);
@@ -233,6 +260,12 @@ impl fmt::Display for NotInForce {
             Self::Broken => f.write_str("reading it was broken off"),
             Self::Answer(error) => write!(f, "failed to write the answer as JSON: {error}"),
             Self::Store(error) => write!(f, "failed to note what is ordered: {error}"),
+            Self::DataServed(data) => write!(
+                f,
+                "failed to serve `tarballDir`: the data folder `{}` lies in it, and anybody could fetch the tokens; \
+                 name another folder with --data, or for the files",
+                data.display()
+            ),
             Self::NoFile => f.write_str("there is no configuration file; start with -c to have one"),
             Self::TlsNeedsRestart => {
                 f.write_str("`tls` or `tls.clientCaFile` was added or removed; that needs a restart")

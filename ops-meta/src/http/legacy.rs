@@ -18,8 +18,10 @@ use http_body::Frame;
 use ops_wire::AgentName;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 use utoipa::{IntoParams, ToSchema};
 
+use super::auth::Looker;
 use super::error::{Refusal, Refusals};
 use crate::domain::one_line::one_line;
 use crate::fleet::Reported;
@@ -117,9 +119,11 @@ pub struct OfAgent {
 
 /// `{HOST: AGENT}`, with null for a host that does not report the agent.
 #[utoipa::path(get, path = "/status/json/{agent}", tag = "2015", params(OfAgent),
+    security((), ("token" = [])),
     responses((status = 200, body = Hosts), Refusals))]
 pub async fn status_json(
     State(app): State<Arc<App>>,
+    _: Looker,
     Path(agent): Path<String>,
 ) -> Result<Response, Refusal> {
     Ok(status(app, &agent, Form::Json)?.into_response())
@@ -127,9 +131,11 @@ pub async fn status_json(
 
 /// `HOST VERSION STATUS TIMESTAMP DATE` a line, or `HOST not found`.
 #[utoipa::path(get, path = "/status/text/{agent}", tag = "2015", params(OfAgent),
+    security((), ("token" = [])),
     responses((status = 200, body = str), Refusals))]
 pub async fn status_text(
     State(app): State<Arc<App>>,
+    _: Looker,
     Path(agent): Path<String>,
 ) -> Result<Response, Refusal> {
     Ok(status(app, &agent, Form::Text)?.into_response())
@@ -137,8 +143,9 @@ pub async fn status_text(
 
 fn status(app: Arc<App>, agent: &str, form: Form) -> Result<impl IntoResponse + use<>, Refusal> {
     let agent = agent.parse().map_err(|why| Refusal::Bad(format!("this is no agent's name: {why}")))?;
+    let list = List::of(app, agent, form).ok_or(Refusal::Busy)?;
     let content_type = HeaderValue::from_static(form.content_type());
-    Ok(([(CONTENT_TYPE, content_type)], Body::new(List::of(app, agent, form))))
+    Ok(([(CONTENT_TYPE, content_type)], Body::new(list)))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -166,6 +173,7 @@ struct List {
     rows: usize,
     /// Between two parts others have their turn: a client that reads fast would never make this task wait.
     turn: Pin<Box<dyn Future<Output = ()> + Send>>,
+    _place: OwnedSemaphorePermit,
 }
 
 impl http_body::Body for List {
@@ -184,8 +192,11 @@ impl http_body::Body for List {
 }
 
 impl List {
-    fn of(app: Arc<App>, agent: AgentName, form: Form) -> Self {
-        Self { app, agent, form, shard: 0, rows: 0, turn: Box::pin(tokio::task::yield_now()) }
+    /// `None`: all places are taken.
+    fn of(app: Arc<App>, agent: AgentName, form: Form) -> Option<Self> {
+        let place = app.status_lists.clone().try_acquire_owned().ok()?;
+        let turn = Box::pin(tokio::task::yield_now());
+        Some(Self { app, agent, form, shard: 0, rows: 0, turn, _place: place })
     }
 
     /// The next part that is not empty.
@@ -277,14 +288,14 @@ mod tests {
         let store = Store::open(folder.path()).unwrap();
         let fleet = Fleet::new(Listening { since: 0, before_until: 0, before_slack: 0 });
         let running = Unnoted::read(None).unwrap().noted(&store).await.unwrap();
-        let kept = Kept { store, fleet, tokens: Tokens::of(Vec::new()) };
+        let kept = Kept { folder: folder.path().into(), store, fleet, tokens: Tokens::of(Vec::new()) };
         let app = Arc::new(App::new(running, None, Admission::Loopback, kept));
         for n in 0..1000 {
             let beat = Heartbeat { hostname: format!("host{n}"), ..Heartbeat::default() };
             app.fleet.record(&beat, &Said { body: b"", known_by: 0 }, 0, 1000);
         }
         let (mut list, mut parts, mut turns) =
-            (Box::pin(List::of(app, "a".parse().unwrap(), Form::Text)), 0, 0);
+            (Box::pin(List::of(app, "a".parse().unwrap(), Form::Text).unwrap()), 0, 0);
         let mut next = |cx: &mut Context<'_>| {
             let polled = http_body::Body::poll_frame(list.as_mut(), cx);
             turns += u32::from(polled.is_pending());

@@ -226,3 +226,18 @@ fn the_metrics_count_hosts_and_heartbeats() {
         assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");
     }
 }
+
+#[test]
+fn hosts_are_counted_once_for_all_who_ask_within_some_seconds() {
+    let server = Server::start(&config());
+    let count = || {
+        let text = server.get("/metrics").text();
+        text.lines().find_map(|line| line.strip_prefix("ops_meta_hosts{state=\"new\"} ")?.parse::<u32>().ok())
+    };
+    let began = std::time::Instant::now();
+    assert_eq!(count(), Some(0));
+    report_all(&server);
+    let again = count();
+    assert!(again == Some(0) || began.elapsed().as_secs() > 3, "{again:?}");
+    eventually("another count", || count().filter(|&hosts| hosts == 4));
+}

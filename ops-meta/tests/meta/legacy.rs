@@ -1,6 +1,6 @@
 //! The other URLs of 2015, for operators and their scripts.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 
 use crate::support::{Server, beat, config, config_with, eventually, read_reply, request};
 use nix::sys::signal::Signal;
@@ -128,4 +128,29 @@ fn more_reloads_at_once_than_there_are_threads_are_all_answered() {
     for stream in &mut waiting {
         assert_eq!(read_reply(stream, false).unwrap().status, 200);
     }
+}
+
+#[test]
+fn of_many_lists_at_once_some_are_told_to_come_later() {
+    let server = Server::start(&config());
+    // Large enough that none of it lies in the sockets.
+    for n in 0..600 {
+        server.post("/heartbeat", &beat(&format!("web{n:03}"), &"x".repeat(2000)));
+    }
+    let mut slow: Vec<_> = (0..30).map(|_| server.connect()).collect();
+    for stream in &mut slow {
+        socket2::SockRef::from(&*stream).set_recv_buffer_size(4096).unwrap();
+        stream.write_all(&request("GET", "/status/json/falcon-agent", &[], b"")).unwrap();
+    }
+    let mut refused = 0;
+    for stream in &mut slow {
+        let mut begin = [0; 12];
+        stream.read_exact(&mut begin).unwrap();
+        refused += u32::from(begin == *b"HTTP/1.1 503");
+    }
+    assert_eq!(refused, 14);
+    assert_eq!(server.get("/status/text/falcon-agent").header("retry-after"), "30");
+    assert_eq!(server.post("/heartbeat", &beat("web01", "started")).status, 200);
+    drop(slow);
+    eventually("a place", || Some(server.get("/status/text/a")).filter(|reply| reply.status == 200));
 }
