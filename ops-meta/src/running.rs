@@ -25,6 +25,8 @@ use crate::tokens::Tokens;
 
 /// Lists that look at every host, at once: of two processors one is for the heartbeats.
 const SCANS_MAX: usize = 1;
+/// Lists of events at once: one may have to look at every event.
+const EVENT_LISTS_MAX: usize = 2;
 /// Lists of 2015 under way; each may go to a slow client.
 const STATUS_LISTS_MAX: usize = 16;
 /// What all bodies that come in pieces may take together, in bytes: those of some hundred hosts that say much.
@@ -158,6 +160,8 @@ pub struct App {
     downloads: AtomicUsize,
     /// Turns to look at every host.
     pub scans: Arc<Semaphore>,
+    /// Turns to look for events.
+    pub event_lists: Arc<Semaphore>,
     /// Places among the lists of 2015.
     pub status_lists: Arc<Semaphore>,
     /// Bytes that bodies may still take.
@@ -187,9 +191,21 @@ impl App {
             reload: Mutex::new(()),
             downloads: AtomicUsize::new(0),
             scans: Arc::new(Semaphore::new(SCANS_MAX)),
+            event_lists: Arc::new(Semaphore::new(EVENT_LISTS_MAX)),
             status_lists: Arc::new(Semaphore::new(STATUS_LISTS_MAX)),
             bodies: Semaphore::new(BODIES_BYTES_MAX),
         }
+    }
+
+    /// Without a configuration.
+    #[cfg(test)]
+    #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    pub async fn for_test(folder: &Path) -> Self {
+        let store = Store::open(folder).unwrap();
+        let listening = crate::domain::host::Listening { since: 0, before_until: 0, before_slack: 0 };
+        let running = Unnoted::read(None).unwrap().noted(&store).await.unwrap();
+        let (fleet, tokens) = (Fleet::new(listening), Tokens::of(Vec::new()));
+        Self::new(running, None, Admission::Loopback, Kept { folder: folder.into(), store, fleet, tokens })
     }
 
     pub fn running(&self) -> Guard<Arc<Running>> {

@@ -19,7 +19,7 @@ use crate::domain::host::{Listening, State, state};
 use crate::store::HostRow;
 use host::Shared;
 pub use host::{Agents, Compact, Facts, Host, Look, NO_PERCENT, Real};
-pub use list::{Asked, Order, Position};
+pub use list::{Asked, Order, Position, TooLate};
 use pending::Pending;
 pub use record::{LAST_SEEN_SLACK, Said};
 
@@ -27,6 +27,9 @@ pub use record::{LAST_SEEN_SLACK, Said};
 const SHARDS: usize = 256;
 /// Two machines that were heard in turns within this, in seconds, are told of.
 const CONTESTED_SECS: u32 = 3600;
+
+/// How many of those that are forgotten are named.
+const NAMED_MAX: usize = 20;
 
 /// All hosts.
 pub struct Fleet {
@@ -58,6 +61,13 @@ pub enum Recorded {
     New,
     /// There are as many hosts as may be; this one is answered, but not remembered.
     Full,
+}
+
+/// Hosts that said nothing for too long: how many, and the names of some.
+#[derive(Debug, Default)]
+pub struct Forgotten {
+    pub count: usize,
+    pub some: Vec<String>,
 }
 
 /// One agent of one host, as it was reported.
@@ -101,17 +111,17 @@ impl Fleet {
         self.shard_of(hostname).hosts.get(hostname).map(|host| Host::clone(host))
     }
 
-    /// Forgets the hosts that have said nothing for so long at `now` (Unix seconds), and says how many they were.
-    pub fn forget(&self, unheard: Duration, now: i64) -> usize {
+    /// Forgets the hosts that have said nothing for so long at `now` (Unix seconds).
+    pub fn forget(&self, unheard: Duration, now: i64) -> Forgotten {
         let most = i64::try_from(unheard.as_secs()).unwrap_or(i64::MAX);
         let listening = self.listening;
-        let mut count = 0;
+        let mut forgotten = Forgotten::default();
         for shard in &self.shards {
             let silent = |host: &Host| listening.silence(host.last.into(), now) >= most;
-            count += locked(shard).forget(silent);
+            locked(shard).forget(silent, &mut forgotten);
         }
-        self.count.fetch_sub(count, Ordering::Relaxed);
-        count
+        self.count.fetch_sub(forgotten.count, Ordering::Relaxed);
+        forgotten
     }
 
     /// Forgets one host. Whether it was there.
@@ -132,10 +142,15 @@ impl Fleet {
         Some(shard.hosts.iter().map(|(name, host)| (name.clone(), host.reported(agent))).collect())
     }
 
-    /// Calls `each` for every host, a shard at a time.
+    /// Calls `each` for every host.
     pub fn visit(&self, mut each: impl FnMut(&str, &Host)) {
+        let mut each = |hostname: &str, host: &Host| {
+            each(hostname, host);
+            true
+        };
         for shard in &self.shards {
-            locked(shard).hosts.iter().for_each(|(name, host)| each(name, host));
+            // Nobody said until when.
+            let _ = list::walk(shard, Order::Ascending, None, None, &mut each);
         }
     }
 
@@ -163,7 +178,7 @@ impl Host {
 }
 
 impl Shard {
-    fn forget(&mut self, silent: impl Fn(&Host) -> bool) -> usize {
+    fn forget(&mut self, silent: impl Fn(&Host) -> bool, forgotten: &mut Forgotten) {
         let names: Vec<Box<str>> =
             self.hosts.iter().filter(|(_, host)| silent(host)).map(|(name, _)| name.clone()).collect();
         for name in &names {
@@ -171,9 +186,10 @@ impl Shard {
                 self.unpend(&host);
             }
         }
-        let count = names.len();
+        forgotten.count += names.len();
+        let left = NAMED_MAX.saturating_sub(forgotten.some.len());
+        forgotten.some.extend(names.iter().take(left).map(ToString::to_string));
         self.forgotten.extend(names);
-        count
     }
 }
 

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use ops_wire::{Heartbeat, RealAgent, Status, StepDone};
 use proptest::prelude::*;
@@ -170,8 +171,9 @@ fn silent_hosts_are_forgotten_and_make_room() {
     let fleet = fleet();
     fleet.record(&beat("a", "1"), &SAID, NOW, 1);
     taken(&fleet);
-    assert_eq!(fleet.forget(Duration::from_secs(60), NOW / 1000 + 59), 0);
-    assert_eq!(fleet.forget(Duration::from_secs(60), NOW / 1000 + 60), 1);
+    assert_eq!(fleet.forget(Duration::from_secs(60), NOW / 1000 + 59).count, 0);
+    let forgotten = fleet.forget(Duration::from_secs(60), NOW / 1000 + 60);
+    assert_eq!((forgotten.count, forgotten.some.len()), (1, 1));
     assert_eq!(fleet.record(&beat("b", "1"), &SAID, NOW, 1), Recorded::New);
     assert_eq!(fleet.take(9).forgotten, ["a".into()]);
 }
@@ -236,7 +238,9 @@ fn pages_go_on_where_the_last_one_ended() {
             after,
             limit,
             total,
+            until: Instant::now() + Duration::from_secs(60),
         });
+        let page = page.ok().unwrap();
         assert_eq!(page.total, total.then_some(9));
         let names: Vec<_> = page.hosts.iter().map(|(it, _)| it.hostname.to_string()).collect();
         (names.join(" "), page.hosts.last().map(|(it, _)| it.clone()), page.more)
@@ -361,4 +365,35 @@ proptest! {
         let lines = |fleet: &Fleet| lines(&fleet.take(9));
         prop_assert_eq!(lines(&known_by_bytes), lines(&read));
     }
+}
+
+#[test]
+fn a_walk_in_pieces_meets_every_host_once_either_way_and_ends_in_time() {
+    let shard = std::sync::Mutex::new(Shard::default());
+    let names: Vec<String> = (100..300).map(|n| format!("h{n}")).collect();
+    let template = {
+        let fleet = fleet();
+        record(&fleet, &beat("h", "1"), NOW);
+        fleet.find("h").unwrap()
+    };
+    for name in &names {
+        shard.lock().unwrap().hosts.insert(name.as_str().into(), Box::new(template.clone()));
+    }
+    let walk = |order, after, most: usize| {
+        let mut met = Vec::new();
+        let mut each = |name: &str, _: &Host| {
+            met.push(name.to_owned());
+            met.len() < most
+        };
+        list::walk(&shard, order, after, None, &mut each).unwrap();
+        met
+    };
+    assert_eq!(walk(Order::Ascending, None, 1000), names);
+    assert_eq!(walk(Order::Ascending, Some("h199"), 1000), names[100..]);
+    assert_eq!(
+        walk(Order::Descending, Some("h199"), 50),
+        names[49..99].iter().rev().cloned().collect::<Vec<_>>()
+    );
+    let late = list::walk(&shard, Order::Ascending, None, Some(Instant::now()), &mut |_, _| true);
+    assert_eq!(late, Err(TooLate));
 }

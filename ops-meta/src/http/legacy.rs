@@ -275,21 +275,12 @@ mod tests {
     use ops_wire::Heartbeat;
 
     use super::*;
-    use crate::admission::Admission;
-    use crate::domain::host::Listening;
-    use crate::fleet::{Fleet, Said};
-    use crate::running::{Kept, Unnoted};
-    use crate::store::Store;
-    use crate::tokens::Tokens;
+    use crate::fleet::Said;
 
     #[tokio::test]
     async fn a_long_list_lets_others_have_their_turn() {
         let folder = tempfile::TempDir::new().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        let fleet = Fleet::new(Listening { since: 0, before_until: 0, before_slack: 0 });
-        let running = Unnoted::read(None).unwrap().noted(&store).await.unwrap();
-        let kept = Kept { folder: folder.path().into(), store, fleet, tokens: Tokens::of(Vec::new()) };
-        let app = Arc::new(App::new(running, None, Admission::Loopback, kept));
+        let app = Arc::new(App::for_test(folder.path()).await);
         for n in 0..1000 {
             let beat = Heartbeat { hostname: format!("host{n}"), ..Heartbeat::default() };
             app.fleet.record(&beat, &Said { body: b"", known_by: 0 }, 0, 1000);

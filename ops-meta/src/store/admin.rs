@@ -65,6 +65,13 @@ fn apply(transaction: &Transaction<'_>, change: Change) -> Result<Option<Done>, 
         Change::CreateToken(new) => create_token(transaction, new).map(Some),
         Change::RevokeToken { id } => revoke_token(transaction, id),
         Change::DropHost { hostname } => drop_host(transaction, hostname).map(Some),
+        Change::ForgetHosts { count, some } => Ok(Some(Done {
+            kind: "hosts.forgotten",
+            object: "hosts".to_owned(),
+            before: Some(json!({"count": count, "some": some})),
+            after: None,
+            id: None,
+        })),
         Change::Orders { digest, agents } => orders(transaction, digest, agents),
     }
 }

@@ -50,6 +50,11 @@ pub enum Change {
     DropHost {
         hostname: String,
     },
+    /// So many hosts were silent for too long, these among them. Their rows go with the next batch.
+    ForgetHosts {
+        count: usize,
+        some: Vec<String>,
+    },
     /// cfg.json orders these agents, perhaps others than before.
     Orders {
         digest: String,
