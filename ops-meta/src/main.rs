@@ -28,7 +28,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use tokio::runtime::Runtime;
@@ -41,6 +41,9 @@ use first_token::NoTokens;
 use fleet::{Fleet, LAST_SEEN_SLACK, Loader};
 use running::{App, Kept, NotInForce, Unnoted};
 use store::{Store, StoreError, Unopened};
+
+/// How long what still waits for the disk may take when all else has ended.
+const PARTING: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     match Typed::parse().wanted() {
@@ -96,6 +99,8 @@ fn serve(wanted: Serve) -> Result<(), Failure> {
     };
     let serving = serve::serve(app.clone(), listen, warn);
     let served = runtime.block_on(serving);
+    // A disk that hangs holds up no end for ever.
+    runtime.shutdown_timeout(PARTING);
     served.map_err(|error| Failure::Serve(listen, error))
 }
 

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
 use crate::clock::now_ms;
-use crate::log::{self, Seldom};
+use crate::log::Seldom;
 use crate::running::App;
 use crate::store::Batch;
 
@@ -17,26 +18,22 @@ const BATCH_HOSTS: usize = 5000;
 /// How often it is noted that hosts are listened to, in milliseconds.
 const LISTENED_MS: i64 = 60_000;
 
-/// Writes, until it is dropped; then `last` has what is left.
-pub async fn run(app: Arc<App>) {
+/// Writes until it is told to end, and then what is left. Why that was not written, if so.
+pub async fn run(app: Arc<App>, mut end: oneshot::Receiver<()>) -> Result<(), String> {
     let mut clock = tokio::time::interval(EVERY);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (warnings, mut listened) = (Seldom::new(2), 0);
     loop {
-        clock.tick().await;
+        tokio::select! {
+            _ = clock.tick() => {}
+            _ = &mut end => return write_all(&app, Some(now_ms())).await,
+        }
         let now = now_ms();
         let note = (now - listened >= LISTENED_MS).then_some(now);
         match write_all(&app, note).await {
             Ok(()) => listened = note.unwrap_or(listened),
             Err(why) => warnings.warn("hosts_not_written", &[("why", &why)]),
         }
-    }
-}
-
-/// What is left is written before the end.
-pub async fn last(app: Arc<App>) {
-    if let Err(why) = write_all(&app, Some(now_ms())).await {
-        log::line("hosts_not_written", &[("level", "error"), ("why", &why)]);
     }
 }
 
