@@ -9,6 +9,7 @@ mod contract;
 mod copy;
 mod error;
 mod hosts;
+mod orders;
 mod sqlite;
 
 use std::path::Path;

@@ -355,3 +355,21 @@ fn where_hosts_show_a_token_the_lists_of_2015_are_for_viewers() {
     assert!(host.get("/status/text/a").text().contains("needs the role viewer"));
     assert_eq!(server.get("/metrics").status, 200);
 }
+
+#[test]
+fn what_cfg_json_orders_anew_is_an_event_of_what_differs() {
+    let mut config = config_with(json!({}));
+    config["agents"].as_array_mut().unwrap().push(json!({ "default": { "name": "same" } }));
+    let server = Server::start(&config);
+    config["agents"][0]["default"]["tarball"] = json!("http://alice:secret@h/p");
+    server.configure(&config);
+    assert_eq!(server.get("/config/reload").json()["msg"], "success");
+    let events = Operator::first(&server).get("/api/v1/events?kind=orders.changed").json();
+    let event = &events["events"][0];
+    let tarball = |side: &str| event[side]["agents"][0]["default"]["tarball"].clone();
+    assert_eq!(
+        (tarball("before"), tarball("after")),
+        (json!("http://10.0.0.1:8888/falcon"), json!("http://...@h/p"))
+    );
+    assert_eq!(event["after"]["agents"].as_array().unwrap().len(), 1);
+}
