@@ -28,7 +28,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use tokio::runtime::Runtime;
@@ -39,11 +39,13 @@ use clock::now_ms;
 use domain::host::Listening;
 use first_token::NoTokens;
 use fleet::{Fleet, LAST_SEEN_SLACK, Loader};
-use running::{App, Kept, NotInForce, Running};
+use running::{App, Kept, NotInForce, Unnoted};
 use store::{Store, StoreError, Unopened};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+/// How long what still waits for the disk may take when all else has ended.
+const PARTING: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     match Typed::parse().wanted() {
@@ -74,18 +76,19 @@ enum Failure {
 }
 
 fn serve(wanted: Serve) -> Result<(), Failure> {
-    let running = Running::read(wanted.config.as_deref()).map_err(Failure::Configuration)?;
-    let listen = wanted.listen.or(running.config.listen).ok_or(Failure::NoAddress)?;
-    let admission = admission(listen, wanted.anonymous_hosts, &running.config);
+    let read = Unnoted::read(wanted.config.as_deref()).map_err(Failure::Configuration)?;
+    let listen = wanted.listen.or(read.config.listen).ok_or(Failure::NoAddress)?;
+    let admission = admission(listen, wanted.anonymous_hosts, &read.config);
     let store = Store::open(&wanted.data).map_err(Failure::Store)?;
+    let read = read.spares(&wanted.data).map_err(Failure::Configuration)?;
     let runtime = Runtime::new().map_err(Failure::Runtime)?;
-    let running = runtime.block_on(running.noted(&store)).map_err(Failure::Configuration)?;
+    let running = runtime.block_on(read.noted(&store)).map_err(Failure::Configuration)?;
     let began = Instant::now();
     let fleet = load(&store).map_err(Failure::Load)?;
     let loaded = began.elapsed();
     let (tokens, first) =
         runtime.block_on(first_token::tokens(&store, &wanted.data)).map_err(Failure::Tokens)?;
-    let kept = Kept { store, fleet, tokens };
+    let kept = Kept { folder: wanted.data, store, fleet, tokens };
     let app = Arc::new(App::new(running, wanted.config, admission, kept));
     let telling = app.clone();
     let warn = move || {
@@ -101,6 +104,8 @@ fn serve(wanted: Serve) -> Result<(), Failure> {
     // Accepted where connections are served: no other thread has to be woken for each.
     let serving = runtime.spawn(serving);
     let served = runtime.block_on(serving).map_err(io::Error::other).flatten();
+    // A disk that hangs holds up no end for ever.
+    runtime.shutdown_timeout(PARTING);
     served.map_err(|error| Failure::Serve(listen, error))
 }
 

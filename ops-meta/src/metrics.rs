@@ -1,13 +1,15 @@
 //! What is counted, for /metrics. Names and units follow Prometheus' own advice (prometheus.io/docs/practices/naming).
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use tokio::sync::Mutex;
 
 type Labels = Vec<(&'static str, &'static str)>;
 
@@ -19,11 +21,16 @@ pub struct Metrics {
     flush_seconds: Counter<f64, AtomicU64>,
     flushed_hosts: Counter,
     flushes_failed: Counter,
+    /// When all hosts were last counted, and what came of it.
+    pub counted: Arc<Mutex<Option<(Instant, Hosts)>>>,
 }
+
+/// How many stand in which way.
+pub type Hosts = Vec<(&'static str, u64)>;
 
 /// Looked at when somebody asks.
 pub struct Looked {
-    pub hosts: Vec<(&'static str, u64)>,
+    pub hosts: Hosts,
     pub generation: u64,
     pub pending_bytes: u64,
 }

@@ -3,14 +3,13 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
 use rustls::ServerConfig;
 use sha2::{Digest, Sha256};
-use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::admission::Admission;
 use crate::attempts::Attempts;
@@ -26,6 +25,12 @@ use crate::tokens::Tokens;
 
 /// Lists that look at every host, at once: of two processors one is for the heartbeats.
 const SCANS_MAX: usize = 1;
+/// Lists of events at once: one may have to look at every event.
+const EVENT_LISTS_MAX: usize = 2;
+/// Lists of 2015 under way; each may go to a slow client.
+const STATUS_LISTS_MAX: usize = 16;
+/// What all bodies that come in pieces may take together, in bytes: those of some hundred hosts that say much.
+const BODIES_BYTES_MAX: usize = 64 << 20;
 
 /// One configuration, ready for use.
 pub struct Running {
@@ -34,29 +39,49 @@ pub struct Running {
     pub tls: Option<Arc<ServerConfig>>,
 }
 
+/// One configuration as it was read: what it orders is not noted yet.
+pub struct Unnoted {
+    pub config: Config,
+    tls: Option<Arc<ServerConfig>>,
+}
+
 /// Why a configuration does not come into force.
 #[derive(Debug)]
 pub enum NotInForce {
     Config(ConfigError),
     Tls(TlsError),
+    /// The thread that read it is gone.
+    Broken,
     Answer(serde_json::Error),
     Store(StoreError),
     NoFile,
     TlsNeedsRestart,
+    /// Whoever fetches files would fetch the tokens in it.
+    DataServed(PathBuf),
 }
 
-impl Running {
+impl Unnoted {
     /// Reads the file, or takes the defaults when there is none. Blocks on the disk.
     pub fn read(path: Option<&Path>) -> Result<Self, NotInForce> {
         let config = path.map(Config::read).transpose().map_err(NotInForce::Config)?;
         let config = config.unwrap_or_else(Config::without_file);
-        let current = Current::compile(&config.policies, 0).map_err(NotInForce::Answer)?;
         let tls = config.tls.as_ref().map(tls::load).transpose().map_err(NotInForce::Tls)?;
-        Ok(Self { config, current, tls })
+        Ok(Self { config, tls })
+    }
+
+    /// Whether `tarballDir` leaves the data folder alone. Blocks on the disk.
+    pub fn spares(self, data: &Path) -> Result<Self, NotInForce> {
+        let real = |path: &Path| path.canonicalize().ok();
+        // What is not there has nothing in it.
+        let served = self.config.tarball_dir.as_deref().and_then(real);
+        match served.zip(real(data)) {
+            Some((served, data)) if data.starts_with(&served) => Err(NotInForce::DataServed(data)),
+            _ => Ok(self),
+        }
     }
 
     /// Notes what it orders, which is a new generation when it is not what was ordered before.
-    pub async fn noted(self, store: &Store) -> Result<Self, NotInForce> {
+    pub async fn noted(self, store: &Store) -> Result<Running, NotInForce> {
         let agents = self.config.raw.get("agents").cloned().unwrap_or_default();
         let digest = match self.config.policies.is_empty() {
             // As it was before there was any order.
@@ -66,9 +91,11 @@ impl Running {
         let orders = Change::Orders { digest, agents };
         let changed = store.change(Actor("cfg.json".to_owned()), orders).await.map_err(NotInForce::Store)?;
         let current = Current::compile(&self.config.policies, changed.generation);
-        Ok(Self { current: current.map_err(NotInForce::Answer)?, ..self })
+        Ok(Running { config: self.config, current: current.map_err(NotInForce::Answer)?, tls: self.tls })
     }
+}
 
+impl Running {
     /// Tells of what is odd and no reason not to start. Looks at the disk.
     pub fn warn(&self) {
         for key in &self.config.unknown {
@@ -87,12 +114,12 @@ impl Running {
             log::line("no_tarball_dir", &fields);
         }
     }
+}
 
-    /// Whether connections are encrypted, and whether clients show certificates.
-    fn welcome(&self) -> (bool, bool) {
-        let client_ca = self.config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
-        (self.tls.is_some(), client_ca)
-    }
+/// Whether connections are encrypted, and whether clients show certificates.
+fn welcome(config: &Config) -> (bool, bool) {
+    let client_ca = config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+    (config.tls.is_some(), client_ca)
 }
 
 /// What is told a few times a minute only.
@@ -109,6 +136,7 @@ pub struct Told {
 
 /// What survives a restart, and what is in memory of it.
 pub struct Kept {
+    pub folder: PathBuf,
     pub store: Store,
     pub fleet: Fleet,
     pub tokens: Tokens,
@@ -126,16 +154,23 @@ pub struct App {
     pub told: Told,
     running: ArcSwap<Running>,
     config_path: Option<PathBuf>,
+    data: PathBuf,
     /// Of two reloads at once the later one wins.
     reload: Mutex<()>,
     downloads: AtomicUsize,
     /// Turns to look at every host.
     pub scans: Arc<Semaphore>,
+    /// Turns to look for events.
+    pub event_lists: Arc<Semaphore>,
+    /// Places among the lists of 2015.
+    pub status_lists: Arc<Semaphore>,
+    /// Bytes that bodies may still take.
+    pub bodies: Semaphore,
 }
 
 impl App {
     pub fn new(running: Running, config_path: Option<PathBuf>, admission: Admission, kept: Kept) -> Self {
-        let Kept { store, fleet, tokens } = kept;
+        let Kept { folder: data, store, fleet, tokens } = kept;
         Self {
             fleet,
             store,
@@ -152,25 +187,45 @@ impl App {
             },
             running: ArcSwap::from_pointee(running),
             config_path,
+            data,
             reload: Mutex::new(()),
             downloads: AtomicUsize::new(0),
             scans: Arc::new(Semaphore::new(SCANS_MAX)),
+            event_lists: Arc::new(Semaphore::new(EVENT_LISTS_MAX)),
+            status_lists: Arc::new(Semaphore::new(STATUS_LISTS_MAX)),
+            bodies: Semaphore::new(BODIES_BYTES_MAX),
         }
+    }
+
+    /// Without a configuration.
+    #[cfg(test)]
+    #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    pub async fn for_test(folder: &Path) -> Self {
+        let store = Store::open(folder).unwrap();
+        let listening = crate::domain::host::Listening::default();
+        let running = Unnoted::read(None).unwrap().noted(&store).await.unwrap();
+        let (fleet, tokens) = (Fleet::new(listening), Tokens::of(Vec::new()));
+        Self::new(running, None, Admission::Loopback, Kept { folder: folder.into(), store, fleet, tokens })
     }
 
     pub fn running(&self) -> Guard<Arc<Running>> {
         self.running.load()
     }
 
-    /// Reads the file again; blocks on the disk, so it runs on a thread of the runtime's that may. The outcome is logged here.
-    pub fn reload(&self) -> Result<(), NotInForce> {
-        let _one_at_a_time = self.reload.lock().unwrap_or_else(PoisonError::into_inner);
-        match self.read_again() {
+    /// Reads the file again. The outcome is logged here. Not to be broken off: what is noted has to come into force.
+    pub async fn reload(self: Arc<Self>) -> Result<(), NotInForce> {
+        // Whoever waits here holds no thread: the one whose turn it is needs one.
+        let _one_at_a_time = self.reload.lock().await;
+        match self.read_again().await {
             Ok(running) => {
                 log::line("reloaded", &[]);
-                running.warn();
                 self.running.store(Arc::new(running));
-                Ok(())
+                let running = self.running().clone();
+                let warning = move || {
+                    running.warn();
+                    Ok(())
+                };
+                blocking(warning).await
             }
             Err(why) => {
                 for part in why.to_string().lines() {
@@ -181,14 +236,15 @@ impl App {
         }
     }
 
-    fn read_again(&self) -> Result<Running, NotInForce> {
-        let path = self.config_path.as_deref().ok_or(NotInForce::NoFile)?;
-        let running = Running::read(Some(path))?;
+    async fn read_again(&self) -> Result<Running, NotInForce> {
+        let path = self.config_path.clone().ok_or(NotInForce::NoFile)?;
+        let data = self.data.clone();
+        let read = blocking(move || Unnoted::read(Some(&path))?.spares(&data)).await?;
         // The open port speaks either TLS or not, and who may speak on it was settled at the start.
-        if running.welcome() != self.running().welcome() {
+        if welcome(&read.config) != welcome(&self.running().config) {
             return Err(NotInForce::TlsNeedsRestart);
         }
-        Handle::current().block_on(running.noted(&self.store))
+        read.noted(&self.store).await
     }
 
     /// A place among the downloads under way; `None` when all are taken.
@@ -198,6 +254,13 @@ impl App {
         self.downloads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
         Some(Download(self.clone()))
     }
+}
+
+/// On a thread that may wait for the disk.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, NotInForce> + Send + 'static,
+) -> Result<T, NotInForce> {
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(NotInForce::Broken))
 }
 
 /// One download under way, until it is dropped.
@@ -214,8 +277,15 @@ impl fmt::Display for NotInForce {
         match self {
             Self::Config(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
+            Self::Broken => f.write_str("reading it was broken off"),
             Self::Answer(error) => write!(f, "failed to write the answer as JSON: {error}"),
             Self::Store(error) => write!(f, "failed to note what is ordered: {error}"),
+            Self::DataServed(data) => write!(
+                f,
+                "failed to serve `tarballDir`: the data folder `{}` lies in it, and anybody could fetch the tokens; \
+                 name another folder with --data, or for the files",
+                data.display()
+            ),
             Self::NoFile => f.write_str("there is no configuration file; start with -c to have one"),
             Self::TlsNeedsRestart => {
                 f.write_str("`tls` or `tls.clientCaFile` was added or removed; that needs a restart")

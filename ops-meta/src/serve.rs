@@ -1,6 +1,7 @@
 //! Connections: accepted up to a limit, spoken to in TLS where configured, given up when they are slow or silent,
 //! and finished before the process ends.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_rustls::TlsAcceptor;
 
 use crate::log;
@@ -52,14 +53,15 @@ const WAITING_MAX: i32 = 4096;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until SIGTERM or SIGINT. `warn` is called once the port is open.
-pub async fn serve(app: Arc<App>, listen: SocketAddr, warn: impl FnOnce()) -> std::io::Result<()> {
+pub async fn serve(app: Arc<App>, listen: SocketAddr, warn: impl FnOnce()) -> io::Result<()> {
     let mut signals = Signals::new()?;
     let listener = TcpListener::bind(listen).await?;
     set_up(&listener)?;
     log::line("listening", &[("listening", &listener.local_addr()?.to_string())]);
     warn();
     tokio::spawn(expiry::run(app.clone()));
-    let writing = tokio::spawn(flush::run(app.clone()));
+    let (end, ended) = oneshot::channel();
+    let writing = tokio::spawn(flush::run(app.clone(), ended));
     tokio::spawn(usage::run(app.clone()));
     let house = House {
         places: Arc::new(Semaphore::new(connections_max(&app))),
@@ -72,15 +74,14 @@ pub async fn serve(app: Arc<App>, listen: SocketAddr, warn: impl FnOnce()) -> st
         () = signals.ended(&house.app) => {}
     }
     drop(listener);
-    let app = house.app.clone();
     house.finish().await;
-    writing.abort();
-    flush::last(app).await;
-    Ok(())
+    // A batch that is being written is not let go: it would be neither in the database nor in memory.
+    let _ = end.send(());
+    writing.await?.map_err(|why| io::Error::other(format!("what hosts said last is not written: {why}")))
 }
 
 /// How many may wait, and what every accepted connection inherits (tcp(7)).
-fn set_up(listener: &TcpListener) -> std::io::Result<()> {
+fn set_up(listener: &TcpListener) -> io::Result<()> {
     let socket = SockRef::from(listener);
     socket.listen(WAITING_MAX)?;
     // Answers are small and leave at once.
@@ -117,7 +118,7 @@ struct Signals {
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    fn new() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -132,9 +133,8 @@ impl Signals {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.hangup.recv() => {
-                    let app = app.clone();
-                    // The outcome is in the log.
-                    let _ = tokio::task::spawn_blocking(move || app.reload().is_ok()).await;
+                    // The outcome is in the log. One that takes long holds up no other signal.
+                    drop(tokio::spawn(app.clone().reload()));
                 }
             }
         }
@@ -244,7 +244,7 @@ impl Guest {
 
 /// Lets the client read why it was refused: bytes of it that were never read would make the kernel answer with a reset,
 /// which overtakes the reason.
-async fn hear_out(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Result<()> {
+async fn hear_out(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
     stream.shutdown().await?;
     tokio::io::copy(&mut stream.take(PARTING_BYTES_MAX), &mut tokio::io::sink()).await?;
     Ok(())

@@ -1,5 +1,5 @@
 //! Every token, in memory: found by the sha256 of its text, which takes the same time for any guess. They keep counting
-//! while the database is away. The table is swapped after each change.
+//! while the database is away. The table lies in parts, so that a change replaces a small one.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,16 +10,19 @@ use arc_swap::ArcSwap;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 use sha2::{Digest, Sha256};
+use tokio::sync::Mutex;
 
 use crate::clock::now_ms;
+use crate::domain::role::Role;
 use crate::store::{Actor, Change, NewToken, Store, StoreError, Token, TokenHash};
 
 /// What the text of a token begins with, so that one that lies about is recognised.
 const PREFIX: &str = "opsm_";
 const RANDOM_BYTES: usize = 32;
 const NAME_CHARS_MAX: usize = 64;
-/// How exactly the last use is known.
+/// How exactly the last use is known; of hosts, which may have a token each and speak all the time, to the hour.
 const USED_EVERY_MS: i64 = 60_000;
+const USED_BY_HOST_EVERY_MS: i64 = 3_600_000;
 
 /// The text of a token. Shown once, never kept, never logged.
 pub struct Secret(String);
@@ -77,13 +80,14 @@ impl Known {
         Actor(self.to_string())
     }
 
-    /// Unix milliseconds, to about a minute.
+    /// Unix milliseconds, to about a minute; of a host's token to about an hour.
     pub fn last_used(&self) -> Option<i64> {
         Some(self.used.load(Ordering::Relaxed)).filter(|&at| at > 0)
     }
 
     fn use_it(&self, now: i64) {
-        if now - self.used.load(Ordering::Relaxed) >= USED_EVERY_MS {
+        let every = if self.token.role == Role::Host { USED_BY_HOST_EVERY_MS } else { USED_EVERY_MS };
+        if now - self.used.load(Ordering::Relaxed) >= every {
             self.used.store(now, Ordering::Relaxed);
         }
     }
@@ -111,20 +115,38 @@ pub enum Invalid {
 
 type Table = HashMap<TokenHash, Arc<Known>>;
 
+/// By the first byte of the hash.
+const PARTS: usize = 256;
+
 /// The table.
 pub struct Tokens {
-    table: ArcSwap<Table>,
+    parts: [ArcSwap<Table>; PARTS],
+    /// In memory tokens change in the order in which they do in the database.
+    change: Mutex<()>,
 }
 
 impl Tokens {
     pub fn of(tokens: Vec<Token>) -> Self {
-        let table = tokens.into_iter().map(|token| (token.hash, Arc::new(Known::of(token)))).collect();
-        Self { table: ArcSwap::from_pointee(table) }
+        let mut parts: [Table; PARTS] = std::array::from_fn(|_| Table::new());
+        for token in tokens {
+            let [first, ..] = token.hash;
+            if let Some(part) = parts.get_mut(usize::from(first)) {
+                part.insert(token.hash, Arc::new(Known::of(token)));
+            }
+        }
+        Self { parts: parts.map(ArcSwap::from_pointee), change: Mutex::default() }
+    }
+
+    fn part(&self, hash: &TokenHash) -> &ArcSwap<Table> {
+        let [first, ..] = *hash;
+        #[allow(clippy::indexing_slicing, reason = "there is a part for every byte")]
+        &self.parts[usize::from(first)]
     }
 
     /// The token of this text, if it counts at this moment.
     pub fn find(&self, text: &[u8]) -> Result<Arc<Known>, Invalid> {
-        let known = self.table.load().get(&hash(text)).cloned().ok_or(Invalid::Unknown)?;
+        let hash = hash(text);
+        let known = self.part(&hash).load().get(&hash).cloned().ok_or(Invalid::Unknown)?;
         let now = now_ms();
         if known.token.revoked.is_some() {
             return Err(Invalid::Revoked(known));
@@ -138,13 +160,18 @@ impl Tokens {
 
     /// In the order in which they were made, those that no longer count too.
     pub fn all(&self) -> Vec<Arc<Known>> {
-        let mut all: Vec<_> = self.table.load().values().cloned().collect();
+        let mut all: Vec<_> = self.each(|known| Some(known.clone())).collect();
         all.sort_unstable_by_key(|known| known.token.id);
         all
     }
 
+    /// What `look` finds.
+    fn each<T>(&self, look: impl Fn(&Arc<Known>) -> Option<T>) -> impl Iterator<Item = T> {
+        self.parts.iter().flat_map(move |part| part.load().values().filter_map(&look).collect::<Vec<_>>())
+    }
+
     fn put(&self, known: &Arc<Known>) {
-        self.table.rcu(|table| {
+        self.part(&known.token.hash).rcu(|table| {
             let mut table = Table::clone(table);
             table.insert(known.token.hash, known.clone());
             table
@@ -157,11 +184,12 @@ impl Tokens {
             let used = known.used.load(Ordering::Relaxed);
             (known.written.swap(used, Ordering::Relaxed) != used).then_some((known.token.id, used))
         };
-        self.table.load().values().filter_map(unwritten).collect()
+        self.each(unwritten).collect()
     }
 
     /// In the database, then in memory: not to be broken off in between.
     pub async fn create(&self, store: &Store, actor: Actor, new: NewToken) -> Result<Arc<Known>, StoreError> {
+        let _one_at_a_time = self.change.lock().await;
         let changed = store.change(actor, Change::CreateToken(new.clone())).await?;
         let NewToken { name, role, hostname, hash, expires } = new;
         let id = changed.id.unwrap_or_default();
@@ -175,11 +203,14 @@ impl Tokens {
 
     /// The same.
     pub async fn revoke(&self, store: &Store, actor: Actor, id: i64) -> Result<(), StoreError> {
+        let _one_at_a_time = self.change.lock().await;
         let changed = store.change(actor, Change::RevokeToken { id }).await?;
-        let Some(event) = changed.event else { return Ok(()) };
-        if let Some(known) = self.all().iter().find(|known| known.token.id == id) {
-            self.put(&Arc::new(known.revoked(event.at)));
-        }
+        // It may have been revoked there before.
+        let at = changed.event.map_or_else(now_ms, |event| event.at);
+        let valid = |known: &Arc<Known>| {
+            (known.token.id == id && known.token.revoked.is_none()).then(|| Arc::new(known.revoked(at)))
+        };
+        self.each(valid).for_each(|revoked| self.put(&revoked));
         Ok(())
     }
 }
@@ -189,7 +220,6 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
-    use crate::domain::role::Role;
 
     fn token(text: &str, expires: Option<i64>, revoked: Option<i64>) -> Token {
         let (name, role, hostname) = ("t".to_owned(), Role::Viewer, None);
@@ -220,6 +250,31 @@ mod tests {
         assert_eq!(tokens.take_used(), [(1, used)]);
         tokens.find(b"good").ok().unwrap();
         assert_eq!(tokens.take_used(), []);
+    }
+
+    #[test]
+    fn of_a_hosts_token_the_last_use_is_known_to_the_hour() {
+        let used = |role, minutes_ago: i64| {
+            let last_used = Some(now_ms() - minutes_ago * 60_000);
+            let tokens = Tokens::of(vec![Token { role, last_used, ..token("good", None, None) }]);
+            tokens.find(b"good").ok().unwrap();
+            tokens.take_used().len()
+        };
+        assert_eq!((used(Role::Viewer, 2), used(Role::Host, 2), used(Role::Host, 61)), (1, 0, 1));
+    }
+
+    #[tokio::test]
+    async fn a_token_that_the_database_knows_as_revoked_counts_no_longer() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let (tokens, actor) = (Tokens::of(Vec::new()), || Actor("a test".to_owned()));
+        let (hash, name) = (hash(b"good"), "t".to_owned());
+        let new = NewToken { name, role: Role::Viewer, hostname: None, hash, expires: None };
+        let id = tokens.create(&store, actor(), new).await.unwrap().token.id;
+        store.change(actor(), Change::RevokeToken { id }).await.unwrap();
+        assert!(tokens.find(b"good").is_ok());
+        tokens.revoke(&store, actor(), id).await.unwrap();
+        assert!(matches!(tokens.find(b"good"), Err(Invalid::Revoked(_))));
     }
 
     #[test]

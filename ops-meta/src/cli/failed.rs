@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use super::say;
+
 #[derive(Debug)]
 pub enum Failed {
     /// Typed or set up wrongly: nothing was asked of anybody.
@@ -12,6 +14,8 @@ pub enum Failed {
     /// The server or the network: perhaps for a while.
     Away(String),
     Refused(String),
+    /// Some of many, told already; the exit code of the worst.
+    Some(u8),
     /// Nobody reads the output any more, as after `| head`: they have what they wanted.
     ReaderGone,
 }
@@ -19,12 +23,24 @@ pub enum Failed {
 impl Failed {
     /// docs/ops-meta.md has the table.
     pub fn code(&self) -> ExitCode {
-        ExitCode::from(match self {
+        ExitCode::from(self.number())
+    }
+
+    fn number(&self) -> u8 {
+        match self {
             Self::ReaderGone => 0,
             Self::Away(_) | Self::Refused(_) => 1,
             Self::WrongUse(_) => 2,
             Self::NotFound(_) => 3,
-        })
+            Self::Some(number) => *number,
+        }
+    }
+
+    /// Does one after the other and goes on after a failure, of which each is told. That one is not there is the least.
+    pub fn of_each<T>(items: &[T], mut each: impl FnMut(&T) -> Result<(), Self>) -> Result<(), Self> {
+        let failed = items.iter().filter_map(|item| each(item).err());
+        let worst = failed.inspect(|failed| say(&format!("ops-meta: {failed}"))).map(|it| it.number()).min();
+        worst.map_or(Ok(()), |number| Err(Self::Some(number)))
     }
 
     /// Of the output.
@@ -42,6 +58,7 @@ impl fmt::Display for Failed {
             Self::WrongUse(why) | Self::NotFound(why) | Self::Away(why) | Self::Refused(why) => {
                 f.write_str(why)
             }
+            Self::Some(_) => f.write_str("not everything was done"),
             Self::ReaderGone => f.write_str("nobody reads the output"),
         }
     }

@@ -50,7 +50,7 @@ pub fn run(verb: Verb) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failed) => {
-            if !matches!(failed, Failed::ReaderGone) {
+            if !matches!(failed, Failed::ReaderGone | Failed::Some(_)) {
                 say(&format!("ops-meta: {failed}"));
             }
             failed.code()

@@ -182,9 +182,9 @@ fn row(token: &Value, now: i64) -> Vec<String> {
 
 fn revoke(args: &RevokeArgs) -> Result<(), Failed> {
     let client = args.server.client()?;
-    for id in &args.ids {
+    Failed::of_each(&args.ids, |id| {
         client.delete(&format!("{TOKENS}/{}", part(&id.to_string())))?;
         say(&format!("token {id} is revoked"));
-    }
-    Ok(())
+        Ok(())
+    })
 }

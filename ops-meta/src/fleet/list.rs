@@ -3,8 +3,13 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::ops::Bound::{Excluded, Unbounded};
+use std::sync::Mutex;
+use std::time::Instant;
 
-use super::{Fleet, Host, locked};
+use super::{Fleet, Host, Shard, locked};
+
+/// Hosts that are looked at under one lock.
+const PIECE_HOSTS: usize = 32;
 
 /// Which way a list goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +39,13 @@ pub struct Asked<'a> {
     pub after: Option<Position>,
     pub limit: usize,
     pub total: bool,
+    /// When it is given up.
+    pub until: Instant,
 }
+
+/// The list was not done in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooLate;
 
 /// A part of a list.
 pub struct Page {
@@ -46,17 +57,17 @@ pub struct Page {
 }
 
 impl Fleet {
-    /// Looks at every host once, a shard at a time; in the order of names, at as few as it can.
-    pub fn page(&self, mut asked: Asked<'_>) -> Page {
+    /// Looks at every host once; in the order of names, at as few as it can.
+    pub fn page(&self, mut asked: Asked<'_>) -> Result<Page, TooLate> {
         let mut places = Places::new(asked.order, asked.limit);
-        let total = match (&mut asked.rank, asked.total) {
+        let total = match (&asked.rank, asked.total) {
             (None, false) => {
-                self.first_by_name(&mut asked, &mut places);
+                self.first_by_name(&mut asked, &mut places)?;
                 None
             }
-            _ => {
-                let admitted = self.all(&mut asked, &mut places);
-                asked.total.then_some(admitted)
+            (_, counted) => {
+                let total = self.all(&mut asked, &mut places)?;
+                counted.then_some(total)
             }
         };
         let (positions, next) = places.taken();
@@ -65,44 +76,77 @@ impl Fleet {
             let host = self.find(&position.hostname)?;
             Some((position, host))
         });
-        Page { hosts: hosts.collect(), next, total }
+        Ok(Page { hosts: hosts.collect(), next, total })
     }
 
-    fn all(&self, asked: &mut Asked<'_>, places: &mut Places) -> usize {
-        let mut total = 0;
-        self.visit(|hostname, host| {
-            if !(asked.admits)(hostname, host) {
-                return;
+    fn all(&self, asked: &mut Asked<'_>, places: &mut Places) -> Result<usize, TooLate> {
+        let (mut total, until) = (0, asked.until);
+        let mut each = |hostname: &str, host: &Host| {
+            if (asked.admits)(hostname, host) {
+                total += 1;
+                let rank = asked.rank.as_mut().map_or(0, |rank| rank(hostname, host));
+                places.offer(rank, hostname, asked.after.as_ref());
             }
-            total += 1;
-            let rank = asked.rank.as_mut().map_or(0, |rank| rank(hostname, host));
-            places.offer(rank, hostname, asked.after.as_ref());
-        });
-        total
+            true
+        };
+        for shard in &self.shards {
+            walk(shard, Order::Ascending, None, Some(until), &mut each)?;
+        }
+        Ok(total)
     }
 
     /// Every shard has its hosts in the order of their names: each is left where a place is no longer to be had.
-    fn first_by_name(&self, asked: &mut Asked<'_>, places: &mut Places) {
-        let after = asked.after.as_ref().map_or(Unbounded, |position| Excluded(&*position.hostname));
-        for shard in &self.shards {
-            let shard = locked(shard);
-            let mut has_room = |hostname: &str, host: &Host| match (asked.admits)(hostname, host) {
-                true => places.offer(0, hostname, None),
-                false => true,
-            };
-            // Whoever stands behind the one that is found stands too far behind.
-            let _ = match asked.order {
-                Order::Ascending => {
-                    let mut rest = shard.hosts.range::<str, _>((after, Unbounded));
-                    rest.find(|(hostname, host)| !has_room(hostname, host))
-                }
-                Order::Descending => {
-                    let mut rest = shard.hosts.range::<str, _>((Unbounded, after));
-                    rest.rfind(|(hostname, host)| !has_room(hostname, host))
-                }
-            };
+    fn first_by_name(&self, asked: &mut Asked<'_>, places: &mut Places) -> Result<(), TooLate> {
+        let after = asked.after.as_ref().map(|position| &*position.hostname);
+        // Whoever stands behind the one that finds none stands too far behind.
+        let mut has_room =
+            |hostname: &str, host: &Host| !(asked.admits)(hostname, host) || places.offer(0, hostname, None);
+        let mut shards = self.shards.iter();
+        shards.try_for_each(|shard| walk(shard, asked.order, after, Some(asked.until), &mut has_room))
+    }
+}
+
+/// Calls `each` for the hosts of a shard behind `after`, in the order of their names, until it has seen enough. What it
+/// does may take long, so the shard is locked for a few hosts at a time, and others have their turn between.
+pub(super) fn walk(
+    shard: &Mutex<Shard>,
+    order: Order,
+    after: Option<&str>,
+    until: Option<Instant>,
+    each: &mut impl FnMut(&str, &Host) -> bool,
+) -> Result<(), TooLate> {
+    let mut next: Option<Box<str>> = after.map(Into::into);
+    loop {
+        if until.is_some_and(|until| until <= Instant::now()) {
+            return Err(TooLate);
+        }
+        let shard = locked(shard);
+        let after = next.as_deref().map_or(Unbounded, Excluded);
+        let last = match order {
+            Order::Ascending => piece(shard.hosts.range::<str, _>((after, Unbounded)), each),
+            Order::Descending => piece(shard.hosts.range::<str, _>((Unbounded, after)).rev(), each),
+        };
+        match last {
+            Some(last) => next = Some(last),
+            None => return Ok(()),
         }
     }
+}
+
+/// The name of the last one, where it goes on behind it.
+fn piece<'a>(
+    hosts: impl Iterator<Item = (&'a Box<str>, &'a Box<Host>)>,
+    each: &mut impl FnMut(&str, &Host) -> bool,
+) -> Option<Box<str>> {
+    for (count, (hostname, host)) in (1..).zip(hosts) {
+        if !each(hostname, host) {
+            return None;
+        }
+        if count == PIECE_HOSTS {
+            return Some(hostname.clone());
+        }
+    }
+    None
 }
 
 /// The first so many positions of those offered, and one more. The last one of them is on top.

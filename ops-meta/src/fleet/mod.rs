@@ -19,7 +19,7 @@ use crate::domain::host::{Listening, Run, State, state};
 use crate::store::{HostId, HostRow};
 use host::Shared;
 pub use host::{Agents, Compact, Facts, Host, Look, NO_PERCENT, Real};
-pub use list::{Asked, Order, Position};
+pub use list::{Asked, Order, Position, TooLate};
 use pending::Pending;
 pub use record::{LAST_SEEN_SLACK, Said};
 
@@ -29,6 +29,9 @@ const SHARDS: usize = 256;
 const UNWRITTEN: HostId = 0;
 /// Two machines that were heard in turns within this, in seconds, are told of.
 const CONTESTED_SECS: u32 = 3600;
+
+/// How many of those that are forgotten are named.
+const NAMED_MAX: usize = 20;
 
 /// All hosts.
 pub struct Fleet {
@@ -62,6 +65,22 @@ pub enum Recorded {
     New,
     /// There are as many hosts as may be; this one is answered, but not remembered.
     Full,
+}
+
+/// Hosts that said nothing for too long: how many, and the names of some.
+#[derive(Debug, Default)]
+pub struct Forgotten {
+    pub count: usize,
+    pub some: Vec<String>,
+}
+
+impl Forgotten {
+    fn note(&mut self, hostname: &str) {
+        self.count += 1;
+        if self.some.len() < NAMED_MAX {
+            self.some.push(hostname.to_owned());
+        }
+    }
 }
 
 /// One agent of one host, as it was reported.
@@ -116,27 +135,27 @@ impl Fleet {
         self.shard_of(hostname).hosts.get(hostname).map(|host| Host::clone(host))
     }
 
-    /// Forgets the hosts that have said nothing for so long at `now` (Unix seconds), and says how many they were. A host
-    /// that speaks seldom has as long again as it takes to be late.
-    pub fn forget(&self, unheard: Duration, now: i64) -> usize {
+    /// Forgets the hosts that have said nothing for so long at `now` (Unix seconds). A host that speaks seldom has as long
+    /// again as it takes to be late.
+    pub fn forget(&self, unheard: Duration, now: i64) -> Forgotten {
         let most = i64::try_from(unheard.as_secs()).unwrap_or(i64::MAX);
         // Where the machine has just slept, nobody was silent meanwhile.
         self.listen(now);
         let listening = self.listening().clone();
-        let mut count = 0;
+        let mut forgotten = Forgotten::default();
         for shard in &self.shards {
             let mut shard = locked(shard);
             let silent = |host: &Host| {
                 let most = most.max(2 * host.heard().late_secs());
                 listening.silence(host.last.into(), now) >= most
             };
-            for (_, host) in shard.hosts.extract_if(.., |_, host| silent(host)).collect::<Vec<_>>() {
+            for (name, host) in shard.hosts.extract_if(.., |_, host| silent(host)).collect::<Vec<_>>() {
                 self.pend_forgotten(&mut shard, &host);
-                count += 1;
+                forgotten.note(&name);
             }
         }
-        self.count.fetch_sub(count, Ordering::Relaxed);
-        count
+        self.count.fetch_sub(forgotten.count, Ordering::Relaxed);
+        forgotten
     }
 
     /// Forgets one host. Whether it was there.
@@ -155,10 +174,15 @@ impl Fleet {
         Some(shard.hosts.iter().map(|(name, host)| (name.clone(), host.reported(agent))).collect())
     }
 
-    /// Calls `each` for every host, a shard at a time.
+    /// Calls `each` for every host.
     pub fn visit(&self, mut each: impl FnMut(&str, &Host)) {
+        let mut each = |hostname: &str, host: &Host| {
+            each(hostname, host);
+            true
+        };
         for shard in &self.shards {
-            locked(shard).hosts.iter().for_each(|(name, host)| each(name, host));
+            // Nobody said until when.
+            let _ = list::walk(shard, Order::Ascending, None, None, &mut each);
         }
     }
 

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use ops_wire::{Heartbeat, RealAgent, Status, StepDone};
 use proptest::prelude::*;
@@ -178,8 +179,9 @@ fn silent_hosts_are_forgotten_and_make_room() {
     fleet.record(&beat("a", "1"), &SAID, NOW, 1);
     taken(&fleet);
     listen(&fleet, 9 * MINUTE);
-    assert_eq!(fleet.forget(Duration::from_secs(600), NOW / 1000 + 599), 0);
-    assert_eq!(fleet.forget(Duration::from_secs(600), NOW / 1000 + 600), 1);
+    assert_eq!(fleet.forget(Duration::from_secs(600), NOW / 1000 + 599).count, 0);
+    let forgotten = fleet.forget(Duration::from_secs(600), NOW / 1000 + 600);
+    assert_eq!((forgotten.count, forgotten.some), (1, vec!["a".to_owned()]));
     assert_eq!(fleet.record(&beat("b", "1"), &SAID, NOW, 1), Recorded::New);
     assert_eq!(fleet.take(9).forgotten, [1]);
 }
@@ -210,7 +212,7 @@ fn a_machine_that_slept_takes_nobody_for_gone() {
     assert_eq!(taken(&fleet), ["h heard"]);
     assert_eq!(fleet.state(&fleet.find("i").unwrap(), later / 1000), State::Alive);
     // Nor where the first that is done is to look for the silent.
-    assert_eq!(fleet.forget(Duration::from_secs(600), later / 1000 + 86_400), 0);
+    assert_eq!(fleet.forget(Duration::from_secs(600), later / 1000 + 86_400).count, 0);
     assert_eq!(fleet.listen(later / 1000 + 86_401).since, later / 1000 + 86_400);
 }
 
@@ -283,8 +285,8 @@ fn a_slow_host_is_not_forgotten_when_it_is_hardly_late() {
     record(&fleet, &Heartbeat { interval_secs: Some(86_400), ..beat("h", "1") }, NOW);
     listen(&fleet, 6 * DAY - MINUTE);
     let three_days = Duration::from_secs(3 * 86_400);
-    assert_eq!(fleet.forget(three_days, NOW / 1000 + 6 * 86_400 - 1), 0);
-    assert_eq!(fleet.forget(three_days, NOW / 1000 + 6 * 86_400), 1);
+    assert_eq!(fleet.forget(three_days, NOW / 1000 + 6 * 86_400 - 1).count, 0);
+    assert_eq!(fleet.forget(three_days, NOW / 1000 + 6 * 86_400).count, 1);
 }
 
 #[test]
@@ -295,7 +297,7 @@ fn forgotten_hosts_wait_like_others() {
     }
     taken(&fleet);
     listen(&fleet, 10 * MINUTE);
-    assert_eq!(fleet.forget(Duration::from_secs(60), NOW / 1000 + 600), 5000);
+    assert_eq!(fleet.forget(Duration::from_secs(60), NOW / 1000 + 600).count, 5000);
     assert!(fleet.pending_bytes() > 5000);
     let batch = fleet.take(100);
     assert_eq!(batch.forgotten.len(), 100);
@@ -343,7 +345,9 @@ fn pages_go_on_where_the_last_one_ended() {
             after,
             limit,
             total,
+            until: Instant::now() + Duration::from_secs(60),
         });
+        let page = page.ok().unwrap();
         assert_eq!(page.total, total.then_some(9));
         assert_eq!(page.next, page.hosts.last().filter(|_| page.next.is_some()).map(|(it, _)| it.clone()));
         let names: Vec<_> = page.hosts.iter().map(|(it, _)| it.hostname.to_string()).collect();
@@ -385,7 +389,9 @@ fn a_page_whose_hosts_left_meanwhile_is_not_the_last() {
         after: None,
         limit: 2,
         total: false,
+        until: Instant::now() + Duration::from_secs(60),
     });
+    let page = page.ok().unwrap();
     assert!(page.hosts.is_empty());
     assert_eq!(page.next.map(|it| it.hostname), Some(names[1].as_str().into()));
 }
@@ -509,4 +515,35 @@ proptest! {
         let lines = |fleet: &Fleet| lines(&fleet.take(9));
         prop_assert_eq!(lines(&known_by_bytes), lines(&read));
     }
+}
+
+#[test]
+fn a_walk_in_pieces_meets_every_host_once_either_way_and_ends_in_time() {
+    let shard = std::sync::Mutex::new(Shard::default());
+    let names: Vec<String> = (100..300).map(|n| format!("h{n}")).collect();
+    let template = {
+        let fleet = fleet();
+        record(&fleet, &beat("h", "1"), NOW);
+        fleet.find("h").unwrap()
+    };
+    for name in &names {
+        shard.lock().unwrap().hosts.insert(name.as_str().into(), Box::new(template.clone()));
+    }
+    let walk = |order, after, most: usize| {
+        let mut met = Vec::new();
+        let mut each = |name: &str, _: &Host| {
+            met.push(name.to_owned());
+            met.len() < most
+        };
+        list::walk(&shard, order, after, None, &mut each).unwrap();
+        met
+    };
+    assert_eq!(walk(Order::Ascending, None, 1000), names);
+    assert_eq!(walk(Order::Ascending, Some("h199"), 1000), names[100..]);
+    assert_eq!(
+        walk(Order::Descending, Some("h199"), 50),
+        names[49..99].iter().rev().cloned().collect::<Vec<_>>()
+    );
+    let late = list::walk(&shard, Order::Ascending, None, Some(Instant::now()), &mut |_, _| true);
+    assert_eq!(late, Err(TooLate));
 }

@@ -44,7 +44,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Json<T> {
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
         }
         let patience = app.running().config.limits.body;
-        let bytes = body::read(request.into_body(), BODY_BYTES_MAX, patience).await?;
+        let bytes = body::read(request.into_body(), BODY_BYTES_MAX, patience, &app.bodies).await?;
         let mut json = serde_json::Deserializer::from_slice(&bytes);
         let read = serde_path_to_error::deserialize(&mut json)
             .map_err(|error| wrong("field", &error.path().to_string(), &error.inner().to_string()))?;

@@ -115,12 +115,12 @@ impl Caller {
         self.0.token.expires
     }
 
-    fn with(self, needed: Role) -> Result<Self, Problem> {
+    /// Itself, or why not.
+    fn with(self, needed: Role) -> Result<Self, String> {
         if self.role().includes(needed) {
             return Ok(self);
         }
-        let detail = format!("this needs the role {needed}; {} has the role {}", self.0, self.role());
-        Err(Problem::new(StatusCode::FORBIDDEN, detail))
+        Err(format!("this needs the role {needed}; {} has the role {}", self.0, self.role()))
     }
 }
 
@@ -159,8 +159,23 @@ impl<R: Needed> FromRequestParts<Arc<App>> for With<R> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let caller = Caller::from_request_parts(parts, app).await?.with(R::ROLE)?;
+        let caller = Caller::from_request_parts(parts, app).await?.with(R::ROLE);
+        let caller = caller.map_err(|why| Problem::new(StatusCode::FORBIDDEN, why))?;
         Ok(Self { caller, role: PhantomData })
+    }
+}
+
+/// Who asks for the lists of 2015: anybody, but where hosts have to show a token a viewer.
+pub struct Looker;
+
+impl FromRequestParts<Arc<App>> for Looker {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refusal> {
+        if !app.admission.is_anonymous() {
+            Caller(known(app, parts)?).with(Role::Viewer).map_err(Refusal::NotAllowed)?;
+        }
+        Ok(Self)
     }
 }
 

@@ -1,24 +1,30 @@
-//! A body, read whole: bounded in size and in time.
+//! A body, read whole: bounded in size and in time, and with all others in what they take together.
 
 use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::error::Refusal;
 
 /// How much more is read and thrown away, so that a client that is still sending gets to read the refusal.
 const DRAINED_BYTES_MAX: usize = 1 << 20;
 
-pub async fn read(body: Body, bytes_max: usize, patience: Duration) -> Result<Bytes, Refusal> {
-    let reading = tokio::time::timeout(patience, read_bounded(body, bytes_max));
+/// What comes in more than one piece is collected in `room`, a permit for each byte.
+pub async fn read(
+    body: Body,
+    bytes_max: usize,
+    patience: Duration,
+    room: &Semaphore,
+) -> Result<Bytes, Refusal> {
+    let reading = tokio::time::timeout(patience, read_bounded(body, bytes_max, room));
     reading.await.unwrap_or(Err(Refusal::TooSlow))
 }
 
-async fn read_bounded(mut body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
-    let mut bytes = Bytes::new();
-    let (mut more, mut seen) = (BytesMut::new(), 0);
+async fn read_bounded(mut body: Body, bytes_max: usize, room: &Semaphore) -> Result<Bytes, Refusal> {
+    let (mut kept, mut seen) = (Ok(Kept::default()), 0);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Refusal::Bad(format!("failed to read the body: {error}")))?;
         let Ok(data) = frame.into_data() else { continue };
@@ -26,19 +32,95 @@ async fn read_bounded(mut body: Body, bytes_max: usize) -> Result<Bytes, Refusal
         if seen > DRAINED_BYTES_MAX {
             break;
         }
-        // Mostly it comes in one piece, which needs not be copied.
-        if bytes.is_empty() && more.is_empty() {
-            bytes = data;
-        } else if seen <= bytes_max {
-            if more.is_empty() {
-                more.extend_from_slice(&std::mem::take(&mut bytes));
-            }
-            more.extend_from_slice(&data);
+        // Of what is refused nothing is kept.
+        kept = match kept {
+            Ok(_) if seen > bytes_max => Err(Refusal::TooLarge),
+            Ok(kept) => kept.with(data, room),
+            refused => refused,
+        };
+    }
+    kept.map(Kept::whole)
+}
+
+/// Mostly a body comes in one piece, which needs not be copied.
+#[derive(Default)]
+struct Kept<'a> {
+    first: Bytes,
+    all: BytesMut,
+    held: Option<SemaphorePermit<'a>>,
+}
+
+impl<'a> Kept<'a> {
+    fn with(mut self, data: Bytes, room: &'a Semaphore) -> Result<Self, Refusal> {
+        if self.first.is_empty() {
+            return Ok(Self { first: data, ..self });
+        }
+        if self.all.is_empty() {
+            self.add(&self.first.clone(), room)?;
+        }
+        self.add(&data, room)?;
+        Ok(self)
+    }
+
+    fn add(&mut self, data: &[u8], room: &'a Semaphore) -> Result<(), Refusal> {
+        let bytes = u32::try_from(data.len()).map_err(|_| Refusal::TooLarge)?;
+        let held = room.try_acquire_many(bytes).map_err(|_| Refusal::Busy)?;
+        match &mut self.held {
+            Some(all) => all.merge(held),
+            none => *none = Some(held),
+        }
+        self.all.extend_from_slice(data);
+        Ok(())
+    }
+
+    fn whole(self) -> Bytes {
+        if self.all.is_empty() { self.first } else { self.all.freeze() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::collections::VecDeque;
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use http_body::Frame;
+
+    use super::*;
+
+    struct Pieces(VecDeque<&'static str>);
+
+    impl http_body::Body for Pieces {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece.into()))))
         }
     }
-    match seen {
-        seen if seen > bytes_max => Err(Refusal::TooLarge),
-        _ if more.is_empty() => Ok(bytes),
-        _ => Ok(more.freeze()),
+
+    fn body(pieces: &[&'static str]) -> Body {
+        Body::new(Pieces(pieces.iter().copied().collect()))
+    }
+
+    #[tokio::test]
+    async fn all_bodies_together_have_so_much_room_and_give_it_back() {
+        let room = Semaphore::new(8);
+        let read = |pieces: &[&'static str], bytes_max| read_bounded(body(pieces), bytes_max, &room);
+        assert_eq!(read(&["abcdefghi"], 9).await.unwrap(), "abcdefghi", "it lies there already");
+        assert_eq!(read(&["abc", "", "def", "gh"], 9).await.unwrap(), "abcdefgh");
+        assert!(matches!(read(&["abc", "def", "ghi"], 9).await, Err(Refusal::Busy)));
+        assert!(matches!(read(&["abc", "def", "ghi"], 8).await, Err(Refusal::TooLarge)));
+        assert!(matches!(read(&["a"], 0).await, Err(Refusal::TooLarge)));
+        let other = room.try_acquire_many(5).unwrap();
+        assert!(matches!(read(&["ab", "cd"], 9).await, Err(Refusal::Busy)));
+        drop(other);
+        assert_eq!(room.available_permits(), 8);
     }
 }

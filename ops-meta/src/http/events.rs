@@ -12,6 +12,7 @@ use super::asked::Query;
 use super::auth::{Viewer, With};
 use super::page::{self, Page};
 use super::problem::{Problem, Problems};
+use super::whole::whole;
 use crate::running::App;
 use crate::store::{Event as Kept, EventsAsked};
 
@@ -48,8 +49,6 @@ pub struct EventList {
     events: Vec<Event>,
     /// For `cursor`, where there are more.
     next: Option<String>,
-    /// Always null: nobody counts them.
-    total: Option<u64>,
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -83,7 +82,8 @@ pub async fn list(
     Query(asked): Query<ListAsked>,
 ) -> Result<Json<EventList>, Problem> {
     let limit = asked.limit;
-    let found = app.store.events(EventsAsked {
+    let turn = app.event_lists.clone().acquire_owned().await;
+    let asked = EventsAsked {
         before_id: asked.cursor.map(|cursor| cursor.0),
         after_id: asked.after,
         kind: asked.kind,
@@ -92,8 +92,13 @@ pub async fn list(
         since: asked.since,
         until: asked.until,
         limit: limit.0 + 1,
+    };
+    // Its turn lasts as long as the work, though the client may go away.
+    let found = whole(async move {
+        let _turn = turn;
+        app.store.events(asked).await
     });
     let page = Page::of(found.await?, limit, |event| event.id);
     let events = page.items.into_iter().map(Event::from).collect();
-    Ok(Json(EventList { events, next: page.next, total: None }))
+    Ok(Json(EventList { events, next: page.next }))
 }

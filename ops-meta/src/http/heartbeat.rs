@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use ops_wire::{Heartbeat, Hostname, RealAgent, Refused, Status};
+use ops_wire::{Heartbeat, Hostname, Refused, Status};
 
 use super::auth::Speaker;
 use super::body;
@@ -22,8 +22,13 @@ use crate::running::App;
 const BODY_BYTES_MAX: usize = 256 << 10;
 /// No host has nearly as many.
 const AGENTS_MAX: usize = 256;
-/// A status sentence is cut to this.
+/// A status sentence is cut to this, in bytes, and so are other texts that are kept in memory.
 const STATUS_BYTES_MAX: usize = 2 << 10;
+const TEXT_BYTES_MAX: usize = 256;
+const ERROR_CODE_BYTES_MAX: usize = 64;
+/// Labels beyond these are left out.
+const LABELS_MAX: usize = 64;
+const LABELS_BYTES_MAX: usize = 4 << 10;
 
 /// A host says what really runs, and hears what should.
 // 2015's Go client sends no Content-Type, so none is asked for.
@@ -34,9 +39,11 @@ pub async fn beat(
     speaker: Result<Speaker, Refusal>,
     body: Body,
 ) -> Result<Response, Refusal> {
-    // The body is heard out first: whoever is still sending would not get to read why it is refused.
-    let bytes = body::read(body, BODY_BYTES_MAX, app.running().config.limits.body).await?;
-    let answer = speaker.and_then(|speaker| answer(&app, &speaker, &bytes));
+    // The body is heard out first: whoever is still sending would not get to read why it is refused. Of who is, nothing
+    // is kept.
+    let bytes_max = if speaker.is_ok() { BODY_BYTES_MAX } else { 0 };
+    let read = body::read(body, bytes_max, app.running().config.limits.body, &app.bodies).await;
+    let answer = speaker.and_then(|speaker| answer(&app, &speaker, &read?));
     match answer {
         Ok(_) => app.metrics.heartbeats.inc(),
         Err(_) => app.metrics.heartbeats_refused.inc(),
@@ -61,12 +68,10 @@ fn answer(app: &App, speaker: &Speaker, bytes: &[u8]) -> Result<Bytes, Refusal> 
     }
     let unreadable = |error| Refusal::Bad(format!("body format error: {error}"));
     let (mut beat, refused) = Heartbeat::read(bytes).map_err(unreadable)?;
+    // A host that says too much is better seen in part than not at all.
+    let whole = bound(&mut beat);
     let hostname = Hostname::check(&beat.hostname).map_err(|error| Refusal::Bad(error.to_string()))?;
     speaker.may_speak_for(hostname)?;
-    // A host that says too much is better seen in part than not at all.
-    let whole = beat.real_agents.len() <= AGENTS_MAX;
-    beat.real_agents.truncate(AGENTS_MAX);
-    beat.real_agents.iter_mut().for_each(bound);
     let running = app.running();
     let hosts_max = running.config.limits.hosts_max;
     // What was read in parts, or is kept in part, is read again.
@@ -90,8 +95,36 @@ fn tell(app: &App, hostname: Hostname<'_>, recorded: &Recorded, refused: &[Refus
     }
 }
 
-fn bound(agent: &mut RealAgent) {
-    if let Status::Other(sentence) = &mut agent.status {
-        sentence.truncate(sentence.floor_char_boundary(STATUS_BYTES_MAX));
+/// Cuts what is too long to be kept. Whether nothing was.
+fn bound(beat: &mut Heartbeat) -> bool {
+    let agents = &mut beat.real_agents;
+    let mut whole = agents.len() <= AGENTS_MAX;
+    agents.truncate(AGENTS_MAX);
+    let texts = [
+        &mut beat.ip,
+        &mut beat.updater_version,
+        &mut beat.run_user,
+        &mut beat.machine_id,
+        &mut beat.os,
+        &mut beat.arch,
+    ];
+    texts.into_iter().for_each(|text| whole &= cut(text, TEXT_BYTES_MAX));
+    for agent in agents {
+        whole &= cut(&mut agent.error_code, ERROR_CODE_BYTES_MAX);
+        if let Status::Other(sentence) = &mut agent.status {
+            whole &= cut(sentence, STATUS_BYTES_MAX);
+        }
     }
+    let (mut count, mut bytes) = (0, 0);
+    beat.labels.retain(|key, value| {
+        (count, bytes) = (count + 1, bytes + key.len() + value.len());
+        count <= LABELS_MAX && bytes <= LABELS_BYTES_MAX
+    });
+    whole && count == beat.labels.len()
+}
+
+fn cut(text: &mut String, bytes_max: usize) -> bool {
+    let fits = text.len() <= bytes_max;
+    text.truncate(text.floor_char_boundary(bytes_max));
+    fits
 }

@@ -18,8 +18,10 @@ use http_body::Frame;
 use ops_wire::AgentName;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 use utoipa::{IntoParams, ToSchema};
 
+use super::auth::Looker;
 use super::error::{Refusal, Refusals};
 use crate::domain::one_line::one_line;
 use crate::fleet::Reported;
@@ -93,11 +95,11 @@ pub async fn reload(
     if !peer.ip().to_canonical().is_loopback() || forwarded {
         return Err(Refusal::LoopbackOnly);
     }
-    let reloading = app.clone();
-    let outcome = tokio::task::spawn_blocking(move || reloading.reload().map_err(|why| why.to_string()));
+    // It goes on where the client goes away.
+    let outcome = tokio::spawn(app.clone().reload());
     Ok(Json(match outcome.await.map_err(|_| Refusal::Failed)? {
         Ok(()) => Said::success(app.running().config.raw.clone()),
-        Err(msg) => Said { msg, data: None },
+        Err(why) => Said { msg: why.to_string(), data: None },
     }))
 }
 
@@ -117,9 +119,11 @@ pub struct OfAgent {
 
 /// `{HOST: AGENT}`, with null for a host that does not report the agent.
 #[utoipa::path(get, path = "/status/json/{agent}", tag = "2015", params(OfAgent),
+    security((), ("token" = [])),
     responses((status = 200, body = Hosts), Refusals))]
 pub async fn status_json(
     State(app): State<Arc<App>>,
+    _: Looker,
     Path(agent): Path<String>,
 ) -> Result<Response, Refusal> {
     Ok(status(app, &agent, Form::Json)?.into_response())
@@ -127,9 +131,11 @@ pub async fn status_json(
 
 /// `HOST VERSION STATUS TIMESTAMP DATE` a line, or `HOST not found`.
 #[utoipa::path(get, path = "/status/text/{agent}", tag = "2015", params(OfAgent),
+    security((), ("token" = [])),
     responses((status = 200, body = str), Refusals))]
 pub async fn status_text(
     State(app): State<Arc<App>>,
+    _: Looker,
     Path(agent): Path<String>,
 ) -> Result<Response, Refusal> {
     Ok(status(app, &agent, Form::Text)?.into_response())
@@ -137,8 +143,9 @@ pub async fn status_text(
 
 fn status(app: Arc<App>, agent: &str, form: Form) -> Result<impl IntoResponse + use<>, Refusal> {
     let agent = agent.parse().map_err(|why| Refusal::Bad(format!("this is no agent's name: {why}")))?;
+    let list = List::of(app, agent, form).ok_or(Refusal::Busy)?;
     let content_type = HeaderValue::from_static(form.content_type());
-    Ok(([(CONTENT_TYPE, content_type)], Body::new(List::of(app, agent, form))))
+    Ok(([(CONTENT_TYPE, content_type)], Body::new(list)))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -166,6 +173,7 @@ struct List {
     rows: usize,
     /// Between two parts others have their turn: a client that reads fast would never make this task wait.
     turn: Pin<Box<dyn Future<Output = ()> + Send>>,
+    _place: OwnedSemaphorePermit,
 }
 
 impl http_body::Body for List {
@@ -184,8 +192,11 @@ impl http_body::Body for List {
 }
 
 impl List {
-    fn of(app: Arc<App>, agent: AgentName, form: Form) -> Self {
-        Self { app, agent, form, shard: 0, rows: 0, turn: Box::pin(tokio::task::yield_now()) }
+    /// `None`: all places are taken.
+    fn of(app: Arc<App>, agent: AgentName, form: Form) -> Option<Self> {
+        let place = app.status_lists.clone().try_acquire_owned().ok()?;
+        let turn = Box::pin(tokio::task::yield_now());
+        Some(Self { app, agent, form, shard: 0, rows: 0, turn, _place: place })
     }
 
     /// The next part that is not empty.
@@ -264,26 +275,18 @@ mod tests {
     use ops_wire::Heartbeat;
 
     use super::*;
-    use crate::admission::Admission;
-    use crate::domain::host::Listening;
-    use crate::fleet::{Fleet, Said};
-    use crate::running::{Kept, Running};
-    use crate::store::Store;
-    use crate::tokens::Tokens;
+    use crate::fleet::Said;
 
     #[tokio::test]
     async fn a_long_list_lets_others_have_their_turn() {
         let folder = tempfile::TempDir::new().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        let fleet = Fleet::new(Listening::default());
-        let kept = Kept { store, fleet, tokens: Tokens::of(Vec::new()) };
-        let app = Arc::new(App::new(Running::read(None).unwrap(), None, Admission::Loopback, kept));
+        let app = Arc::new(App::for_test(folder.path()).await);
         for n in 0..1000 {
             let beat = Heartbeat { hostname: format!("host{n}"), ..Heartbeat::default() };
             app.fleet.record(&beat, &Said { body: b"", known_by: 0 }, 0, 1000);
         }
         let (mut list, mut parts, mut turns) =
-            (Box::pin(List::of(app, "a".parse().unwrap(), Form::Text)), 0, 0);
+            (Box::pin(List::of(app, "a".parse().unwrap(), Form::Text).unwrap()), 0, 0);
         let mut next = |cx: &mut Context<'_>| {
             let polled = http_body::Body::poll_frame(list.as_mut(), cx);
             turns += u32::from(polled.is_pending());

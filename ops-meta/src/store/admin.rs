@@ -6,6 +6,7 @@ use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_from_iter};
 use serde_json::{Value, json};
 
+use super::orders::{differing, without_passwords};
 use super::sqlite::Durability;
 use super::{Actor, Change, Changed, Event, EventsAsked, HostId, NewToken, Store, StoreError, Token};
 use crate::clock::now_ms;
@@ -65,6 +66,13 @@ fn apply(transaction: &Transaction<'_>, change: Change) -> Result<Option<Done>, 
         Change::CreateToken(new) => create_token(transaction, new).map(Some),
         Change::RevokeToken { id } => revoke_token(transaction, id),
         Change::DropHost { id, hostname } => drop_host(transaction, id, hostname).map(Some),
+        Change::ForgetHosts { count, some } => Ok(Some(Done {
+            kind: "hosts.forgotten",
+            object: "hosts".to_owned(),
+            before: Some(json!({"count": count, "some": some})),
+            after: None,
+            id: None,
+        })),
         Change::Orders { digest, agents } => orders(transaction, digest, agents),
     }
 }
@@ -149,16 +157,21 @@ fn drop_host(transaction: &Transaction<'_>, id: HostId, hostname: String) -> Res
 }
 
 fn orders(transaction: &Transaction<'_>, digest: String, agents: Value) -> Result<Option<Done>, StoreError> {
-    let known: String = transaction.query_row("SELECT orders_digest FROM state", [], |row| row.get(0))?;
+    let sql = "SELECT orders_digest, orders FROM state";
+    let (known, before): (String, String) =
+        transaction.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
     if known == digest {
         return Ok(None);
     }
-    transaction.execute("UPDATE state SET orders_digest = ?", [&digest])?;
+    let agents = without_passwords(&agents);
+    let sql = "UPDATE state SET orders_digest = ?, orders = ?";
+    transaction.execute(sql, params![digest, agents.to_string()])?;
+    let (before, after) = differing(&serde_json::from_str(&before).unwrap_or_default(), &agents);
     Ok(Some(Done {
         kind: "orders.changed",
         object: "cfg.json".to_owned(),
-        before: (!known.is_empty()).then(|| json!({"digest": known})),
-        after: Some(json!({"digest": digest, "agents": agents})),
+        before: (!known.is_empty()).then(|| json!({"digest": known, "agents": before})),
+        after: Some(json!({"digest": digest, "agents": after})),
         id: None,
     }))
 }

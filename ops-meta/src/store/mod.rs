@@ -9,6 +9,7 @@ mod contract;
 mod copy;
 mod error;
 mod hosts;
+mod orders;
 mod sqlite;
 
 use std::path::Path;
@@ -51,6 +52,11 @@ pub enum Change {
     DropHost {
         id: HostId,
         hostname: String,
+    },
+    /// So many hosts were silent for too long, these among them. Their rows go with the next batch.
+    ForgetHosts {
+        count: usize,
+        some: Vec<String>,
     },
     /// cfg.json orders these agents, perhaps others than before.
     Orders {

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
 use crate::clock::now_ms;
 use crate::domain::host::Run;
-use crate::log::{self, Seldom};
+use crate::log::Seldom;
 use crate::running::App;
 use crate::store::Batch;
 
@@ -18,13 +19,16 @@ const BATCH_HOSTS: usize = 5000;
 /// How often it is noted that hosts are listened to.
 const LISTENED_SECS: i64 = 60;
 
-/// Writes, until it is dropped; then `last` has what is left.
-pub async fn run(app: Arc<App>) {
+/// Writes until it is told to end, and then what is left. Why that was not written, if so.
+pub async fn run(app: Arc<App>, mut end: oneshot::Receiver<()>) -> Result<(), String> {
     let mut clock = tokio::time::interval(EVERY);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (warnings, mut noted) = (Seldom::new(2), Run::default());
     loop {
-        clock.tick().await;
+        tokio::select! {
+            _ = clock.tick() => {}
+            _ = &mut end => return write_all(&app, Some(listens(&app))).await,
+        }
         let run = listens(&app);
         let due = run.since != noted.since || run.until - noted.until >= LISTENED_SECS;
         match write_all(&app, due.then_some(run)).await {
@@ -32,13 +36,6 @@ pub async fn run(app: Arc<App>) {
             Ok(()) => {}
             Err(why) => warnings.warn("hosts_not_written", &[("why", &why)]),
         }
-    }
-}
-
-/// What is left is written before the end.
-pub async fn last(app: Arc<App>) {
-    if let Err(why) = write_all(&app, Some(listens(&app))).await {
-        log::line("hosts_not_written", &[("level", "error"), ("why", &why)]);
     }
 }
 

@@ -8,6 +8,9 @@ use crate::store::Batch;
 
 const EVERY: Duration = Duration::from_secs(60);
 
+/// Tokens in one transaction: others wait for it.
+const BATCH_TOKENS: usize = 5000;
+
 /// For ever.
 pub async fn run(app: Arc<App>) {
     loop {
@@ -18,12 +21,11 @@ pub async fn run(app: Arc<App>) {
 
 /// What is not written yet.
 pub async fn write(app: &App) {
-    let used = app.tokens.take_used();
-    if used.is_empty() {
-        return;
-    }
-    match app.store.flush(|| Batch { used, ..Batch::default() }).await {
-        Ok(_) => app.readiness.has("database"),
-        Err(not) => app.readiness.lacks("database", not.error.to_string()),
+    for used in app.tokens.take_used().chunks(BATCH_TOKENS) {
+        let used = used.to_vec();
+        match app.store.flush(|| Batch { used, ..Batch::default() }).await {
+            Ok(_) => app.readiness.has("database"),
+            Err(not) => app.readiness.lacks("database", not.error.to_string()),
+        }
     }
 }

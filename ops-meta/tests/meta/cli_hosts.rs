@@ -164,7 +164,7 @@ fn hosts_are_dropped_one_by_one_and_those_that_are_not_there_are_told() {
     });
     let said = run(&mut asking(&url, &["host", "drop", "--yes", "web01", "a/b", "web02"]));
     assert_eq!((said.code, said.out.as_str()), (3, ""));
-    assert_eq!(said.err, "web01 is dropped\nweb02 is dropped\nops-meta: there is no host a/b\n");
+    assert_eq!(said.err, "web01 is dropped\nops-meta: there is no host a/b\nweb02 is dropped\n");
     run(&mut asking(&url, &["host", "drop", "--yes", "web01"])).ok();
     let before = asked.lock().unwrap().len();
     let said = run(&mut asking(&url, &["host", "drop", "web01"]));
@@ -206,4 +206,30 @@ fn hosts_are_listed_shown_and_dropped_on_a_real_server() {
     assert_eq!(server.admin(&["host", "drop", "--yes", "web07"]).code, 3);
     let event = &server.admin(&["event", "list", "-o", "json", "--limit", "1"]).ok().objects()[0];
     assert_eq!((&event["kind"], &event["object"]), (&json!("host.dropped"), &json!("host db01")));
+}
+
+#[test]
+fn whatever_fails_the_others_are_done_and_the_worst_decides() {
+    let url = fake(|request| {
+        let path = request.rsplit('/').next().unwrap_or_default();
+        match path {
+            "missing" | "3" => (
+                "404 Not Found",
+                "Content-Type: application/problem+json\r\n",
+                json!({"detail": "there is none"}).to_string(),
+            ),
+            "broken" | "5" => ("500 Internal Server Error", "", String::new()),
+            _ => ("204 No Content", "", String::new()),
+        }
+    });
+    for (args, done, failed, code) in [
+        (&["host", "drop", "--yes", "missing", "broken", "web01"][..], "web01 is dropped", 2, 1),
+        (&["host", "drop", "--yes", "missing", "web01"], "web01 is dropped", 1, 3),
+        (&["token", "revoke", "3", "7"], "token 7 is revoked", 1, 3),
+        (&["token", "revoke", "5", "3", "7"], "token 7 is revoked", 2, 1),
+    ] {
+        let said = run(&mut asking(&url, args));
+        let lines = |part: &str| said.err.lines().filter(|line| line.contains(part)).count();
+        assert_eq!((said.code, lines("ops-meta: "), lines(done)), (code, failed, 1), "{args:?} {said:?}");
+    }
 }

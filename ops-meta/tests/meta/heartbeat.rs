@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::net::TcpStream;
 
-use crate::support::{Server, beat, config, config_with, exchange, request};
+use crate::support::{Operator, Server, beat, config, config_with, exchange, request};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -101,6 +101,34 @@ fn a_long_status_is_cut_at_two_kib() {
     let status =
         server.get("/status/json/falcon-agent").json()["web01"]["status"].as_str().unwrap().to_owned();
     assert_eq!(status.len(), 2048);
+}
+
+#[test]
+fn what_is_kept_of_a_host_is_short() {
+    let server = Server::start(&config());
+    let mut body = beat("web01", "started");
+    let long = "ä".repeat(5000);
+    for field in ["ip", "os", "arch", "runUser", "updaterVersion", "machineId"] {
+        body[field] = json!(long);
+    }
+    body["labels"] = (10..90).map(|n| (format!("k{n}"), json!("v"))).collect();
+    body["realAgents"][0]["errorCode"] = json!(long);
+    // The second beat is not recognised by its bytes: what was cut is no longer what was said.
+    for _ in 0..2 {
+        assert_eq!(server.post("/heartbeat", &body).status, 200);
+    }
+    let host = Operator::first(&server).get("/api/v1/hosts/web01").json();
+    for field in ["ip", "os", "arch", "runUser", "updaterVersion", "machineId"] {
+        assert_eq!(host[field].as_str().unwrap().len(), 256, "{field}");
+    }
+    assert_eq!(host["agents"][0]["errorCode"].as_str().unwrap().len(), 64);
+    let labels = host["labels"].as_object().unwrap();
+    assert_eq!((labels.len(), labels.contains_key("k10"), labels.contains_key("k89")), (64, true, false));
+
+    body["labels"] = (0..9).map(|n| (format!("k{n}"), json!("x".repeat(1000)))).collect();
+    server.post("/heartbeat", &body);
+    let host = Operator::first(&server).get("/api/v1/hosts/web01").json();
+    assert_eq!(host["labels"].as_object().unwrap().len(), 4);
 }
 
 #[test]

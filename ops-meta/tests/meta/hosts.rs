@@ -101,6 +101,33 @@ fn a_list_comes_in_pages() {
 }
 
 #[test]
+fn a_list_by_when_hosts_were_heard_ends_while_they_speak() {
+    let server = Server::start(&config());
+    let beat = |n: u32| server.post("/heartbeat", &json!({ "hostname": format!("host{n}") }));
+    (0..5).for_each(|n| drop(beat(n)));
+    let admin = Operator::first(&server);
+    let (mut all, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let list = admin.get(&format!("/api/v1/hosts?limit=2&sort=lastSeen{cursor}")).json();
+        all.extend(names(&list).into_iter().map(str::to_owned));
+        let Some(next) = list["next"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+        assert!(all.len() < 9, "it goes on with {all:?}");
+        // Those that were listed speak again, a second later.
+        let second = |path: &str| admin.get(path).json()["lastSeen"].as_i64().unwrap();
+        for name in &all {
+            let path = format!("/api/v1/hosts/{name}");
+            let before = second(&path);
+            eventually("a later beat", || {
+                server.post("/heartbeat", &json!({ "hostname": name }));
+                (second(&path) > before).then_some(())
+            });
+        }
+    }
+    assert_eq!(all, ["host0", "host1", "host2", "host3", "host4"]);
+}
+
+#[test]
 fn what_is_wrong_with_a_filter_is_said() {
     let server = Server::start(&config());
     let admin = Operator::first(&server);
@@ -225,4 +252,19 @@ fn the_metrics_count_hosts_and_heartbeats() {
     ] {
         assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");
     }
+}
+
+#[test]
+fn hosts_are_counted_once_for_all_who_ask_within_some_seconds() {
+    let server = Server::start(&config());
+    let count = || {
+        let text = server.get("/metrics").text();
+        text.lines().find_map(|line| line.strip_prefix("ops_meta_hosts{state=\"new\"} ")?.parse::<u32>().ok())
+    };
+    let began = std::time::Instant::now();
+    assert_eq!(count(), Some(0));
+    report_all(&server);
+    let again = count();
+    assert!(again == Some(0) || began.elapsed().as_secs() > 3, "{again:?}");
+    eventually("another count", || count().filter(|&hosts| hosts == 4));
 }

@@ -1,6 +1,8 @@
 //! The other URLs of 2015, for operators and their scripts.
 
-use crate::support::{Server, beat, config, config_with, eventually};
+use std::io::{Read as _, Write as _};
+
+use crate::support::{Server, beat, config, config_with, eventually, read_reply, request};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -109,4 +111,46 @@ fn a_reload_that_came_through_a_proxy_is_not_from_this_machine() {
         let reply = server.ask("GET", "/config/reload", &[head], b"");
         assert_eq!((reply.status, reply.text().trim_end()), (403, "no privilege"), "{head}");
     }
+}
+
+#[test]
+fn more_reloads_at_once_than_there_are_threads_are_all_answered() {
+    let server = Server::start(&config());
+    let other = rusqlite::Connection::open(server.path("data/ops-meta.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut waiting: Vec<_> = (0..520).map(|_| server.connect()).collect();
+    for stream in &mut waiting {
+        stream.write_all(&request("GET", "/config/reload", &[], b"")).unwrap();
+    }
+    // By the time the first gives up waiting for the database, all others have come.
+    read_reply(&mut waiting.remove(0), false).unwrap();
+    other.execute_batch("ROLLBACK").unwrap();
+    for stream in &mut waiting {
+        assert_eq!(read_reply(stream, false).unwrap().status, 200);
+    }
+}
+
+#[test]
+fn of_many_lists_at_once_some_are_told_to_come_later() {
+    let server = Server::start(&config());
+    // Large enough that none of it lies in the sockets.
+    for n in 0..600 {
+        server.post("/heartbeat", &beat(&format!("web{n:03}"), &"x".repeat(2000)));
+    }
+    let mut slow: Vec<_> = (0..30).map(|_| server.connect()).collect();
+    for stream in &mut slow {
+        socket2::SockRef::from(&*stream).set_recv_buffer_size(4096).unwrap();
+        stream.write_all(&request("GET", "/status/json/falcon-agent", &[], b"")).unwrap();
+    }
+    let mut refused = 0;
+    for stream in &mut slow {
+        let mut begin = [0; 12];
+        stream.read_exact(&mut begin).unwrap();
+        refused += u32::from(begin == *b"HTTP/1.1 503");
+    }
+    assert_eq!(refused, 14);
+    assert_eq!(server.get("/status/text/falcon-agent").header("retry-after"), "30");
+    assert_eq!(server.post("/heartbeat", &beat("web01", "started")).status, 200);
+    drop(slow);
+    eventually("a place", || Some(server.get("/status/text/a")).filter(|reply| reply.status == 200));
 }

@@ -187,6 +187,30 @@ fn sigterm_ends_it_well_and_idle_connections_hold_nobody_up() {
 }
 
 #[test]
+fn a_reload_that_hangs_holds_up_no_end() {
+    let mut server = Server::start(&config());
+    std::fs::remove_file(server.path("cfg.json")).unwrap();
+    nix::unistd::mkfifo(&server.path("cfg.json"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    server.signal(Signal::SIGHUP);
+    // Some time later another process has opened nothing yet.
+    assert_eq!(server.get("/health").text(), "ok");
+    server.signal(Signal::SIGTERM);
+    server.wait_for_log(&["event=ending"]);
+    assert_eq!(server.ended().code(), Some(0));
+}
+
+#[test]
+fn what_is_not_written_at_the_end_is_a_failure() {
+    let mut server = Server::start(&config());
+    let other = rusqlite::Connection::open(server.path("data/ops-meta.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    server.post("/heartbeat", &beat("web01", "started"));
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.ended().code(), Some(1));
+    server.wait_for_log(&["what hosts said last is not written", "locked"]);
+}
+
+#[test]
 fn a_request_under_way_is_finished_before_the_end() {
     let mut server = Server::start(&config());
     let whole = request("POST", "/heartbeat", &[], beat("web01", "started").to_string().as_bytes());

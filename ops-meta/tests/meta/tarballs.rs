@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 
-use crate::support::{Server, config, config_with, eventually, read_reply, request};
+use crate::support::{Server, config, config_with, eventually, read_reply, refused, request};
 use serde_json::json;
 
 const NAME: &str = "/falcon-agent-1.0.0.tar.gz";
@@ -275,4 +275,22 @@ fn a_connection_is_used_for_several_files() {
         stream.write_all(&request("GET", "/a.md5", &[], b"")).unwrap();
         assert_eq!(read_reply(&mut stream, false).unwrap().text(), "digest");
     }
+}
+
+#[test]
+fn a_folder_that_holds_the_data_is_not_served() {
+    for dir in [".", "data", "./data/..", "/"] {
+        let said = refused(&["-c", "cfg.json"], Some(&config_with(json!({ "tarballDir": dir })).to_string()));
+        assert!(said.contains("tarballDir") && said.contains("--data"), "{dir}: {said}");
+    }
+    let server = Server::start(&config());
+    symlink(".", server.path("files")).unwrap();
+    server.configure(&config_with(json!({ "tarballDir": "files" })));
+    let said = server.get("/config/reload").json()["msg"].as_str().unwrap().to_owned();
+    assert!(said.contains("the data folder"), "{said}");
+    assert_eq!(server.get("/data/admin.token").status, 404);
+
+    std::fs::create_dir(server.path("data/files")).unwrap();
+    server.configure(&config_with(json!({ "tarballDir": "data/files" })));
+    assert_eq!(server.get("/config/reload").json()["msg"], "success", "there is nothing but files in it");
 }

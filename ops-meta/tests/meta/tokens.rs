@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::support::{Operator, Reply, Server, bearer, beat, config_with, eventually, request};
+use crate::support::{Operator, Reply, Server, bearer, beat, config_with, eventually, read_reply, request};
 
 /// On this machine only.
 fn server() -> Server {
@@ -324,4 +324,52 @@ fn tokens_and_events_survive_a_restart() {
     let tokens = admin.get("/api/v1/tokens").json();
     assert!(tokens["tokens"][1]["lastUsed"].is_i64(), "{tokens}");
     assert!(tokens["tokens"][2]["revoked"].is_i64(), "{tokens}");
+}
+
+#[test]
+fn who_is_refused_is_told_so_whatever_becomes_of_the_body() {
+    let hasty = json!({ "agents": [], "timeouts": { "bodyMillis": 200 } }).to_string();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("cfg.json"), hasty).unwrap();
+    let server = Server::run(folder, &["serve", "--listen", "0.0.0.0:0", "-c", "cfg.json"]);
+    let large = server.ask("POST", "/heartbeat", &[], &vec![b' '; 300 << 10]);
+    let mut stream = server.connect();
+    stream.write_all(b"POST /heartbeat HTTP/1.1\r\nHost: m\r\nContent-Length: 9\r\n\r\n{").unwrap();
+    let slow = read_reply(&mut stream, false).unwrap();
+    assert_eq!((large.status, slow.status), (401, 401));
+}
+
+#[test]
+fn where_hosts_show_a_token_the_lists_of_2015_are_for_viewers() {
+    let server = open_to_all();
+    let admin = Operator::first(&server);
+    let (_, host) = admin.create("h", "host", &Value::Null);
+    let (_, viewer) = admin.create("v", "viewer", &Value::Null);
+    beat_with(&server, &host.token, "web01");
+    for path in ["/status/text/falcon-agent", "/status/json/falcon-agent"] {
+        let refused = server.get(path);
+        assert!(refused.status == 401 && refused.text().starts_with("a token is needed"), "{path}");
+        assert_eq!((host.get(path).status, viewer.get(path).status), (403, 200), "{path}");
+        assert!(viewer.get(path).text().contains("web01"));
+    }
+    assert!(host.get("/status/text/a").text().contains("needs the role viewer"));
+    assert_eq!(server.get("/metrics").status, 200);
+}
+
+#[test]
+fn what_cfg_json_orders_anew_is_an_event_of_what_differs() {
+    let mut config = config_with(json!({}));
+    config["agents"].as_array_mut().unwrap().push(json!({ "default": { "name": "same" } }));
+    let server = Server::start(&config);
+    config["agents"][0]["default"]["tarball"] = json!("http://alice:secret@h/p");
+    server.configure(&config);
+    assert_eq!(server.get("/config/reload").json()["msg"], "success");
+    let events = Operator::first(&server).get("/api/v1/events?kind=orders.changed").json();
+    let event = &events["events"][0];
+    let tarball = |side: &str| event[side]["agents"][0]["default"]["tarball"].clone();
+    assert_eq!(
+        (tarball("before"), tarball("after")),
+        (json!("http://10.0.0.1:8888/falcon"), json!("http://...@h/p"))
+    );
+    assert_eq!(event["after"]["agents"].as_array().unwrap().len(), 1);
 }

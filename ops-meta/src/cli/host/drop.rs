@@ -24,25 +24,16 @@ pub struct Args {
     server: Server,
 }
 
-/// Goes on after a host that is not known, and fails in the end.
 pub fn run(args: &Args) -> Result<(), Failed> {
     if !args.yes {
         confirm(&args.hostnames)?;
     }
     let client = args.server.client()?;
-    let mut missing = None;
-    for hostname in &args.hostnames {
-        match client.delete(&format!("{HOSTS}/{}", part(hostname))) {
-            Ok(()) => say(&format!("{} is dropped", one_line(hostname))),
-            Err(Failed::NotFound(why)) => {
-                if let Some(before) = missing.replace(why) {
-                    say(&format!("ops-meta: {before}"));
-                }
-            }
-            Err(failed) => return Err(failed),
-        }
-    }
-    missing.map_or(Ok(()), |why| Err(Failed::NotFound(why)))
+    Failed::of_each(&args.hostnames, |hostname| {
+        client.delete(&format!("{HOSTS}/{}", part(hostname)))?;
+        say(&format!("{} is dropped", one_line(hostname)));
+        Ok(())
+    })
 }
 
 fn confirm(hostnames: &[String]) -> Result<(), Failed> {

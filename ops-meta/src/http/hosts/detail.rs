@@ -25,7 +25,8 @@ pub struct Detail {
     revived: Option<i64>,
     /// The other machine that says it is this host.
     rival: Option<RivalShown>,
-    /// When the host had last been heard as its last different report was written; null: it is not written yet.
+    /// When the host was last heard as its last report that differed was written, to a second or so; null: it is not
+    /// written yet.
     reported: Option<i64>,
     /// What runs, with everything that was said of it.
     agents: Vec<AgentDetail>,

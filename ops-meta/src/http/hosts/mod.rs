@@ -4,7 +4,9 @@ mod detail;
 mod filter;
 mod shown;
 
+use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::State;
@@ -20,12 +22,15 @@ use super::whole::whole;
 use crate::clock::now_ms;
 use crate::domain::conformity::Conformity;
 use crate::domain::host::State as Standing;
-use crate::fleet::{Asked, Host, Order, Position};
+use crate::fleet::{Asked, Host, Order, Position, TooLate};
 use crate::running::App;
 use crate::store::Change;
 pub use detail::Detail;
 use filter::Filter;
 use shown::{Looked, Shown};
+
+/// A list of a million hosts takes half a second.
+const LIST_SECS_MAX: u64 = 5;
 
 /// Some hosts, in the order that was asked for.
 #[derive(Serialize, ToSchema)]
@@ -46,9 +51,9 @@ pub struct ListAsked {
     #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 50)]
     limit: page::Limit,
     /// `next` of the answer before; with the same `sort`.
-    #[param(pattern = "^-?[0-9]{1,18}~")]
+    #[param(pattern = "^-?[0-9]{1,18}~[0-9]{1,18}~")]
     cursor: Option<String>,
-    /// `-` before it: descending.
+    /// `-` before it: descending. By `lastSeen`, who is heard after the first page is left out of the others.
     #[serde(default)]
     #[param(value_type = Option<String>, pattern = "^-?(hostname|firstSeen|lastSeen|state|current)$")]
     sort: Sort,
@@ -142,19 +147,30 @@ pub async fn list(
     Query(asked): Query<ListAsked>,
 ) -> Result<Json<HostList>, Problem> {
     let filter = Filter::of(&asked)?;
-    let after = asked.cursor.as_deref().map(position).transpose()?;
-    // Looking at a million hosts takes a processor for a while: one such list at a time, and the others wait.
+    let cursor = asked.cursor.as_deref().map(Cursor::read).transpose()?;
+    // Looking at a million hosts takes a processor for a while: one such list at once, and the others wait.
     let turn = app.scans.clone().acquire_owned().await;
     let listing = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        page_of(&app, &asked, &filter, after)
+        page_of(&app, &asked, &filter, cursor)
     });
-    listing.await.map(Json).map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the list broke off"))
+    let broken = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the list broke off");
+    listing.await.map_err(broken)?.map(Json).map_err(|TooLate| {
+        let detail =
+            format!("the list was not done in {LIST_SECS_MAX} seconds; ask for less, or more simply");
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(LIST_SECS_MAX)
+    })
 }
 
-fn page_of(app: &App, asked: &ListAsked, filter: &Filter, after: Option<Position>) -> HostList {
-    let running = app.running().clone();
-    let looked = std::cell::RefCell::new(Looked::new(&app.fleet, &running.current, now_ms() / 1000));
+fn page_of(
+    app: &App,
+    asked: &ListAsked,
+    filter: &Filter,
+    cursor: Option<Cursor>,
+) -> Result<HostList, TooLate> {
+    let (running, now) = (app.running().clone(), now_ms() / 1000);
+    let (begun, after) = cursor.map_or((now, None), |Cursor { begun, last }| (begun, Some(last)));
+    let looked = std::cell::RefCell::new(Looked::new(&app.fleet, &running.current, now));
     let key = asked.sort.key;
     let mut rank = |hostname: &str, host: &Host| match key {
         Key::Hostname => 0,
@@ -164,30 +180,51 @@ fn page_of(app: &App, asked: &ListAsked, filter: &Filter, after: Option<Position
         Key::Current => looked.borrow_mut().current(hostname, host) as i64,
     };
     let page = app.fleet.page(Asked {
-        admits: &mut |hostname, host| filter.admits(hostname, host, &mut looked.borrow_mut()),
+        admits: &mut |hostname, host| {
+            // Who is heard meanwhile goes to the end: the list would have none.
+            (key != Key::LastSeen || i64::from(host.last) <= begun)
+                && filter.admits(hostname, host, &mut looked.borrow_mut())
+        },
         rank: (key != Key::Hostname).then_some(&mut rank),
         order: asked.sort.order,
         after,
         limit: asked.limit.0,
         total: asked.total,
-    });
+        until: Instant::now() + Duration::from_secs(LIST_SECS_MAX),
+    })?;
     let mut looked = looked.into_inner();
-    HostList {
-        next: page.next.as_ref().map(cursor),
+    Ok(HostList {
+        next: page.next.map(|last| Cursor { begun, last }.to_string()),
         total: page.total,
         hosts: page.hosts.iter().map(|(at, host)| Shown::of(&at.hostname, host, &mut looked)).collect(),
+    })
+}
+
+/// Where the next page begins, `RANK~BEGUN~HOSTNAME`.
+struct Cursor {
+    /// When the first page was asked for, in Unix seconds.
+    begun: i64,
+    last: Position,
+}
+
+impl Cursor {
+    fn read(text: &str) -> Result<Self, Problem> {
+        let mut parts = text.splitn(3, '~');
+        let mut number = || parts.next()?.parse().ok();
+        let numbers = number().zip(number());
+        let cursor = numbers.zip(parts.next()).map(|((rank, begun), hostname)| Self {
+            begun,
+            last: Position { rank, hostname: hostname.into() },
+        });
+        cursor.ok_or_else(|| Problem::field("cursor", "`cursor` has to be `next` of the answer before"))
     }
 }
 
-fn cursor(position: &Position) -> String {
-    format!("{}~{}", position.rank, position.hostname)
-}
-
-fn position(cursor: &str) -> Result<Position, Problem> {
-    let position = cursor
-        .split_once('~')
-        .and_then(|(rank, hostname)| Some(Position { rank: rank.parse().ok()?, hostname: hostname.into() }));
-    position.ok_or_else(|| Problem::field("cursor", "`cursor` has to be `next` of the answer before"))
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { begun, last } = self;
+        write!(f, "{}~{begun}~{}", last.rank, last.hostname)
+    }
 }
 
 /// One host: everything that is known of it.
