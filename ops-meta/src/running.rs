@@ -221,7 +221,11 @@ impl App {
                 log::line("reloaded", &[]);
                 self.running.store(Arc::new(running));
                 let running = self.running().clone();
-                blocking(move || Ok(running.warn())).await
+                let warning = move || {
+                    running.warn();
+                    Ok(())
+                };
+                blocking(warning).await
             }
             Err(why) => {
                 for part in why.to_string().lines() {

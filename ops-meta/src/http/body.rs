@@ -82,6 +82,7 @@ impl<'a> Kept<'a> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+    use std::collections::VecDeque;
     use std::convert::Infallible;
     use std::pin::Pin;
     use std::task::{Context, Poll};
@@ -90,7 +91,7 @@ mod tests {
 
     use super::*;
 
-    struct Pieces(std::vec::IntoIter<&'static str>);
+    struct Pieces(VecDeque<&'static str>);
 
     impl http_body::Body for Pieces {
         type Data = Bytes;
@@ -100,12 +101,12 @@ mod tests {
             mut self: Pin<&mut Self>,
             _: &mut Context<'_>,
         ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-            Poll::Ready(self.0.next().map(|piece| Ok(Frame::data(piece.into()))))
+            Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece.into()))))
         }
     }
 
     fn body(pieces: &[&'static str]) -> Body {
-        Body::new(Pieces(pieces.to_vec().into_iter()))
+        Body::new(Pieces(pieces.iter().copied().collect()))
     }
 
     #[tokio::test]
