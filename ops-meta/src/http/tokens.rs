@@ -61,7 +61,7 @@ pub struct Token {
     created: i64,
     expires: Option<i64>,
     revoked: Option<i64>,
-    /// To about a minute.
+    /// To about a minute; of a host to about an hour.
     last_used: Option<i64>,
 }
 
