@@ -66,8 +66,11 @@ mod tests {
             let beat = Heartbeat { hostname: format!("host{n}"), ..Heartbeat::default() };
             app.fleet.record(&beat, &Said { body: b"", known_by: 0 }, at, 1000);
         };
-        (0..30).for_each(|n| beat(n, 1));
-        beat(30, now_ms());
+        let (long_ago, now) = (now_ms() - 4 * 24 * 3600 * 1000, now_ms());
+        (0..30).for_each(|n| beat(n, long_ago));
+        beat(30, now);
+        // Without a break: nobody is silent while nobody listens.
+        (long_ago / 1000..=now / 1000).step_by(30).for_each(|secs| drop(app.fleet.listen(secs)));
         forget_hosts(&app).await;
         forget_hosts(&app).await;
         assert_eq!(app.fleet.count(), 1);
