@@ -70,7 +70,7 @@ mod tests {
         (0..30).for_each(|n| beat(n, long_ago));
         beat(30, now);
         // Without a break: nobody is silent while nobody listens.
-        (long_ago / 1000..=now / 1000).step_by(30).for_each(|secs| drop(app.fleet.listen(secs)));
+        (long_ago / 1000..=now / 1000).step_by(30).for_each(|secs| _ = app.fleet.listen(secs));
         forget_hosts(&app).await;
         forget_hosts(&app).await;
         assert_eq!(app.fleet.count(), 1);
