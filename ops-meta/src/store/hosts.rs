@@ -1,5 +1,6 @@
 //! What hosts said: written behind, read whole at the start, and one host's full report when somebody asks.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,11 +16,24 @@ const HISTORY_SHOWN: usize = 100;
 const HISTORY_KEPT: usize = 1000;
 
 impl Store {
-    /// Every host, one after the other. Blocks; for the start.
-    pub fn load(&self, mut each: impl FnMut(HostRow<&str>)) -> Result<(), StoreError> {
+    /// The numbers of all hosts, in so many parts of about the same size. Blocks; for the start.
+    pub fn parts(&self, parts: HostId) -> Result<Vec<RangeInclusive<HostId>>, StoreError> {
+        let sql = "SELECT coalesce(max(id), 0) FROM hosts";
+        let last: HostId = self.sqlite.reader()?.query_row(sql, [], |row| row.get(0))?;
+        let each = last / parts.max(1) + 1;
+        let begin = (0..=last).step_by(each as usize);
+        Ok(begin.map(|first| first..=first.saturating_add(each - 1)).collect())
+    }
+
+    /// The hosts of a part, one after the other. Blocks; for the start.
+    pub fn load(
+        &self,
+        part: RangeInclusive<HostId>,
+        mut each: impl FnMut(HostRow<&str>),
+    ) -> Result<(), StoreError> {
         let reader = self.sqlite.reader()?;
-        let mut statement = reader.prepare("SELECT * FROM hosts")?;
-        let mut rows = statement.query([])?;
+        let mut statement = reader.prepare("SELECT * FROM hosts WHERE id BETWEEN ? AND ?")?;
+        let mut rows = statement.query([part.start(), part.end()])?;
         while let Some(row) = rows.next()? {
             each(host(row)?);
         }
