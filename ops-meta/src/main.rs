@@ -31,6 +31,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use nix::sys::stat::{Mode, umask};
 use tokio::runtime::Runtime;
 
 use admission::admission;
@@ -76,6 +77,8 @@ enum Failure {
 }
 
 fn serve(wanted: Serve) -> Result<(), Failure> {
+    // Whoever may enter the data folder may not read what is in it.
+    umask(Mode::S_IRWXG | Mode::S_IRWXO);
     let read = Unnoted::read(wanted.config.as_deref()).map_err(Failure::Configuration)?;
     let listen = wanted.listen.or(read.config.listen).ok_or(Failure::NoAddress)?;
     let admission = admission(listen, wanted.anonymous_hosts, &read.config);

@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
+use ops_wire::RealAgent;
 
 use super::pending::News;
 use super::record::kept_for;
@@ -61,8 +62,8 @@ impl<'a> Looks<'a> {
     }
 
     /// Whether each of so many agents has its timestamp, and nothing else has one.
-    pub fn are_of(&self, agents: usize) -> bool {
-        self.count == agents
+    pub fn are_of(&self, agents: &[RealAgent]) -> bool {
+        self.timestamps().iter().map(|at| i64::from(*at)).eq(agents.iter().map(|agent| agent.timestamp))
     }
 
     fn timestamps(&self) -> &[u32] {

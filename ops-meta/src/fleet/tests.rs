@@ -441,7 +441,7 @@ fn hear(fleet: &Fleet, beat: &Heartbeat, now: i64) -> bool {
     if fleet.repeat(&looks, now) {
         return true;
     }
-    let known_by = if looks.are_of(beat.real_agents.len()) { looks.hash } else { 0 };
+    let known_by = if looks.are_of(&beat.real_agents) { looks.hash } else { 0 };
     fleet.record(beat, &Said { body: &body, known_by }, now, 10);
     false
 }

@@ -32,6 +32,11 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
+/// No parameter at all.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
 /// A JSON object. `T` says `deny_unknown_fields`.
 pub struct Json<T>(pub T);
 
@@ -45,6 +50,10 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Json<T> {
         }
         let patience = app.running().config.limits.body;
         let bytes = body::read(request.into_body(), BODY_BYTES_MAX, patience, &app.bodies).await?;
+        // What serde derives also takes an array for the fields in their order.
+        if bytes.trim_ascii_start().first() != Some(&b'{') {
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "the body has to be a JSON object"));
+        }
         let mut json = serde_json::Deserializer::from_slice(&bytes);
         let read = serde_path_to_error::deserialize(&mut json)
             .map_err(|error| wrong("field", &error.path().to_string(), &error.inner().to_string()))?;

@@ -75,7 +75,7 @@ fn answer(app: &App, speaker: &Speaker, bytes: &[u8]) -> Result<Bytes, Refusal> 
     let running = app.running();
     let hosts_max = running.config.limits.hosts_max;
     // What was read in parts, or is kept in part, is read again.
-    let known = looks.filter(|looks| refused.is_empty() && whole && looks.are_of(beat.real_agents.len()));
+    let known = looks.filter(|looks| refused.is_empty() && whole && looks.are_of(&beat.real_agents));
     let said = Said { body: bytes, known_by: known.map_or(0, |looks| looks.hash) };
     let recorded = app.fleet.record(&beat, &said, now, hosts_max);
     tell(app, hostname, &recorded, &refused);

@@ -10,8 +10,8 @@ use std::task::{Context, Poll, ready};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, State};
-use axum::http::header::{CONTENT_TYPE, FORWARDED};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::header::{CONTENT_TYPE, FORWARDED, VIA};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body::Frame;
@@ -91,7 +91,10 @@ pub async fn reload(
     headers: HeaderMap,
 ) -> Result<Json<Said>, Refusal> {
     // A proxy on this machine makes every client look local; the headers that it adds give it away.
-    let forwarded = headers.contains_key(FORWARDED) || headers.contains_key("x-forwarded-for");
+    let of_proxies = |name: &HeaderName| {
+        [FORWARDED, VIA].contains(name) || name.as_str().starts_with("x-forwarded") || name == "x-real-ip"
+    };
+    let forwarded = headers.keys().any(of_proxies);
     if !peer.ip().to_canonical().is_loopback() || forwarded {
         return Err(Refusal::LoopbackOnly);
     }

@@ -9,7 +9,7 @@ use ops_wire::Hostname;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::asked::{self, Query, Segment};
+use super::asked::{self, Nothing, Query, Segment};
 use super::auth::{Admin, Caller, With};
 use super::page::{self, Page};
 use super::problem::{Problem, Problems};
@@ -40,7 +40,7 @@ pub struct Whoami {
 /// Who the token is, and what it may do.
 #[utoipa::path(get, path = "/api/v1/whoami", tag = "tokens", security(("token" = [])),
     responses((status = 200, body = Whoami), Problems))]
-pub async fn whoami(caller: Caller) -> Json<Whoami> {
+pub async fn whoami(caller: Caller, _: Query<Nothing>) -> Json<Whoami> {
     Json(Whoami {
         actor: caller.actor().0,
         role: caller.role(),
@@ -196,6 +196,7 @@ pub async fn revoke(
     State(app): State<Arc<App>>,
     admin: With<Admin>,
     Segment(id): Segment,
+    _: Query<Nothing>,
 ) -> Result<StatusCode, Problem> {
     let id: i64 = id.parse().map_err(|_| Problem::missing(format!("token {id:?}")))?;
     whole(async move { app.tokens.revoke(&app.store, admin.caller.actor(), id).await }).await?;

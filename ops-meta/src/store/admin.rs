@@ -39,6 +39,23 @@ impl Store {
         self.sqlite.write(Durability::Power, change).await
     }
 
+    /// Forgets a host, with its event. It is found by its number when it is the change's turn, and `forgotten` in memory
+    /// before anybody else's: no flush comes between.
+    pub async fn drop_host(
+        &self,
+        actor: Actor,
+        hostname: String,
+        find: impl FnOnce() -> Option<HostId> + Send + 'static,
+        forgotten: impl FnOnce() + Send + 'static,
+    ) -> Result<Changed, StoreError> {
+        let drop = move |transaction: &Transaction<'_>| {
+            let id = find().ok_or_else(|| StoreError::Missing(format!("host {hostname:?}")))?;
+            let done = drop_host(transaction, id, hostname)?;
+            record(transaction, actor, done)
+        };
+        self.sqlite.write_then(Durability::Power, drop, forgotten).await
+    }
+
     /// Newest first.
     pub async fn events(&self, asked: EventsAsked) -> Result<Vec<Event>, StoreError> {
         self.sqlite.read(move |it| Ok(events(it, &asked)?)).await
@@ -65,7 +82,6 @@ fn apply(transaction: &Transaction<'_>, change: Change) -> Result<Option<Done>, 
     match change {
         Change::CreateToken(new) => create_token(transaction, new).map(Some),
         Change::RevokeToken { id } => revoke_token(transaction, id),
-        Change::DropHost { id, hostname } => drop_host(transaction, id, hostname).map(Some),
         Change::ForgetHosts { count, some } => Ok(Some(Done {
             kind: "hosts.forgotten",
             object: "hosts".to_owned(),

@@ -281,8 +281,7 @@ async fn when_hosts_were_listened_to_is_remembered() {
 async fn a_dropped_host_is_gone_with_all_it_said() {
     let (store, _folder) = store();
     store.flush(|| batch(vec![write("h", "2")])).await.unwrap();
-    let changed =
-        store.change(actor(), Change::DropHost { id: id("h"), hostname: "h".to_owned() }).await.unwrap();
+    let changed = store.drop_host(actor(), "h".to_owned(), || Some(id("h")), || ()).await.unwrap();
     assert_eq!(changed.event.unwrap().before, Some(json!({"firstSeen": 1, "lastSeen": 2})));
     assert_eq!(hosts(&store), []);
     assert_eq!(store.report(id("h")).await.unwrap(), None);

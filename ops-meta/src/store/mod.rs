@@ -49,10 +49,6 @@ pub enum Change {
     RevokeToken {
         id: i64,
     },
-    DropHost {
-        id: HostId,
-        hostname: String,
-    },
     /// So many hosts were silent for too long, these among them. Their rows go with the next batch.
     ForgetHosts {
         count: usize,

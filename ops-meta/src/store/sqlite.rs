@@ -1,7 +1,7 @@
 //! The file: opened, brought to the present schema, read and written in transactions.
 
 use std::fs::{DirBuilder, File};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -37,6 +37,8 @@ pub enum Durability {
 /// One open database. One connection writes, others read beside it.
 pub struct Sqlite {
     path: PathBuf,
+    /// Of the file that is open.
+    identity: Identity,
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
     _lock: FolderLock,
@@ -69,7 +71,8 @@ impl Sqlite {
         let mut writer = Connection::open(&path).map_err(|error| unopened(&path, error))?;
         let version = recognised(&path, &writer)?;
         prepare(&mut writer, version).map_err(|error| unopened(&path, error))?;
-        Ok(Self { path, writer: Mutex::new(writer), readers: Mutex::default(), _lock: lock })
+        let identity = identity(&path).map_err(|error| Unopened::Folder(folder.to_owned(), error))?;
+        Ok(Self { path, identity, writer: Mutex::new(writer), readers: Mutex::default(), _lock: lock })
     }
 
     /// Reads a state of the database that no write changes meanwhile.
@@ -95,9 +98,20 @@ impl Sqlite {
         durability: Durability,
         write: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.write_then(durability, write, || ()).await
+    }
+
+    /// The same; what is to be done `then`, in memory, is done before anybody else writes.
+    pub async fn write_then<T: Send + 'static>(
+        self: &Arc<Self>,
+        durability: Durability,
+        write: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+        then: impl FnOnce() + Send + 'static,
+    ) -> Result<T, StoreError> {
         let this = self.clone();
         blocking(move || {
             let mut writer = this.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            this.is_in_its_place()?;
             let synchronous = match durability {
                 Durability::Power => "FULL",
                 Durability::Process => "NORMAL",
@@ -106,9 +120,20 @@ impl Sqlite {
             let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let written = write(&transaction)?;
             transaction.commit()?;
+            then();
             Ok(written)
         })
         .await
+    }
+
+    /// What is written into a file that was moved or removed would be gone with the next start.
+    fn is_in_its_place(&self) -> Result<(), StoreError> {
+        if identity(&self.path).ok() == Some(self.identity) {
+            return Ok(());
+        }
+        let why =
+            "ops-meta.db was moved, removed or replaced while it is in use; put it back, or restart ops-meta";
+        Err(StoreError::Away(why.to_owned()))
     }
 
     /// A connection for reading, for a while.
@@ -131,6 +156,14 @@ impl Sqlite {
             readers.push(reader);
         }
     }
+}
+
+/// Device and inode.
+type Identity = (u64, u64);
+
+fn identity(path: &Path) -> std::io::Result<Identity> {
+    let metadata = std::fs::metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
 }
 
 async fn blocking<T: Send + 'static>(

@@ -16,6 +16,8 @@ use crate::store::Batch;
 const EVERY: Duration = Duration::from_secs(1);
 /// Hosts in one transaction: a tenth of a second, for which administrative changes wait.
 const BATCH_HOSTS: usize = 5000;
+/// How long the last write is tried.
+const LAST: Duration = Duration::from_secs(10);
 /// How often it is noted that hosts are listened to.
 const LISTENED_SECS: i64 = 60;
 
@@ -27,7 +29,7 @@ pub async fn run(app: Arc<App>, mut end: oneshot::Receiver<()>) -> Result<(), St
     loop {
         tokio::select! {
             _ = clock.tick() => {}
-            _ = &mut end => return write_all(&app, Some(listens(&app))).await,
+            _ = &mut end => return last(&app).await,
         }
         let run = listens(&app);
         let due = run.since != noted.since || run.until - noted.until >= LISTENED_SECS;
@@ -35,6 +37,17 @@ pub async fn run(app: Arc<App>, mut end: oneshot::Receiver<()>) -> Result<(), St
             Ok(()) if due => noted = run,
             Ok(()) => {}
             Err(why) => warnings.warn("hosts_not_written", &[("why", &why)]),
+        }
+    }
+}
+
+/// Whoever holds the database may let it go.
+async fn last(app: &Arc<App>) -> Result<(), String> {
+    let begun = Instant::now();
+    loop {
+        match write_all(app, Some(listens(app))).await {
+            Err(_) if begun.elapsed() < LAST => tokio::time::sleep(EVERY).await,
+            written => return written,
         }
     }
 }

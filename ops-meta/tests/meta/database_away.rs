@@ -130,3 +130,29 @@ fn a_damaged_database_is_refused() {
         assert!(said.contains(word), "{from}: {said}");
     }
 }
+
+#[test]
+fn what_would_be_written_into_a_database_that_was_moved_is_refused() {
+    let server = Server::start(&config());
+    let admin = Operator::first(&server);
+    let (here, there) = (server.path("data/ops-meta.db"), server.path("elsewhere.db"));
+    std::fs::rename(&here, &there).unwrap();
+    let refused = create(&admin, "lost");
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert!(refused.json()["detail"].as_str().unwrap().contains("moved"), "{}", refused.text());
+    server.post("/heartbeat", &beat("web09", "started"));
+    eventually("it to be told", || (server.get("/readyz").status == 503).then_some(()));
+    std::fs::rename(&there, &here).unwrap();
+    assert_eq!(create(&admin, "kept").status, 201);
+}
+
+#[test]
+fn nobody_else_reads_the_data() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let server = Server::start(&config());
+    Operator::first(&server);
+    for name in ["ops-meta.db", "ops-meta.db-wal", "lock", "admin.token"] {
+        let mode = std::fs::metadata(server.path("data").join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{name}: {mode:o}");
+    }
+}

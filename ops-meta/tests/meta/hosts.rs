@@ -268,3 +268,40 @@ fn hosts_are_counted_once_for_all_who_ask_within_some_seconds() {
     assert!(again == Some(0) || began.elapsed().as_secs() > 3, "{again:?}");
     eventually("another count", || count().filter(|&hosts| hosts == 4));
 }
+
+#[test]
+fn a_host_that_is_dropped_while_it_is_written_stays_away() {
+    let mut server = Server::start(&config());
+    {
+        let admin = Operator::first(&server);
+        let other = rusqlite::Connection::open(server.path("data/ops-meta.db")).unwrap();
+        other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        server.post("/heartbeat", &json!({ "hostname": "ghost" }));
+        // The flush comes first, then the drop: both wait.
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                std::thread::sleep(std::time::Duration::from_millis(1500));
+                other.execute_batch("ROLLBACK").unwrap();
+            });
+            std::thread::sleep(std::time::Duration::from_millis(1200));
+            assert_eq!(admin.delete("/api/v1/hosts/ghost").status, 204);
+        });
+    }
+    server.restart_killed();
+    let admin = Operator::first(&server);
+    assert_eq!(admin.get("/api/v1/hosts/ghost").status, 404);
+    let events = admin.get("/api/v1/events?object=host%20ghost").json();
+    assert_eq!(events["events"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_misspelt_parameter_drops_nobody() {
+    let server = Server::start(&config());
+    report_all(&server);
+    let admin = Operator::first(&server);
+    let refused = admin.delete("/api/v1/hosts/web01?dryRun=true");
+    assert_eq!((refused.status, &refused.json()["field"]), (400, &json!("dryRun")));
+    assert_eq!(admin.get("/api/v1/hosts/web01").status, 200);
+    let long = "a".repeat(1025);
+    assert_eq!(admin.get(&format!("/api/v1/hosts?label={long}")).status, 400);
+}

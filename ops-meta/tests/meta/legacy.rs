@@ -107,7 +107,9 @@ fn a_bad_file_is_refused_with_every_fault_and_the_old_one_kept() {
 #[test]
 fn a_reload_that_came_through_a_proxy_is_not_from_this_machine() {
     let server = Server::start(&config());
-    for head in ["X-Forwarded-For: 10.0.0.1", "Forwarded: for=10.0.0.1"] {
+    for head in
+        ["X-Forwarded-For: 10.0.0.1", "Forwarded: for=10.0.0.1", "Via: 1.1 proxy", "X-Real-IP: 10.0.0.1"]
+    {
         let reply = server.ask("GET", "/config/reload", &[head], b"");
         assert_eq!((reply.status, reply.text().trim_end()), (403, "no privilege"), "{head}");
     }

@@ -56,7 +56,7 @@ impl Filter {
                 status: glob("status", &asked.status)?,
                 error: glob("error", &asked.error)?,
             },
-            labels: asked.label.as_deref().map(labels).unwrap_or_default(),
+            labels: asked.label.as_deref().map(labels).transpose()?.unwrap_or_default(),
             os: asked.os.clone(),
             arch: asked.arch.clone(),
             ip: glob("ip", &asked.ip)?,
@@ -104,12 +104,12 @@ fn holds<T>(asked: &Option<T>, has: impl FnOnce(&T) -> bool) -> bool {
     asked.as_ref().is_none_or(has)
 }
 
-fn labels(text: &str) -> Vec<(String, Option<String>)> {
+fn labels(text: &str) -> Result<Vec<(String, Option<String>)>, Problem> {
     let label = |label: &str| match label.split_once('=') {
         Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
         None => (label.to_owned(), None),
     };
-    text.split(',').map(label).collect()
+    Ok(bounded("label", text)?.split(',').map(label).collect())
 }
 
 /// A text in which `*` stands for any text and `?` for one character.

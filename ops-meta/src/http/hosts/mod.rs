@@ -14,7 +14,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::asked::{Query, Segment};
+use super::asked::{Nothing, Query, Segment};
 use super::auth::{Operator, Viewer, With};
 use super::page;
 use super::problem::{Problem, Problems};
@@ -24,7 +24,6 @@ use crate::domain::conformity::Conformity;
 use crate::domain::host::State as Standing;
 use crate::fleet::{Asked, Host, Order, Position, TooLate};
 use crate::running::App;
-use crate::store::Change;
 pub use detail::Detail;
 use filter::Filter;
 use shown::{Looked, Shown};
@@ -250,15 +249,12 @@ pub async fn forget(
     State(app): State<Arc<App>>,
     With { caller, .. }: With<Operator>,
     Segment(hostname): Segment,
+    _: Query<Nothing>,
 ) -> Result<StatusCode, Problem> {
-    let id = app.fleet.find(&hostname).ok_or_else(|| missing(&hostname))?.id;
-    let change = Change::DropHost { id, hostname: hostname.clone() };
-    whole(async move {
-        app.store.change(caller.actor(), change).await?;
-        app.fleet.drop_host(&hostname);
-        Ok(())
-    })
-    .await?;
+    let (finding, forgetting) = ((app.clone(), hostname.clone()), (app.clone(), hostname.clone()));
+    let find = move || finding.0.fleet.find(&finding.1).map(|host| host.id);
+    let forgotten = move || _ = forgetting.0.fleet.drop_host(&forgetting.1);
+    whole(async move { app.store.drop_host(caller.actor(), hostname, find, forgotten).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
