@@ -52,7 +52,13 @@ impl SecureMeta {
         fs::write(path.join("cfg.json"), cfg.to_string()).unwrap();
         let log = fs::File::create(path.join("log")).unwrap();
         let mut command = Command::new(binary("ops-meta"));
-        command.arg("-c").arg(path.join("cfg.json")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        command
+            .arg("-c")
+            .arg(path.join("cfg.json"))
+            .current_dir(path)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
         let mut meta = Self { child: command.spawn().unwrap(), folder, url };
         wait_for("ops-meta listens", SOON, || {
             assert!(meta.child.try_wait().unwrap().is_none(), "{}", meta.log());

@@ -30,10 +30,14 @@ impl Admission {
 
     /// At each start, so that nobody forgets.
     pub fn warn(self) {
-        let why =
+        let implied =
             "`agents` in the configuration implies --allow-anonymous-hosts: anybody may send heartbeats";
-        if self == Self::Implied {
-            log::line("anonymous_hosts", &[("level", "warning"), ("why", why)]);
+        let tokens = "hosts need a token (`ops-meta token create NAME --role host`, and `tokenFile` in the updater's \
+                      cfg.json); --allow-anonymous-hosts takes them without";
+        match self {
+            Self::Implied => log::line("anonymous_hosts", &[("level", "warning"), ("why", implied)]),
+            Self::Tokens => log::line("hosts_need_tokens", &[("why", tokens)]),
+            Self::Loopback | Self::Certificates | Self::Anonymous => {}
         }
     }
 }

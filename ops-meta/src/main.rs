@@ -85,7 +85,7 @@ fn serve(wanted: Serve) -> Result<(), Failure> {
     let store = Store::open(&wanted.data).map_err(Failure::Store)?;
     let read = read.spares(&wanted.data).map_err(Failure::Configuration)?;
     let runtime = Runtime::new().map_err(Failure::Runtime)?;
-    let running = runtime.block_on(read.noted(&store)).map_err(Failure::Configuration)?;
+    let running = runtime.block_on(read.noted(&store, None)).map_err(Failure::Configuration)?;
     let began = Instant::now();
     let fleet = load(&store).map_err(Failure::Load)?;
     let loaded = began.elapsed();

@@ -35,6 +35,8 @@ const BODIES_BYTES_MAX: usize = 64 << 20;
 /// One configuration, ready for use.
 pub struct Running {
     pub config: Config,
+    /// The digest of what it orders.
+    orders: String,
     pub current: Current,
     pub tls: Option<Arc<ServerConfig>>,
 }
@@ -80,18 +82,25 @@ impl Unnoted {
         }
     }
 
-    /// Notes what it orders, which is a new generation when it is not what was ordered before.
-    pub async fn noted(self, store: &Store) -> Result<Running, NotInForce> {
+    /// Notes what it orders, which is a new generation when it is not what was ordered before; the database need not be
+    /// asked where it is what is in force.
+    pub async fn noted(self, store: &Store, before: Option<&Running>) -> Result<Running, NotInForce> {
         let agents = self.config.raw.get("agents").cloned().unwrap_or_default();
         let digest = match self.config.policies.is_empty() {
             // As it was before there was any order.
             true => String::new(),
             false => Sha256::digest(agents.to_string()).iter().map(|byte| format!("{byte:02x}")).collect(),
         };
-        let orders = Change::Orders { digest, agents };
-        let changed = store.change(Actor("cfg.json".to_owned()), orders).await.map_err(NotInForce::Store)?;
-        let current = Current::compile(&self.config.policies, changed.generation);
-        Ok(Running { config: self.config, current: current.map_err(NotInForce::Answer)?, tls: self.tls })
+        let generation = match before.filter(|before| before.orders == digest) {
+            Some(before) => before.current.generation,
+            None => {
+                let (actor, digest) = (Actor("cfg.json".to_owned()), digest.clone());
+                let noted = store.change(actor, Change::Orders { digest, agents }).await;
+                noted.map_err(NotInForce::Store)?.generation
+            }
+        };
+        let current = Current::compile(&self.config.policies, generation).map_err(NotInForce::Answer)?;
+        Ok(Running { config: self.config, orders: digest, current, tls: self.tls })
     }
 }
 
@@ -120,6 +129,21 @@ impl Running {
 fn welcome(config: &Config) -> (bool, bool) {
     let client_ca = config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
     (config.tls.is_some(), client_ca)
+}
+
+/// What a reload does not change, and who reads "success" may believe changed.
+fn tell_what_waits(before: &Config, after: &Config) {
+    let policies = |config: &Config| config.policies.is_empty();
+    for (key, differs) in [
+        ("http.listen", before.listen != after.listen),
+        ("connectionsMax", before.limits.connections_max != after.limits.connections_max),
+        ("whether hosts need a token", policies(before) != policies(after)),
+    ] {
+        if differs {
+            let why = "this counts from the next start of ops-meta on";
+            log::line("needs_restart", &[("level", "warning"), ("what", key), ("why", why)]);
+        }
+    }
 }
 
 /// What is told a few times a minute only.
@@ -203,7 +227,7 @@ impl App {
     pub async fn for_test(folder: &Path) -> Self {
         let store = Store::open(folder).unwrap();
         let listening = crate::domain::host::Listening::default();
-        let running = Unnoted::read(None).unwrap().noted(&store).await.unwrap();
+        let running = Unnoted::read(None).unwrap().noted(&store, None).await.unwrap();
         let (fleet, tokens) = (Fleet::new(listening), Tokens::of(Vec::new()));
         Self::new(running, None, Admission::Loopback, Kept { folder: folder.into(), store, fleet, tokens })
     }
@@ -219,6 +243,7 @@ impl App {
         match self.read_again().await {
             Ok(running) => {
                 log::line("reloaded", &[]);
+                tell_what_waits(&self.running().config, &running.config);
                 self.running.store(Arc::new(running));
                 let running = self.running().clone();
                 let warning = move || {
@@ -244,7 +269,8 @@ impl App {
         if welcome(&read.config) != welcome(&self.running().config) {
             return Err(NotInForce::TlsNeedsRestart);
         }
-        read.noted(&self.store).await
+        let before = self.running().clone();
+        read.noted(&self.store, Some(&before)).await
     }
 
     /// A place among the downloads under way; `None` when all are taken.

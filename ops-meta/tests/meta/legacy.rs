@@ -120,7 +120,12 @@ fn more_reloads_at_once_than_there_are_threads_are_all_answered() {
     let server = Server::start(&config());
     let other = rusqlite::Connection::open(server.path("data/ops-meta.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    server.configure(&config_with(json!({ "agents": [] })));
     let mut waiting: Vec<_> = (0..520).map(|_| server.connect()).collect();
+    // Each reads the file and looks into the database, one after the other.
+    for stream in &waiting {
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(120))).unwrap();
+    }
     for stream in &mut waiting {
         stream.write_all(&request("GET", "/config/reload", &[], b"")).unwrap();
     }

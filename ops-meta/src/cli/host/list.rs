@@ -113,7 +113,9 @@ fn several(words: &[String]) -> Option<String> {
 pub fn run(args: &Args) -> Result<(), Failed> {
     let heads = &["HOSTNAME", "STATE", "CURRENT", "LAST SEEN", "IP", "AGENTS", "NOTES"];
     let (mut out, mut table, now) = (Out::new(), Table::new(heads), now_ms());
+    let mut count = 0;
     args.server.client()?.pages(HOSTS, "hosts", &args.query(), args.limit, |hosts| {
+        count += hosts.len();
         match args.output.format {
             Format::Json => hosts.iter().try_for_each(|host| out.json(host))?,
             Format::Table => {
@@ -122,7 +124,11 @@ pub fn run(args: &Args) -> Result<(), Failed> {
             }
         }
         out.flush()
-    })
+    })?;
+    if count == 0 && matches!(args.output.format, Format::Table) {
+        eprintln!("no host fits");
+    }
+    Ok(())
 }
 
 fn row(host: &Value, now: i64) -> Vec<String> {
