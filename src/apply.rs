@@ -273,6 +273,8 @@ impl Agents {
 
     /// Decides for every agent that is at rest or in its trial, and begins what was decided.
     pub fn decide(&mut self, settings: &Settings, plan: &plan::Settings, starts_only: bool, now: Moment) {
+        // A write puts aside what is in its way.
+        self.sweeper.want();
         let allowed =
             |event: &Event| !starts_only || matches!(event, Event::StartOrdered(_) | Event::Resumed { .. });
         self.each(settings, now, |hand, agent| hand.decide(agent, plan, allowed));

@@ -3,8 +3,10 @@
 
 mod remove;
 
+use std::ffi::CStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -164,7 +166,7 @@ impl Layout {
     }
 
     pub fn write_pid(&self) -> Result<(), Fault> {
-        write_atomically(&self.pid_file(), format!("{}\n", std::process::id()).as_bytes(), 0o644)
+        self.write_atomically(&self.pid_file(), format!("{}\n", std::process::id()).as_bytes(), 0o644)
     }
 
     pub fn remove_pid(&self) {
@@ -241,7 +243,7 @@ impl Layout {
         to: &Version,
     ) -> Result<(), Fault> {
         make_folder(&self.agent(name), 0o755)?;
-        write_synced(&self.prepared(name), to.as_str().as_bytes(), 0o644)?;
+        self.write_synced(&self.prepared(name), to.as_str().as_bytes(), 0o644)?;
         let kept = self.kept(name);
         if !from.is_some_and(|it| names(&kept, it)) {
             // Where there are no hard links a take-back writes it anew.
@@ -275,7 +277,7 @@ impl Layout {
         match version {
             Some(version) if self.version(name)?.as_ref() == Some(version) => Ok(()),
             Some(version) if names(&kept, version) && rename(&kept, &file).is_ok() => Ok(()),
-            Some(version) => write_atomically(&file, version.as_str().as_bytes(), 0o644),
+            Some(version) => self.write_atomically(&file, version.as_str().as_bytes(), 0o644),
             None => remove_if_there(&file),
         }
     }
@@ -371,7 +373,7 @@ impl Layout {
 
     pub fn hold(&self, name: &AgentName, why: &str) -> Result<(), Fault> {
         self.make_agent(name)?;
-        write_atomically(&self.hold_file(name), why.as_bytes(), 0o644)
+        self.write_atomically(&self.hold_file(name), why.as_bytes(), 0o644)
     }
 
     pub fn release(&self, name: &AgentName) -> Result<(), Fault> {
@@ -395,7 +397,46 @@ impl Layout {
         value: &impl Serialize,
     ) -> Result<(), Fault> {
         make_folder(&self.agent(name), 0o755)?;
-        write_json(path, value)
+        let bytes = serde_json::to_vec(value).map_err(|error| Fault::io("print", path, &error.into()))?;
+        self.write_atomically(path, &bytes, 0o600)
+    }
+
+    /// Writes only when the content differs: what did not change costs no write.
+    pub fn write_if_changed(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
+        match read_bounded(path) {
+            Ok(Some(before)) if before == bytes => Ok(()),
+            _ => self.write_atomically(path, bytes, mode),
+        }
+    }
+
+    /// The whole new content or the whole old one, whatever happens.
+    fn write_atomically(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(".new");
+        let temporary = PathBuf::from(temporary);
+        self.write_synced(&temporary, bytes, mode)?;
+        rename(&temporary, path)
+    }
+
+    fn write_synced(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
+        self.make_way(path)?;
+        let flags = (OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC).bits();
+        let opened =
+            OpenOptions::new().write(true).create_new(true).mode(mode).custom_flags(flags).open(path);
+        let written = opened.and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
+        written.map_err(|error| {
+            let _ = fs::remove_file(path);
+            Fault::io("write", path, &error)
+        })
+    }
+
+    /// Whatever bears a name that is ours alone would be in the way for ever. A folder may hold a whole tree: it is put aside.
+    fn make_way(&self, path: &Path) -> Result<(), Fault> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => self.discard(path),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Fault::io("remove", path, &error)),
+            _ => Ok(()),
+        }
     }
 
     /// What failed with an agent; nothing of it, and there is no file.
@@ -513,40 +554,6 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Fault> {
     })
 }
 
-pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Fault> {
-    let bytes = serde_json::to_vec(value).map_err(|error| Fault::io("print", path, &error.into()))?;
-    write_atomically(path, &bytes, 0o600)
-}
-
-/// Writes only when the content differs: what did not change costs no write.
-pub fn write_if_changed(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
-    match read_bounded(path) {
-        Ok(Some(before)) if before == bytes => Ok(()),
-        _ => write_atomically(path, bytes, mode),
-    }
-}
-
-/// The whole new content or the whole old one, whatever happens.
-pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".new");
-    let temporary = PathBuf::from(temporary);
-    write_synced(&temporary, bytes, mode)?;
-    rename(&temporary, path)
-}
-
-fn write_synced(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
-    // Whatever bears a name that is ours alone, a folder too, would be in the way for ever.
-    remove_all(path)?;
-    let flags = (OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC).bits();
-    let opened = OpenOptions::new().write(true).create_new(true).mode(mode).custom_flags(flags).open(path);
-    let written = opened.and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
-    written.map_err(|error| {
-        let _ = fs::remove_file(path);
-        Fault::io("write", path, &error)
-    })
-}
-
 fn rename(from: &Path, to: &Path) -> Result<(), Fault> {
     rename_unsynced(from, to)?;
     to.parent().map_or(Ok(()), sync_folder)
@@ -559,6 +566,12 @@ fn rename_unsynced(from: &Path, to: &Path) -> Result<(), Fault> {
 #[expect(clippy::disallowed_methods, reason = "this is the one place that renames")]
 fn just_rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)
+}
+
+/// In open folders, whatever their paths lead to by now.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that renames")]
+fn rename_at(from: &OwnedFd, name: &CStr, to: &OwnedFd, other: &CStr) -> nix::Result<()> {
+    nix::fcntl::renameat(from, name, to, other)
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that renames")]
@@ -584,3 +597,6 @@ pub fn remove_if_there(path: &Path) -> Result<(), Fault> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;
