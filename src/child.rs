@@ -23,6 +23,9 @@ pub const ARGUMENT: &str = "--child";
 /// What a child may print in all: an answer of ops-meta is the largest of it.
 const PRINTED_BYTES_MAX: usize = 8 << 20;
 
+/// How long after a kill one looks whether it worked.
+const OVERDUE_LOOK: Duration = Duration::from_secs(1);
+
 /// A child under way.
 #[derive(Debug)]
 pub struct Child {
@@ -73,6 +76,10 @@ impl Child {
         if !self.overdue && now >= self.deadline {
             self.overdue = true;
             self.kill();
+        }
+        if self.overdue {
+            // One that waits for a sick disk does not even end then: it is looked at again, but not all the time.
+            self.deadline = now + OVERDUE_LOOK;
         }
         let exit = self.process.try_wait();
         self.collect();
