@@ -539,7 +539,15 @@ impl Hand<'_> {
         let silent = || Fault::new(ErrorCode::ChildKilled, "the child that stages ended without a word");
         let event =
             agent.staged.take().unwrap_or_else(|| Event::StagingFailed(ended.err().unwrap_or_else(silent)));
+        if matches!(event, Event::StagingFailed(_)) {
+            self.discard_unpacked(agent);
+        }
         self.happened(agent, event);
+    }
+
+    fn discard_unpacked(&mut self, agent: &Agent) {
+        self.noted(agent, self.layout().discard_unpacked(&agent.name));
+        self.agents.sweeper.want();
     }
 
     fn not_confined(&mut self, sentence: String) {
@@ -775,7 +783,10 @@ impl Hand<'_> {
         match action {
             Action::Stage(up) => self.stage(agent, &up).err().map(Event::StagingFailed),
             Action::EndStaging => {
-                self.agents.ending.extend(agent.staging.take().map(Child::end));
+                if let Some(child) = agent.staging.take() {
+                    self.agents.ending.push(child.end());
+                    self.discard_unpacked(agent);
+                }
                 agent.progress = Progress::default();
                 None
             }

@@ -305,11 +305,19 @@ impl Layout {
         remove_all(&self.agent_staging(name))
     }
 
+    /// What a child unpacked in vain goes.
+    pub fn discard_unpacked(&self, name: &AgentName) -> Result<(), Fault> {
+        self.discard(&self.agent_staging(name).join("unpacked"))
+    }
+
     /// Out of sight at once, if it is there: nobody ever sees half a folder under a version's name. A child deletes it.
     fn discard(&self, path: &Path) -> Result<(), Fault> {
-        if path.symlink_metadata().is_err() {
-            return Ok(());
-        }
+        match path.symlink_metadata() {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(());
+            }
+            it => it.map_err(|error| Fault::io("look at", path, &error))?,
+        };
         let mut names = (0_u64..).map(|number| self.staging().join(format!("{DISCARDED}{number}")));
         names.find(|it| it.symlink_metadata().is_err()).map_or(Ok(()), |aside| rename(path, &aside))
     }

@@ -24,3 +24,26 @@ fn a_folder_in_the_way_of_a_file_is_put_aside_whole() {
     assert_eq!(fs::read(layout.memory()).unwrap(), b"new");
     assert!(aside(&layout).join("x/y").is_dir());
 }
+
+#[test]
+fn what_cannot_be_looked_at_is_not_taken_for_gone() {
+    let (_folder, layout) = layout();
+    let too_long = layout.own().join("x".repeat(300));
+
+    assert!(layout.discard(&too_long).is_err());
+    assert!(layout.discard(&layout.own().join("nothing")).is_ok());
+}
+
+#[test]
+fn what_was_unpacked_in_vain_is_put_aside_and_the_download_stays() {
+    let (_folder, layout) = layout();
+    let name: AgentName = "alpha".parse().unwrap();
+    let staging = layout.agent_staging(&name);
+    fs::create_dir_all(staging.join("unpacked/x")).unwrap();
+    fs::write(staging.join("alpha-1.0.0.tar.gz"), "x").unwrap();
+
+    layout.discard_unpacked(&name).unwrap();
+
+    assert!(staging.join("alpha-1.0.0.tar.gz").exists() && !staging.join("unpacked").exists());
+    assert!(aside(&layout).join("x").is_dir());
+}
