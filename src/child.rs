@@ -1,5 +1,5 @@
 //! Throw-away children: this binary again, with one job on its standard input and a pipe of lines back. They do what
-//! the parent never does (the network, archives); the parent begins, polls, bounds and ends them.
+//! the parent never does (the network, archives, deletion of trees); the parent begins, polls, bounds and ends them.
 
 use std::fs::File;
 use std::io::{self, Read, Write};

@@ -20,6 +20,7 @@ use crate::http;
 use crate::plan::{Class, Failure, Record};
 use crate::wake;
 
+pub use sandbox::confine_who_moves;
 pub use signature::is_key;
 
 /// The name of this child.
