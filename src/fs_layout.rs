@@ -294,15 +294,28 @@ impl Layout {
         read_json(&self.version_folder(name, version).join(".ops-updater")).ok().flatten()
     }
 
-    /// Gives what was staged its name. A folder of that name is thrown away first; the caller knows that it is neither
+    /// Gives what was staged its name. A folder of that name is thrown away in the same moment; the caller knows that it is neither
     /// in use nor the same.
     pub fn publish(&self, name: &AgentName, version: &Version) -> Result<(), Fault> {
         let (staged, folder) =
             (self.agent_staging(name).join("unpacked"), self.version_folder(name, version));
         make_folder(&self.agent(name), 0o755)?;
-        self.discard(&folder)?;
-        rename_without_replacing(&staged, &folder)?;
+        self.put_in_place(&staged, &folder)?;
+        self.discard(&staged)?;
         remove_all(&self.agent_staging(name))
+    }
+
+    /// At every moment the one or the other bears the name `to`; what bore it before is `staged` afterwards.
+    fn put_in_place(&self, staged: &Path, to: &Path) -> Result<(), Fault> {
+        match rename_with(staged, to, RenameFlags::RENAME_EXCHANGE) {
+            Ok(()) => [staged, to].into_iter().filter_map(Path::parent).try_for_each(sync_folder),
+            // Nothing is there, or the file system cannot.
+            Err(nix::Error::ENOENT | nix::Error::EINVAL | nix::Error::ENOSYS) => {
+                self.discard(to)?;
+                rename_without_replacing(staged, to)
+            }
+            Err(error) => Err(Fault::io(&format!("exchange `{}` with", staged.display()), to, &error.into())),
+        }
     }
 
     /// What a child unpacked in vain goes.
@@ -583,9 +596,13 @@ fn rename_at(from: &OwnedFd, name: &CStr, to: &OwnedFd, other: &CStr) -> nix::Re
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that renames")]
+fn rename_with(from: &Path, to: &Path, flags: RenameFlags) -> nix::Result<()> {
+    nix::fcntl::renameat2(nix::fcntl::AT_FDCWD, from, nix::fcntl::AT_FDCWD, to, flags)
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that renames")]
 fn rename_without_replacing(from: &Path, to: &Path) -> Result<(), Fault> {
-    use nix::fcntl::AT_FDCWD;
-    let renamed = match nix::fcntl::renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
+    let renamed = match rename_with(from, to, RenameFlags::RENAME_NOREPLACE) {
         // A file system without the flag: the name was looked at before, and a folder replaces an empty folder only.
         Err(nix::Error::EINVAL | nix::Error::ENOSYS) => fs::rename(from, to),
         other => other.map_err(io::Error::from),

@@ -63,12 +63,24 @@ impl Tree {
 
     fn remove_entry(&mut self, name: &CStr) -> Result<()> {
         if is_folder_left(&self.top, name)? {
-            let folder = open_folder(&self.top, name)?;
+            let name = self.claim(name)?;
+            let folder = open_folder(&self.top, name.as_c_str())?;
             each(&folder, |inner| self.remove_or_lift(&folder, inner))?;
-            remove_folder(&self.top, name)?;
+            remove_folder(&self.top, name.as_c_str())?;
         }
         self.progress = true;
         Ok(())
+    }
+
+    /// What something is mounted on cannot be renamed, and so it is never emptied. Once each: a folder that stays would come
+    /// by under its new name again.
+    fn claim(&mut self, name: &CStr) -> Result<CString> {
+        if name.to_bytes().starts_with(LIFTED.as_bytes()) {
+            return Ok(name.to_owned());
+        }
+        let lifted = self.next_name();
+        rename_at(&self.top, name, &self.top, &lifted)?;
+        Ok(lifted)
     }
 
     fn remove_or_lift(&mut self, folder: &OwnedFd, inner: &CStr) -> Result<()> {
@@ -206,6 +218,18 @@ mod tests {
         tree.remove_or_lift(&above, c"folder").unwrap();
 
         assert!(tree.progress && kept.exists() && !kept.join("folder").exists());
+    }
+
+    #[test]
+    fn a_folder_is_renamed_before_it_is_emptied_and_once_only() {
+        let (folder, kept) = with_kept();
+        let top = open_folder(AT_FDCWD, folder.path()).unwrap();
+        let mut tree = Tree { top, lifted: 0, progress: false };
+
+        let name = tree.claim(c"kept").unwrap();
+
+        assert!(!kept.exists() && folder.path().join(name.to_str().unwrap()).join("folder/file").exists());
+        assert_eq!(tree.claim(&name).unwrap(), name);
     }
 
     /// Whoever owns a folder in the tree can do this at any moment.

@@ -47,3 +47,19 @@ fn what_was_unpacked_in_vain_is_put_aside_and_the_download_stays() {
     assert!(staging.join("alpha-1.0.0.tar.gz").exists() && !staging.join("unpacked").exists());
     assert!(aside(&layout).join("x").is_dir());
 }
+
+#[test]
+fn a_version_that_is_published_again_takes_the_place_of_the_old_one() {
+    let (_folder, layout) = layout();
+    let (name, version): (AgentName, Version) = ("alpha".parse().unwrap(), "1.0.0".parse().unwrap());
+    let folder = layout.version_folder(&name, &version);
+    for content in ["old", "new"] {
+        let staged = layout.agent_staging(&name).join("unpacked");
+        fs::create_dir_all(&staged).unwrap();
+        fs::write(staged.join("file"), content).unwrap();
+        layout.publish(&name, &version).unwrap();
+        assert_eq!(fs::read_to_string(folder.join("file")).unwrap(), content);
+        assert!(!layout.agent_staging(&name).exists());
+    }
+    assert_eq!(fs::read_to_string(aside(&layout).join("file")).unwrap(), "old");
+}
