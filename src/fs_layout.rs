@@ -294,8 +294,8 @@ impl Layout {
         read_json(&self.version_folder(name, version).join(".ops-updater")).ok().flatten()
     }
 
-    /// Gives what was staged its name. A folder of that name is thrown away in the same moment; the caller knows that it is neither
-    /// in use nor the same.
+    /// Gives what was staged its name. A folder of that name is thrown away in the same moment; the caller knows that it
+    /// is neither in use nor the same.
     pub fn publish(&self, name: &AgentName, version: &Version) -> Result<(), Fault> {
         let (staged, folder) =
             (self.agent_staging(name).join("unpacked"), self.version_folder(name, version));
@@ -307,10 +307,13 @@ impl Layout {
 
     /// At every moment the one or the other bears the name `to`; what bore it before is `staged` afterwards.
     fn put_in_place(&self, staged: &Path, to: &Path) -> Result<(), Fault> {
+        if to.symlink_metadata().is_err() {
+            return rename_without_replacing(staged, to);
+        }
         match rename_with(staged, to, RenameFlags::RENAME_EXCHANGE) {
-            Ok(()) => [staged, to].into_iter().filter_map(Path::parent).try_for_each(sync_folder),
-            // Nothing is there, or the file system cannot.
-            Err(nix::Error::ENOENT | nix::Error::EINVAL | nix::Error::ENOSYS) => {
+            Ok(()) => [to, staged].into_iter().filter_map(Path::parent).try_for_each(sync_folder),
+            // A file system that cannot.
+            Err(nix::Error::EINVAL | nix::Error::ENOSYS) => {
                 self.discard(to)?;
                 rename_without_replacing(staged, to)
             }
@@ -451,7 +454,8 @@ impl Layout {
         })
     }
 
-    /// Whatever bears a name that is ours alone would be in the way for ever. A folder may hold a whole tree: it is put aside.
+    /// Whatever bears the name of a file that is being written (`*.new`) would be in the way for ever. A folder may hold a
+    /// whole tree: it is put aside.
     fn make_way(&self, path: &Path) -> Result<(), Fault> {
         match fs::remove_file(path) {
             Err(error) if error.kind() == io::ErrorKind::IsADirectory => self.discard(path),
