@@ -411,7 +411,9 @@ impl Agent {
         let name = &self.name;
         self.unwritten.take_if(|it| {
             let released = it.marked && layout.failed_file(name).symlink_metadata().is_err();
-            released || layout.write_failed(name, &it.past).is_ok()
+            let done = released || layout.write_failed(name, &it.past).is_ok();
+            it.marked |= !done && layout.mark_failed(name);
+            done
         });
     }
 
@@ -856,7 +858,8 @@ impl Hand<'_> {
         };
         (agent.kept, agent.staged, agent.progress) = (false, None, Progress::default());
         self.layout().make_agent(&agent.name)?;
-        if self.layout().record(&agent.name, &up.to).is_none() {
+        let (record, keys) = (self.layout().record(&agent.name, &up.to), &self.settings.stage.public_keys);
+        if record.is_none_or(|it| !it.is_trusted(keys)) {
             // It would have to be replaced, whatever is downloaded.
             self.refuse_used(agent, up)?;
         }

@@ -372,7 +372,7 @@ fn an_agent_that_is_held_in_its_trial_is_told_as_it_is_and_not_taken_back() {
 }
 
 #[test]
-fn folders_in_the_way_of_the_updaters_own_files_are_cleared() {
+fn folders_in_the_way_of_what_the_updater_writes_are_put_aside() {
     let (meta, files, base) = with_alpha();
     let alpha = base.agent("alpha");
     for name in [".version.new", ".upgrade.new", ".hold.new"] {
