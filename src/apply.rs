@@ -273,6 +273,8 @@ impl Agents {
 
     /// Decides for every agent that is at rest or in its trial, and begins what was decided.
     pub fn decide(&mut self, settings: &Settings, plan: &plan::Settings, starts_only: bool, now: Moment) {
+        // A write puts aside what is in its way.
+        self.sweeper.want();
         let allowed =
             |event: &Event| !starts_only || matches!(event, Event::StartOrdered(_) | Event::Resumed { .. });
         self.each(settings, now, |hand, agent| hand.decide(agent, plan, allowed));
@@ -409,7 +411,9 @@ impl Agent {
         let name = &self.name;
         self.unwritten.take_if(|it| {
             let released = it.marked && layout.failed_file(name).symlink_metadata().is_err();
-            released || layout.write_failed(name, &it.past).is_ok()
+            let done = released || layout.write_failed(name, &it.past).is_ok();
+            it.marked |= !done && layout.mark_failed(name);
+            done
         });
     }
 
@@ -537,7 +541,15 @@ impl Hand<'_> {
         let silent = || Fault::new(ErrorCode::ChildKilled, "the child that stages ended without a word");
         let event =
             agent.staged.take().unwrap_or_else(|| Event::StagingFailed(ended.err().unwrap_or_else(silent)));
+        if matches!(event, Event::StagingFailed(_)) {
+            self.discard_unpacked(agent);
+        }
         self.happened(agent, event);
+    }
+
+    fn discard_unpacked(&mut self, agent: &Agent) {
+        self.noted(agent, self.layout().discard_unpacked(&agent.name));
+        self.agents.sweeper.want();
     }
 
     fn not_confined(&mut self, sentence: String) {
@@ -773,7 +785,10 @@ impl Hand<'_> {
         match action {
             Action::Stage(up) => self.stage(agent, &up).err().map(Event::StagingFailed),
             Action::EndStaging => {
-                self.agents.ending.extend(agent.staging.take().map(Child::end));
+                if let Some(child) = agent.staging.take() {
+                    self.agents.ending.push(child.end());
+                    self.discard_unpacked(agent);
+                }
                 agent.progress = Progress::default();
                 None
             }
@@ -843,7 +858,8 @@ impl Hand<'_> {
         };
         (agent.kept, agent.staged, agent.progress) = (false, None, Progress::default());
         self.layout().make_agent(&agent.name)?;
-        if self.layout().record(&agent.name, &up.to).is_none() {
+        let (record, keys) = (self.layout().record(&agent.name, &up.to), &self.settings.stage.public_keys);
+        if record.is_none_or(|it| !it.is_trusted(keys)) {
             // It would have to be replaced, whatever is downloaded.
             self.refuse_used(agent, up)?;
         }

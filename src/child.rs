@@ -1,5 +1,5 @@
 //! Throw-away children: this binary again, with one job on its standard input and a pipe of lines back. They do what
-//! the parent never does (the network, archives); the parent begins, polls, bounds and ends them.
+//! the parent never does (the network, archives, deletion of trees); the parent begins, polls, bounds and ends them.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -22,6 +22,9 @@ use crate::error::Fault;
 pub const ARGUMENT: &str = "--child";
 /// What a child may print in all: an answer of ops-meta is the largest of it.
 const PRINTED_BYTES_MAX: usize = 8 << 20;
+
+/// How long after a kill one looks whether it worked.
+const OVERDUE_LOOK: Duration = Duration::from_secs(1);
 
 /// A child under way.
 #[derive(Debug)]
@@ -73,6 +76,10 @@ impl Child {
         if !self.overdue && now >= self.deadline {
             self.overdue = true;
             self.kill();
+        }
+        if self.overdue {
+            // One that waits for a sick disk does not even end then: it is looked at again, but not all the time.
+            self.deadline = now + OVERDUE_LOOK;
         }
         let exit = self.process.try_wait();
         self.collect();

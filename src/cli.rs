@@ -182,9 +182,9 @@ pub fn once_exit(result: Result<bool, Fault>) -> ExitCode {
     }
 }
 
-/// A hold is somebody's will.
+/// A hold is somebody's will, and so is the end of a key: what runs is as ordered.
 pub fn is_failure(code: &str) -> bool {
-    !code.is_empty() && code != ErrorCode::Held.as_str()
+    !["", ErrorCode::Held.as_str(), ErrorCode::KeyWithdrawn.as_str()].contains(&code)
 }
 
 /// The commands that look, and the two that write one file.

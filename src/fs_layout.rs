@@ -3,8 +3,10 @@
 
 mod remove;
 
+use std::ffi::CStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -164,7 +166,7 @@ impl Layout {
     }
 
     pub fn write_pid(&self) -> Result<(), Fault> {
-        write_atomically(&self.pid_file(), format!("{}\n", std::process::id()).as_bytes(), 0o644)
+        self.write_atomically(&self.pid_file(), format!("{}\n", std::process::id()).as_bytes(), 0o644)
     }
 
     pub fn remove_pid(&self) {
@@ -241,7 +243,7 @@ impl Layout {
         to: &Version,
     ) -> Result<(), Fault> {
         make_folder(&self.agent(name), 0o755)?;
-        write_synced(&self.prepared(name), to.as_str().as_bytes(), 0o644)?;
+        self.write_synced(&self.prepared(name), to.as_str().as_bytes(), 0o644)?;
         let kept = self.kept(name);
         if !from.is_some_and(|it| names(&kept, it)) {
             // Where there are no hard links a take-back writes it anew.
@@ -275,7 +277,7 @@ impl Layout {
         match version {
             Some(version) if self.version(name)?.as_ref() == Some(version) => Ok(()),
             Some(version) if names(&kept, version) && rename(&kept, &file).is_ok() => Ok(()),
-            Some(version) => write_atomically(&file, version.as_str().as_bytes(), 0o644),
+            Some(version) => self.write_atomically(&file, version.as_str().as_bytes(), 0o644),
             None => remove_if_there(&file),
         }
     }
@@ -292,22 +294,46 @@ impl Layout {
         read_json(&self.version_folder(name, version).join(".ops-updater")).ok().flatten()
     }
 
-    /// Gives what was staged its name. A folder of that name is thrown away first; the caller knows that it is neither
-    /// in use nor the same.
+    /// Gives what was staged its name. A folder of that name is thrown away in the same moment; the caller knows that it
+    /// is neither in use nor the same.
     pub fn publish(&self, name: &AgentName, version: &Version) -> Result<(), Fault> {
         let (staged, folder) =
             (self.agent_staging(name).join("unpacked"), self.version_folder(name, version));
         make_folder(&self.agent(name), 0o755)?;
-        self.discard(&folder)?;
-        rename_without_replacing(&staged, &folder)?;
+        self.put_in_place(&staged, &folder)?;
+        self.discard(&staged)?;
         remove_all(&self.agent_staging(name))
+    }
+
+    /// At every moment the one or the other bears the name `to`; what bore it before is `staged` afterwards.
+    fn put_in_place(&self, staged: &Path, to: &Path) -> Result<(), Fault> {
+        if to.symlink_metadata().is_err() {
+            return rename_without_replacing(staged, to);
+        }
+        match rename_with(staged, to, RenameFlags::RENAME_EXCHANGE) {
+            Ok(()) => [to, staged].into_iter().filter_map(Path::parent).try_for_each(sync_folder),
+            // A file system that cannot.
+            Err(nix::Error::EINVAL | nix::Error::ENOSYS) => {
+                self.discard(to)?;
+                rename_without_replacing(staged, to)
+            }
+            Err(error) => Err(Fault::io(&format!("exchange `{}` with", staged.display()), to, &error.into())),
+        }
+    }
+
+    /// What a child unpacked in vain goes.
+    pub fn discard_unpacked(&self, name: &AgentName) -> Result<(), Fault> {
+        self.discard(&self.agent_staging(name).join("unpacked"))
     }
 
     /// Out of sight at once, if it is there: nobody ever sees half a folder under a version's name. A child deletes it.
     fn discard(&self, path: &Path) -> Result<(), Fault> {
-        if path.symlink_metadata().is_err() {
-            return Ok(());
-        }
+        match path.symlink_metadata() {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(());
+            }
+            it => it.map_err(|error| Fault::io("look at", path, &error))?,
+        };
         let mut names = (0_u64..).map(|number| self.staging().join(format!("{DISCARDED}{number}")));
         names.find(|it| it.symlink_metadata().is_err()).map_or(Ok(()), |aside| rename(path, &aside))
     }
@@ -371,7 +397,7 @@ impl Layout {
 
     pub fn hold(&self, name: &AgentName, why: &str) -> Result<(), Fault> {
         self.make_agent(name)?;
-        write_atomically(&self.hold_file(name), why.as_bytes(), 0o644)
+        self.write_atomically(&self.hold_file(name), why.as_bytes(), 0o644)
     }
 
     pub fn release(&self, name: &AgentName) -> Result<(), Fault> {
@@ -395,7 +421,47 @@ impl Layout {
         value: &impl Serialize,
     ) -> Result<(), Fault> {
         make_folder(&self.agent(name), 0o755)?;
-        write_json(path, value)
+        let bytes = serde_json::to_vec(value).map_err(|error| Fault::io("print", path, &error.into()))?;
+        self.write_atomically(path, &bytes, 0o600)
+    }
+
+    /// Writes only when the content differs: what did not change costs no write.
+    pub fn write_if_changed(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
+        match read_bounded(path) {
+            Ok(Some(before)) if before == bytes => Ok(()),
+            _ => self.write_atomically(path, bytes, mode),
+        }
+    }
+
+    /// The whole new content or the whole old one, whatever happens.
+    fn write_atomically(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(".new");
+        let temporary = PathBuf::from(temporary);
+        self.write_synced(&temporary, bytes, mode)?;
+        rename(&temporary, path)
+    }
+
+    fn write_synced(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
+        self.make_way(path)?;
+        let flags = (OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC).bits();
+        let opened =
+            OpenOptions::new().write(true).create_new(true).mode(mode).custom_flags(flags).open(path);
+        let written = opened.and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
+        written.map_err(|error| {
+            let _ = fs::remove_file(path);
+            Fault::io("write", path, &error)
+        })
+    }
+
+    /// Whatever bears the name of a file that is being written (`*.new`) would be in the way for ever. A folder may hold a
+    /// whole tree: it is put aside.
+    fn make_way(&self, path: &Path) -> Result<(), Fault> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => self.discard(path),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Fault::io("remove", path, &error)),
+            _ => Ok(()),
+        }
     }
 
     /// What failed with an agent; nothing of it, and there is no file.
@@ -513,40 +579,6 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Fault> {
     })
 }
 
-pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Fault> {
-    let bytes = serde_json::to_vec(value).map_err(|error| Fault::io("print", path, &error.into()))?;
-    write_atomically(path, &bytes, 0o600)
-}
-
-/// Writes only when the content differs: what did not change costs no write.
-pub fn write_if_changed(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
-    match read_bounded(path) {
-        Ok(Some(before)) if before == bytes => Ok(()),
-        _ => write_atomically(path, bytes, mode),
-    }
-}
-
-/// The whole new content or the whole old one, whatever happens.
-pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".new");
-    let temporary = PathBuf::from(temporary);
-    write_synced(&temporary, bytes, mode)?;
-    rename(&temporary, path)
-}
-
-fn write_synced(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
-    // Whatever bears a name that is ours alone, a folder too, would be in the way for ever.
-    remove_all(path)?;
-    let flags = (OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC).bits();
-    let opened = OpenOptions::new().write(true).create_new(true).mode(mode).custom_flags(flags).open(path);
-    let written = opened.and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
-    written.map_err(|error| {
-        let _ = fs::remove_file(path);
-        Fault::io("write", path, &error)
-    })
-}
-
 fn rename(from: &Path, to: &Path) -> Result<(), Fault> {
     rename_unsynced(from, to)?;
     to.parent().map_or(Ok(()), sync_folder)
@@ -561,10 +593,20 @@ fn just_rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)
 }
 
+/// In open folders, whatever their paths lead to by now.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that renames")]
+fn rename_at(from: &OwnedFd, name: &CStr, to: &OwnedFd, other: &CStr) -> nix::Result<()> {
+    nix::fcntl::renameat(from, name, to, other)
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that renames")]
+fn rename_with(from: &Path, to: &Path, flags: RenameFlags) -> nix::Result<()> {
+    nix::fcntl::renameat2(nix::fcntl::AT_FDCWD, from, nix::fcntl::AT_FDCWD, to, flags)
+}
+
 #[expect(clippy::disallowed_methods, reason = "this is the one place that renames")]
 fn rename_without_replacing(from: &Path, to: &Path) -> Result<(), Fault> {
-    use nix::fcntl::AT_FDCWD;
-    let renamed = match nix::fcntl::renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
+    let renamed = match rename_with(from, to, RenameFlags::RENAME_NOREPLACE) {
         // A file system without the flag: the name was looked at before, and a folder replaces an empty folder only.
         Err(nix::Error::EINVAL | nix::Error::ENOSYS) => fs::rename(from, to),
         other => other.map_err(io::Error::from),
@@ -584,3 +626,6 @@ pub fn remove_if_there(path: &Path) -> Result<(), Fault> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,6 +34,9 @@ use crate::round::{Ended, Host};
 use crate::upgrade::Moment;
 use crate::wake::{Request, Schedule, Sleeper, now};
 
+/// `once` waits this long for what is to be deleted.
+const LAST_SWEEP_TIME: Duration = Duration::from_secs(60);
+
 fn main() -> ExitCode {
     if let Some(kind) = cli::child_kind() {
         return cli::exit(run_child(&kind));
@@ -187,7 +190,7 @@ fn reopen_log(layout: &Layout) {
     }
 }
 
-/// One beat, work until every agent rests, a second beat to report. `Ok(false)`: something failed.
+/// One beat, work until every agent rests, a second beat to report, a moment for what is to be deleted. `Ok(false)`: something failed.
 fn once(mut config: Config) -> Result<bool, Fault> {
     // Somebody waits for it.
     config.apply.download_spread = Duration::ZERO;
@@ -196,11 +199,12 @@ fn once(mut config: Config) -> Result<bool, Fault> {
     work.host.agents.clear_staging();
     work.host.begin(now());
     let first = work.round()?;
-    while !work.host.agents.all_at_rest() || work.host.agents.is_sweeping() {
+    while !work.host.agents.all_at_rest() {
         work.step()?;
     }
     work.host.begin_last(now());
     let second = work.round()?;
+    work.sweep();
     let failed = work.host.agents.report(now()).iter().any(|agent| cli::is_failure(&agent.error_code));
     Ok(first && second && !failed)
 }
@@ -224,13 +228,23 @@ impl Work {
         }
     }
 
+    /// What is still to be deleted after this goes at the next start.
+    fn sweep(&mut self) {
+        let until = now().boot + LAST_SWEEP_TIME;
+        while self.host.agents.is_sweeping() && now().boot < until && self.step_until(until).is_ok() {}
+    }
+
     fn step(&mut self) -> Result<Option<Ended>, Fault> {
+        self.step_until(Duration::MAX)
+    }
+
+    fn step_until(&mut self, limit: Duration) -> Result<Option<Ended>, Fault> {
         let ended = self.host.tick(now());
         if self.ending && !self.host.agents.is_switching() {
             return Err(Fault::new(ops_wire::ErrorCode::Io, "ended by a signal"));
         }
         if ended.is_none() {
-            let until = self.host.next_wake().unwrap_or(now().boot);
+            let until = self.host.next_wake().unwrap_or(now().boot).min(limit);
             if self.sleeper.sleep(until, &self.host.pipes()).contains(&Request::End) {
                 self.ending = true;
                 self.host.wind_down(now());

@@ -4,7 +4,7 @@ use ops_wire::{Answer, DesiredAgent};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Fault;
-use crate::fs_layout::{Layout, read_json, write_if_changed};
+use crate::fs_layout::{Layout, read_json};
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -48,6 +48,6 @@ impl Memory {
     pub fn save(&self, layout: &Layout) -> Result<(), Fault> {
         let bytes =
             serde_json::to_vec(self).map_err(|error| Fault::io("print", &layout.memory(), &error.into()))?;
-        write_if_changed(&layout.memory(), &bytes, 0o600)
+        layout.write_if_changed(&layout.memory(), &bytes, 0o600)
     }
 }

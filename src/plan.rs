@@ -514,7 +514,7 @@ fn not_what_is_ordered(
         "version {version} is in use here and was verified with the key {}, which is no longer among `publicKeys`; order a version that another key has signed",
         withdrawn.signed_by
     );
-    Some(Fault::new(ErrorCode::SignatureInvalid, sentence))
+    Some(Fault::new(ErrorCode::KeyWithdrawn, sentence))
 }
 
 /// Neither started nor to be started: two of a kind could run.

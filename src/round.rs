@@ -8,7 +8,7 @@ use ops_wire::{ActionDone, Answer, ErrorCode, HostError};
 use crate::apply::Agents;
 use crate::config::Config;
 use crate::error::Fault;
-use crate::fs_layout::{Layout, write_if_changed};
+use crate::fs_layout::Layout;
 use crate::heartbeat::{Beat, Extra};
 use crate::log::{self, Level};
 use crate::memory::Memory;
@@ -229,7 +229,7 @@ impl Host {
 
     fn write_metrics(&self, now: Moment) {
         let text = report::metrics(&self.agents.report(now), self.reached);
-        if let Err(fault) = write_if_changed(&self.layout.metrics(), text.as_bytes(), 0o644) {
+        if let Err(fault) = self.layout.write_if_changed(&self.layout.metrics(), text.as_bytes(), 0o644) {
             log::event(Level::Error, "not_noted", &[("error", &fault.sentence)]);
         }
     }

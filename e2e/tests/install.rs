@@ -372,7 +372,7 @@ fn an_agent_that_is_held_in_its_trial_is_told_as_it_is_and_not_taken_back() {
 }
 
 #[test]
-fn folders_in_the_way_of_the_updaters_own_files_are_cleared() {
+fn folders_in_the_way_of_what_the_updater_writes_are_put_aside() {
     let (meta, files, base) = with_alpha();
     let alpha = base.agent("alpha");
     for name in [".version.new", ".upgrade.new", ".hold.new"] {
@@ -409,8 +409,35 @@ fn what_an_earlier_updater_left_is_deleted_however_deep_it_is() {
 
 /// Begun by the updater, and still deleting.
 fn sweeps(base: &Base) -> Option<i32> {
+    sweeps_for(base.updater_pid())
+}
+
+fn sweeps_for(updater: i32) -> Option<i32> {
     let words = |pid: &i32| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    children(base.updater_pid()).into_iter().find(|pid| words(pid).ends_with("sweep\0"))
+    children(updater).into_iter().find(|pid| words(pid).ends_with("sweep\0"))
+}
+
+#[test]
+fn once_reports_before_everything_is_deleted_and_then_waits_for_that() {
+    let (meta, _files, base) = with_alpha();
+    let staging = base.path().join(".ops-updater/staging");
+    let aside = staging.join(".discarded-0");
+    fs::create_dir(&aside).unwrap();
+    (0..50_000).for_each(|it| drop(fs::File::create(aside.join(it.to_string())).unwrap()));
+    let beats = meta.beats().len();
+    let mut once = Command::new(binary("ops-updater"));
+    let mut once = once.arg("-c").arg(base.cfg_file()).arg("once").spawn().unwrap();
+    let updater = i32::try_from(once.id()).unwrap();
+    wait_for("somebody deletes it", SOON, || sweeps_for(updater).is_some());
+
+    let sweeps = sweeps_for(updater).unwrap();
+    send(sweeps, Signal::SIGSTOP);
+
+    wait_for("the second beat", SOON, || meta.beats().len() == beats + 2);
+    assert!(once.try_wait().unwrap().is_none() && aside.exists());
+    send(sweeps, Signal::SIGCONT);
+    assert!(once.wait().unwrap().success());
+    assert!(!aside.exists());
 }
 
 #[test]

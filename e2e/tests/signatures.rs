@@ -184,8 +184,9 @@ fn a_version_of_a_withdrawn_key_is_told_while_in_use_and_verified_anew_before_it
     let (other, next) = (Signer::new(), Package::agent("alpha", "1.0.1"));
     host.base.set("publicKeys", json!([other.public_key]));
 
-    host.base.once().exits(1);
-    assert_eq!(error_code(&host.meta.agent("alpha")), "signature_invalid");
+    host.base.once().exits(0);
+    assert_eq!(error_code(&host.meta.agent("alpha")), "key_withdrawn");
+    host.base.run(&["status"]).exits(0);
     assert_eq!(host.base.daemon("alpha", "1.0.0"), running, "it is left running");
 
     host.files.put("/alpha-1.0.1.tar.gz.minisig", other.sign(&next.bytes, &next.file_name()));
@@ -198,6 +199,19 @@ fn a_version_of_a_withdrawn_key_is_told_while_in_use_and_verified_anew_before_it
     host.base.daemon("alpha", "1.0.1");
 
     host.put(&host.files, other.sign(&host.package.bytes, &host.package.file_name()));
+    host.base.run(&["release", "alpha"]).exits(0);
+    let folder = host.base.agent("alpha").join("1.0.0");
+    let mut user = std::process::Command::new("sleep").arg("600").current_dir(folder).spawn().unwrap();
+    let asked = host.files.asked_tarball(&host.package);
+    host.base.once().exits(1);
+    assert_eq!(error_code(&host.meta.agent("alpha")), "version_reused");
+    assert_eq!(
+        host.files.asked_tarball(&host.package),
+        asked,
+        "it is not fetched while it cannot be replaced"
+    );
+
+    user.kill().and_then(|()| user.wait()).unwrap();
     host.base.run(&["release", "alpha"]).exits(0);
     host.installs(&order);
 }

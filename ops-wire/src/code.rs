@@ -59,6 +59,7 @@ codes! {
     StatusFailed "status_failed" "`./control status` does not say how the agent is",
     StatusTimeout "status_timeout" "`./control status` did not end in time",
     Held "held" "left alone because somebody wants it so",
+    KeyWithdrawn "key_withdrawn" "what is in use was verified with a key that is no longer configured; it runs on",
     UnknownCmd "unknown_cmd" "an order this version does not know",
 }
 

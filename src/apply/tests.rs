@@ -91,3 +91,23 @@ fn nothing_grows_with_the_number_of_cycles() {
         assert!(resident_after <= resident + 1024, "{resident} KiB became {resident_after} KiB");
     }
 }
+
+#[test]
+fn a_failure_that_could_not_even_be_marked_is_marked_later_and_a_release_is_heard() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout::open(folder.path()).unwrap();
+    let mut agent = Agent::new("alpha".parse().unwrap());
+    let mut past = Past::default();
+    let fault = Fault::new(ErrorCode::StartFailed, "it failed");
+    past.remember(&"1.0.0".parse().unwrap(), &fault, false, 0, 0.0);
+    agent.unwritten = Some(Unwritten { past, marked: false });
+    // In the way, and there is no place to put it aside.
+    std::fs::create_dir_all(layout.agent(&agent.name).join(".failed.new/x")).unwrap();
+
+    agent.write_at_last(&layout);
+    assert!(agent.unwritten.as_ref().is_some_and(|it| it.marked) && layout.failed_file(&agent.name).exists());
+
+    layout.release(&agent.name).unwrap();
+    agent.write_at_last(&layout);
+    assert!(agent.unwritten.is_none());
+}

@@ -162,7 +162,7 @@ fn a_version_in_use_whose_key_was_withdrawn_runs_on_and_is_told() {
         let decision = decide(&here, Some(&desired("1.0.0", "start")), settings, NOW);
         (decision.order, decision.fault.map(|it| it.code))
     };
-    assert_eq!(decided("withdrawn", &with_keys()), (None, Some(ErrorCode::SignatureInvalid)));
+    assert_eq!(decided("withdrawn", &with_keys()), (None, Some(ErrorCode::KeyWithdrawn)));
     // Keys that came later say nothing of it, nor does a host that demands no signature any more.
     for (key, settings) in [("old", with_keys()), ("", with_keys()), ("withdrawn", SETTINGS)] {
         assert_eq!(decided(key, &settings), (None, None));

@@ -20,6 +20,7 @@ use crate::http;
 use crate::plan::{Class, Failure, Record};
 use crate::wake;
 
+pub use sandbox::confine_who_moves;
 pub use signature::is_key;
 
 /// The name of this child.
@@ -134,10 +135,9 @@ impl Job {
         }
     }
 
-    /// Only a download that a later try can go on with is kept.
+    /// Only a download that a later try can go on with is kept. The parent puts aside what was unpacked: a child that is
+    /// killed could not, and a confined one cannot everywhere.
     fn clean_up(&self, fault: &Fault) {
-        // What cannot be removed goes at the next try, or at the next start of the updater.
-        let _ = remove_all(&self.unpacked());
         if Class::of(fault.code) != Class::Network {
             let _ = fetch::forget(self);
         }

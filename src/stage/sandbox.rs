@@ -55,6 +55,16 @@ pub(super) fn confine(folder: &Path) -> Result<Option<String>, Fault> {
     })
 }
 
+/// The same, as far as it goes, for who moves folders from one to another below `folder`: kernels that know no such right
+/// refuse it to everybody whom they confine.
+pub fn confine_who_moves(folder: &Path) {
+    let known = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    if known.handle_access(AccessFs::Refer).is_ok() {
+        // A second wall: the first is how `fs_layout` deletes.
+        let _ = confine(folder);
+    }
+}
+
 fn refused(what: &str, why: &str) -> Fault {
     Fault::new(ErrorCode::NotConfined, format!("the staging child failed to {what}: {why}"))
 }
@@ -64,6 +74,22 @@ mod tests {
     use std::fs;
 
     use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "as above, and a move is what this is about")]
+    fn who_is_confined_and_moves_does_so_in_its_own_folder_only() {
+        let (inside, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (folder, other) = (inside.path().to_owned(), outside.path().join("x"));
+        fs::create_dir_all(folder.join("a/b")).unwrap();
+        let confined = std::thread::spawn(move || {
+            confine_who_moves(&folder);
+            fs::rename(folder.join("a/b"), folder.join("b")).unwrap();
+            fs::remove_dir(folder.join("b")).unwrap();
+            let known = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+            assert_eq!(fs::write(other, "x").is_err(), known.handle_access(AccessFs::Refer).is_ok());
+        });
+        confined.join().unwrap();
+    }
 
     #[test]
     #[expect(

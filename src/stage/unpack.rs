@@ -56,7 +56,7 @@ fn write_config(job: &Job, folder: &Path, config: &ConfigFile) -> Result<(), Fau
     let path = folder.join(&config.name);
     if path.symlink_metadata().is_ok_and(|it| it.is_dir()) {
         let sentence = format!(
-            "{} cannot be the name of the configuration file: the package of version {} has a folder of that name; change `configFileName`",
+            "{} cannot be the name of the configuration file: the package of version {} has a folder of that name; change `configFileName` and release it, or order another version",
             config.name, job.version
         );
         return Err(Fault::new(ErrorCode::BadName, sentence));
