@@ -28,7 +28,7 @@ pub use record::{LAST_SEEN_SLACK, Said};
 const SHARDS: usize = 4096;
 /// Of a host that was not written yet. Numbers are given in the order of writing, so that new rows come behind the others.
 const UNWRITTEN: HostId = 0;
-/// Two machines that were heard in turns within this, in seconds, are told of.
+/// For so many seconds it is told that several machines want one name.
 const CONTESTED_SECS: u32 = 3600;
 
 /// How many of those that are forgotten are named.
@@ -202,7 +202,7 @@ impl Host {
         Some(Reported { agents: self.agents.clone(), index, timestamp })
     }
 
-    /// The other machine of this name, when the two were heard in turns of late (`now` in Unix seconds).
+    /// The machine that had this name before, when it changed hands twice of late (`now` in Unix seconds).
     pub fn rival(&self, now: i64) -> Option<(&Compact, &Compact)> {
         let rival = self.rival.as_deref()?;
         let contested = rival.contested > 0 && now - i64::from(rival.contested) < CONTESTED_SECS.into();
@@ -280,6 +280,6 @@ fn secs(ms: i64) -> u32 {
 }
 
 /// Nothing panics while a shard is locked; if it did, one host's last words would be old, and no more.
-fn locked(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+fn locked<T>(shard: &Mutex<T>) -> MutexGuard<'_, T> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,6 +1,5 @@
 //! What is to be written behind: each host stands on its shard's list once, until a batch takes it.
 
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
@@ -69,10 +68,8 @@ impl Fleet {
         host: &mut Host,
         put: impl FnOnce(&mut Pending),
     ) {
-        let mut before = 0;
-        if let Some(pending) = list.get((host.pending as usize).wrapping_sub(1)) {
-            before = pending.bytes();
-        } else {
+        let before = of_host(list, host).map(|pending| pending.bytes());
+        if before.is_none() {
             list.push(Pending {
                 hostname: hostname.into(),
                 dropped: false,
@@ -82,11 +79,11 @@ impl Fleet {
             });
             host.pending = u32::try_from(list.len()).unwrap_or(0);
         }
-        let Some(pending) = list.get_mut((host.pending as usize).wrapping_sub(1)) else { return };
+        let Some(pending) = of_host(list, host) else { return };
         put(pending);
         pending.history.truncate(LINES_MAX);
         self.more_pending(pending.bytes());
-        self.less_pending(before);
+        self.less_pending(before.unwrap_or_default());
     }
 
     /// Takes about so many hosts that are to be written.
@@ -109,7 +106,7 @@ impl Fleet {
     }
 
     fn take_forgotten(&self, most: usize) -> Vec<HostId> {
-        let mut forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut forgotten = locked(&self.forgotten);
         let left = forgotten.len().saturating_sub(most);
         let taken = forgotten.split_off(left);
         self.less_pending(taken.len() * FORGOTTEN_BYTES);
@@ -130,20 +127,20 @@ impl Fleet {
             self.pend_again(&hostname, id, |_| {});
         }
         self.more_pending(batch.forgotten.len() * FORGOTTEN_BYTES);
-        self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).extend(batch.forgotten);
+        locked(&self.forgotten).extend(batch.forgotten);
     }
 
     /// A host that is no more is written no more; what was on its way into the database is taken out with the next batch.
     pub(super) fn pend_forgotten(&self, shard: &mut Shard, host: &Host) {
         // Its place stays, since others are found by theirs.
-        if let Some(pending) = shard.pending.get_mut((host.pending as usize).wrapping_sub(1)) {
+        if let Some(pending) = of_host(&mut shard.pending, host) {
             pending.dropped = true;
         }
         if host.id == UNWRITTEN {
             return;
         }
         self.more_pending(FORGOTTEN_BYTES);
-        self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).push(host.id);
+        locked(&self.forgotten).push(host.id);
     }
 
     fn pend_again(&self, hostname: &str, id: HostId, put: impl FnOnce(&mut Pending)) {
@@ -190,6 +187,11 @@ impl Shard {
         }
         bytes
     }
+}
+
+/// Where `host.pending` points to.
+fn of_host<'a>(list: &'a mut [Pending], host: &Host) -> Option<&'a mut Pending> {
+    list.get_mut((host.pending as usize).wrapping_sub(1))
 }
 
 fn write(pending: Pending, host: &Host) -> HostWrite {

@@ -57,7 +57,7 @@ impl Fleet {
         host.body = said.known_by;
         if changed {
             self.pend(pending, hostname, host, News::Changed(said.body, lines));
-        } else if host.last.saturating_sub(host.last_written) > kept_for(hostname) {
+        } else if host.was_written_long_ago(hostname) {
             self.pend(pending, hostname, host, News::Heard);
         }
         Recorded::Known
@@ -94,8 +94,16 @@ impl Fleet {
     }
 }
 
+impl Host {
+    /// Whether it is time to write when it was heard. Few beats come so far that the name is looked at.
+    pub(super) fn was_written_long_ago(&self, hostname: &str) -> bool {
+        let age = self.last.saturating_sub(self.last_written);
+        age > LAST_SEEN_KEPT && age > kept_for(hostname)
+    }
+}
+
 /// Spread over half the time, by name.
-pub fn kept_for(hostname: &str) -> u32 {
+fn kept_for(hostname: &str) -> u32 {
     let mut hasher = DefaultHasher::new();
     hostname.hash(&mut hasher);
     LAST_SEEN_KEPT + (hasher.finish() % u64::from(LAST_SEEN_KEPT / 2)) as u32
@@ -205,10 +213,8 @@ impl Seen<'_> {
 
     fn report(&mut self, beat: &Heartbeat) {
         let hash = report_hash(beat);
-        if hash != self.host.report || self.changed {
-            self.host.report = hash;
-            self.changed = true;
-        }
+        self.changed |= hash != self.host.report;
+        self.host.report = hash;
     }
 
     fn note(&mut self, agent: &str, what: &str, before: &str, after: &str) {

@@ -9,7 +9,6 @@ use memchr::memmem::Finder;
 use ops_wire::RealAgent;
 
 use super::pending::News;
-use super::record::kept_for;
 use super::{Fleet, Shard};
 use crate::domain::host::GONE_SECS;
 
@@ -61,7 +60,7 @@ impl<'a> Looks<'a> {
         Some(Self { hostname, hash: hasher.finish().max(1), timestamps, count })
     }
 
-    /// Whether each of so many agents has its timestamp, and nothing else has one.
+    /// Whether these are the timestamps of these agents, in their order, and nothing else has one.
     pub fn are_of(&self, agents: &[RealAgent]) -> bool {
         self.timestamps().iter().map(|at| i64::from(*at)).eq(agents.iter().map(|agent| agent.timestamp))
     }
@@ -90,7 +89,7 @@ impl Fleet {
             look.at = *timestamp;
         }
         host.last = now;
-        if now.saturating_sub(host.last_written) > kept_for(looks.hostname) {
+        if host.was_written_long_ago(looks.hostname) {
             self.pend(pending, looks.hostname, host, News::Heard);
         }
         true
