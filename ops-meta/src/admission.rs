@@ -28,6 +28,15 @@ impl Admission {
         self != Self::Tokens
     }
 
+    /// Whether a start with this configuration would hear others than this one does.
+    pub fn would_change(self, config: &Config) -> bool {
+        match self {
+            Self::Implied => config.policies.is_empty(),
+            Self::Tokens => !config.policies.is_empty(),
+            Self::Loopback | Self::Certificates | Self::Anonymous => false,
+        }
+    }
+
     /// At each start, so that nobody forgets.
     pub fn warn(self) {
         let implied =
@@ -64,6 +73,22 @@ mod tests {
 
     fn decide(listen: &str, asked: AnonymousHosts, config: serde_json::Value) -> Admission {
         admission(listen.parse().unwrap(), asked, &Config::check(config).unwrap())
+    }
+
+    #[test]
+    fn orders_change_who_is_heard_only_where_they_decide_it() {
+        let config = |agents| Config::check(json!({ "agents": agents })).unwrap();
+        let (none, some) = (config(json!([])), config(json!([{"default": {"name": "a"}}])));
+        for (admission, without, with) in [
+            (Admission::Implied, true, false),
+            (Admission::Tokens, false, true),
+            (Admission::Loopback, false, false),
+            (Admission::Certificates, false, false),
+            (Admission::Anonymous, false, false),
+        ] {
+            let found = (admission.would_change(&none), admission.would_change(&some));
+            assert_eq!(found, (without, with), "{admission:?}");
+        }
     }
 
     #[test]

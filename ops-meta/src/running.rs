@@ -132,12 +132,11 @@ fn welcome(config: &Config) -> (bool, bool) {
 }
 
 /// What a reload does not change, and who reads "success" may believe changed.
-fn tell_what_waits(before: &Config, after: &Config) {
-    let policies = |config: &Config| config.policies.is_empty();
+fn tell_what_waits(admission: Admission, before: &Config, after: &Config) {
     for (key, differs) in [
         ("http.listen", before.listen != after.listen),
         ("connectionsMax", before.limits.connections_max != after.limits.connections_max),
-        ("whether hosts need a token", policies(before) != policies(after)),
+        ("whether hosts need a token", admission.would_change(after)),
     ] {
         if differs {
             let why = "this counts from the next start of ops-meta on";
@@ -243,7 +242,7 @@ impl App {
         match self.read_again().await {
             Ok(running) => {
                 log::line("reloaded", &[]);
-                tell_what_waits(&self.running().config, &running.config);
+                tell_what_waits(self.admission, &self.running().config, &running.config);
                 self.running.store(Arc::new(running));
                 let running = self.running().clone();
                 let warning = move || {
