@@ -89,7 +89,7 @@ impl Unnoted {
         let digest = match self.config.policies.is_empty() {
             // As it was before there was any order.
             true => String::new(),
-            false => Sha256::digest(agents.to_string()).iter().map(|byte| format!("{byte:02x}")).collect(),
+            false => format!("{:x}", Sha256::digest(agents.to_string())),
         };
         let generation = match before.filter(|before| before.orders == digest) {
             Some(before) => before.current.generation,

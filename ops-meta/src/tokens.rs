@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
 use crate::clock::now_ms;
+use crate::domain::hex::hex;
 use crate::domain::role::Role;
 use crate::store::{Actor, Change, NewToken, Store, StoreError, Token, TokenHash};
 
@@ -32,8 +33,7 @@ impl Secret {
     pub fn new() -> Result<Self, NoRandomness> {
         let mut bytes = [0; RANDOM_BYTES];
         OsRng.try_fill_bytes(&mut bytes).map_err(|_| NoRandomness)?;
-        let digits = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        Ok(Self(PREFIX.to_owned() + &digits))
+        Ok(Self(PREFIX.to_owned() + &hex(&bytes)))
     }
 
     pub fn hash(&self) -> TokenHash {

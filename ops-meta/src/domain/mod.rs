@@ -1,6 +1,7 @@
 //! Pure: no socket, no clock, no file. Which host should run what, and which part of a file is asked for.
 
 pub mod conformity;
+pub mod hex;
 pub mod host;
 pub mod one_line;
 pub mod policy2015;

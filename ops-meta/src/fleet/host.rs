@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ops_wire::{Heartbeat, Phase, RealAgent, Status};
 use serde::{Deserialize, Serialize};
 
+use crate::domain::hex::{hex, unhex};
 use crate::domain::host::{Heard, INTERVAL_SECS, INTERVAL_SECS_MAX};
 use crate::store::HostId;
 
@@ -204,7 +205,7 @@ pub enum Compact {
 
 impl Compact {
     pub fn of(text: &str) -> Self {
-        match (hex(text), text.parse::<Ipv4Addr>()) {
+        match (unhex(text), text.parse::<Ipv4Addr>()) {
             (Some(bytes), _) => Self::Hex(bytes),
             (None, Ok(address)) => Self::V4(address.octets()),
             (None, Err(_)) => Self::Text(text.into()),
@@ -214,7 +215,7 @@ impl Compact {
     pub fn to_text(&self) -> String {
         match self {
             Self::V4(octets) => Ipv4Addr::from(*octets).to_string(),
-            Self::Hex(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+            Self::Hex(bytes) => hex(bytes),
             Self::Text(text) => text.to_string(),
         }
     }
@@ -222,24 +223,6 @@ impl Compact {
     pub fn is_empty(&self) -> bool {
         matches!(self, Self::Text(text) if text.is_empty())
     }
-}
-
-/// Lower case only: what is read has to come out as it was.
-fn hex(text: &str) -> Option<[u8; 16]> {
-    if text.len() != 32 {
-        return None;
-    }
-    let value = |digit: u8| match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    };
-    let mut bytes = [0; 16];
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        let [high, low] = pair else { return None };
-        *byte = (value(*high)? << 4) | value(*low)?;
-    }
-    Some(bytes)
 }
 
 /// Values that many hosts have in common, each kept once.
