@@ -16,6 +16,7 @@ mod good;
 mod headers;
 mod kinds;
 mod links;
+mod manifests;
 mod paths;
 mod real_tools;
 mod recording;
