@@ -75,6 +75,11 @@ impl Layout {
         self.own().join("memory.json")
     }
 
+    /// There while ops-meta is not heard.
+    pub fn unheard(&self) -> PathBuf {
+        self.own().join("unheard.json")
+    }
+
     pub fn metrics(&self) -> PathBuf {
         self.own().join("metrics.prom")
     }

@@ -99,6 +99,66 @@ fn status_of_a_host_without_agents_says_so() {
 }
 
 #[test]
+fn status_tells_since_when_and_why_ops_meta_was_not_heard() {
+    let (meta, _files, base) = with_alpha();
+    assert_eq!(base.run(&["status", "--json"]).exits(0).json()["unheard"], Value::Null);
+    meta.say(Answer::Status(401));
+    base.once().exits(1);
+    let told = base.run(&["status"]).exits(1).stdout;
+    let line = told.lines().find(|it| it.starts_with("server: not heard since 20")).unwrap();
+    assert!(line.contains("Z: http_status: ") && line.contains("answered 401"), "{told}");
+    let first = base.run(&["status", "--json"]).exits(1).json()["unheard"].clone();
+    assert_eq!(error_code(&first), "http_status");
+    assert!(first["since"].as_i64().unwrap() > 1_700_000_000, "{first}");
+    let metrics = || std::fs::read_to_string(base.path().join(".ops-updater/metrics.prom")).unwrap();
+    assert!(metrics().contains("\nops_updater_meta_error{code=\"http_status\"} 1\n"), "{}", metrics());
+
+    meta.say(Answer::Text("rubbish".to_owned()));
+    base.once().exits(1);
+    let second = base.run(&["status", "--json"]).exits(1).json()["unheard"].clone();
+    assert_eq!((error_code(&second), &second["since"]), ("bad_answer", &first["since"]));
+
+    meta.order(&[]);
+    base.once().exits(0);
+    assert_eq!(base.run(&["status", "--json"]).exits(0).json()["unheard"], Value::Null);
+    assert!(!base.run(&["status"]).exits(0).stdout.contains("server:"));
+    assert!(!metrics().contains("\nops_updater_meta_error{"), "{}", metrics());
+}
+
+#[test]
+fn neither_good_beats_nor_those_that_fail_alike_write_anything() {
+    let (meta, _files, mut base) = with_alpha();
+    let own = base.path().join(".ops-updater");
+    // When a file was written, and as which: a new one takes the place of the old.
+    let written = || {
+        let mut all: Vec<_> = std::fs::read_dir(&own).unwrap().flatten().map(|it| it.path()).collect();
+        all.retain(|it| it.is_file());
+        all.sort();
+        let stamp = |it: std::path::PathBuf| {
+            let file = it.metadata().unwrap();
+            (it, std::os::unix::fs::MetadataExt::ino(&file), file.modified().unwrap())
+        };
+        let folder = own.metadata().unwrap().modified().unwrap();
+        (folder, all.into_iter().map(stamp).collect::<Vec<_>>())
+    };
+    base.set("interval", 1).start();
+    meta.wait_for_beats(2);
+    let idle = written();
+    meta.wait_for_beats(2);
+    assert_eq!(written(), idle);
+
+    meta.say(Answer::Status(500));
+    let metrics = || std::fs::read_to_string(own.join("metrics.prom")).unwrap();
+    // The last that is written of it.
+    wait_for("it is noted", SOON, || metrics().contains("ops_updater_meta_error{"));
+    assert!(own.join("unheard.json").is_file());
+    let away = written();
+    meta.wait_for_beats(2);
+    assert_eq!(written(), away);
+    assert_eq!(base.stop(), Some(0));
+}
+
+#[test]
 fn plan_shows_what_would_happen_and_changes_nothing() {
     let (meta, files, base) = with_alpha();
     base.run(&["plan"]).exits(0);
