@@ -178,11 +178,12 @@ impl Layout {
         let _ = fs::remove_file(self.pid_file());
     }
 
-    /// The agents that are here: folders with a checked name that hold a `.version` or a version folder.
+    /// The agents that are here: folders with a checked name that hold a `.version`, a version folder, or a hold of what is
+    /// not installed yet.
     pub fn agents(&self) -> Result<Vec<AgentName>, Fault> {
         let mut agents: Vec<AgentName> =
             self.folder_names(&self.base)?.into_iter().filter(|name| !Self::is_reserved(name)).collect();
-        agents.retain(|name| self.is_agent(name));
+        agents.retain(|name| self.is_agent(name) || self.hold_file(name).symlink_metadata().is_ok());
         agents.sort();
         Ok(agents)
     }

@@ -159,6 +159,22 @@ fn neither_good_beats_nor_those_that_fail_alike_write_anything() {
 }
 
 #[test]
+fn status_lists_holds_of_agents_that_are_not_installed() {
+    let (meta, _files, base) = with_alpha();
+    base.run(&["hold", "beta", "not", "on", "this", "host"]).exits(0);
+    let all = base.run(&["status", "--json"]).exits(0).json();
+    let beta = agent(&all, "name", "beta");
+    assert_eq!((error_code(beta), &beta["phase"], &beta["version"]), ("held", &json!("held"), &json!("")));
+    assert!(base.run(&["status"]).exits(0).stdout.contains("held on this host: not on this host"));
+    base.once().exits(0);
+    assert_eq!(error_code(&meta.agent("beta")), "held");
+
+    base.run(&["release", "beta"]).exits(0);
+    let all = base.run(&["status", "--json"]).exits(0).json();
+    assert_eq!(all["agents"].as_array().unwrap().len(), 1, "{all}");
+}
+
+#[test]
 fn plan_shows_what_would_happen_and_changes_nothing() {
     let (meta, files, base) = with_alpha();
     base.run(&["plan"]).exits(0);
