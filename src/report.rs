@@ -47,7 +47,9 @@ pub fn agent(facts: &Facts<'_>) -> RealAgent {
         .and_then(|version| real.past.last(version, facts.desired.and_then(|it| it.digest())));
     let look_fault = real.look.as_ref().and_then(|it| it.fault.as_ref());
     if let Some(held) = plan::held(real) {
-        (view.error_code, view.error) = (held.code.to_string(), held.sentence);
+        let before = failure.or_else(|| real.past.last(real.version.as_ref()?, None));
+        let told = held_after(held, before, look_fault);
+        (view.error_code, view.error) = (told.code.to_string(), told.sentence);
     } else if let Some(failure) = failure {
         (view.error_code, view.error) = (failure.code.to_string(), failure.error.clone());
         (view.attempt, view.next_try) = (Some(failure.count), failure.next_try);
@@ -56,6 +58,18 @@ pub fn agent(facts: &Facts<'_>) -> RealAgent {
     }
     view.phase = Some(phase(facts, real, &view.error_code));
     view
+}
+
+/// A hold, and what stood in the way before it, which is perhaps why there is one. Its code is the hold's: whoever held
+/// the agent knows, and nothing is tried meanwhile.
+fn held_after(held: Fault, failure: Option<&plan::Failure>, look: Option<&Fault>) -> Fault {
+    let before = failure.map(|it| (it.code, &it.error)).or(look.map(|it| (it.code, &it.sentence)));
+    match before {
+        Some((code, error)) => {
+            Fault::new(held.code, format!("{}; before that {code}: {error}", held.sentence))
+        }
+        None => held,
+    }
 }
 
 /// The same view for node_exporter's textfile collector, and why ops-meta did not answer the last beat, if it did not.

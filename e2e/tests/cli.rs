@@ -9,7 +9,7 @@
 )]
 
 use e2e::{
-    Answer, Base, FakeMeta, FileServer, Package, SOON, changes, children, error_code, is_alive, kill,
+    Answer, Base, FakeMeta, FileServer, Package, SOON, Sick, changes, children, error_code, is_alive, kill,
     snapshot, wait_for,
 };
 use nix::sys::signal::Signal;
@@ -172,6 +172,30 @@ fn status_lists_holds_of_agents_that_are_not_installed() {
     base.run(&["release", "beta"]).exits(0);
     let all = base.run(&["status", "--json"]).exits(0).json();
     assert_eq!(all["agents"].as_array().unwrap().len(), 1, "{all}");
+}
+
+#[test]
+fn a_hold_does_not_hide_what_failed_before_it() {
+    let (meta, files, base) = with_alpha();
+    meta.order(&[files.offer(&Package::sick("alpha", "1.0.1", Sick::StartFails))]);
+    base.once().exits(1);
+    let failed = meta.agent("alpha");
+    assert_eq!(error_code(&failed), "start_failed");
+    let sentence = failed["error"].as_str().unwrap();
+
+    base.run(&["hold", "alpha", "under", "examination"]).exits(0);
+    let beside =
+        |it: &str| it.contains("under examination") && it.contains(&format!("start_failed: {sentence}"));
+
+    let all = base.run(&["status", "--json"]).exits(0).json();
+    let held = agent(&all, "name", "alpha");
+    assert_eq!((error_code(held), &held["phase"]), ("held", &json!("held")));
+    assert!(beside(held["error"].as_str().unwrap()), "{held}");
+    assert!(beside(&base.run(&["status"]).exits(0).stdout));
+    base.once().exits(0);
+    let told = meta.agent("alpha");
+    assert_eq!((error_code(&told), &told["phase"]), ("held", &json!("held")));
+    assert!(beside(told["error"].as_str().unwrap()), "{told}");
 }
 
 #[test]
