@@ -496,7 +496,7 @@ impl Hand<'_> {
             // As soon as another one is done.
             Some(Event::StageOrdered(_)) if self.agents.staging() >= STAGING_MAX => agent.replan = true,
             Some(Event::StartOrdered(version)) if agent.starts.wait(self.now.boot).is_some() => {
-                agent.fault = Some(agent.starts.fault(&version, self.now.boot));
+                agent.fault = Some(self.with_output(agent, agent.starts.fault(&version, self.now.boot)));
             }
             Some(order) if allowed(&order) => {
                 match order {
@@ -949,6 +949,7 @@ impl Hand<'_> {
     fn remember(&mut self, agent: &mut Agent, version: &Version, fault: Fault) {
         let current = self.layout().version(&agent.name).ok().flatten();
         let upgrading = current.as_ref() != Some(version);
+        let fault = self.with_output(agent, fault);
         log::event(
             Level::Error,
             "failed",
@@ -963,6 +964,15 @@ impl Hand<'_> {
         past.remember(version, &fault, upgrading, self.now.unix, wake::spread());
         self.write_down(agent, past);
         agent.fault = Some(fault);
+    }
+
+    /// The table knows no paths; whoever looks for the reason needs one.
+    fn with_output(&self, agent: &Agent, fault: Fault) -> Fault {
+        use ErrorCode::{RollbackFailed, StartFailed, StartTimeout, TrialFailed};
+        if !matches!(fault.code, StartFailed | StartTimeout | TrialFailed | RollbackFailed) {
+            return fault;
+        }
+        fault.ending_with(&format!("; its output: `{}`", self.layout().out_below_base(&agent.name).display()))
     }
 
     fn forget(&mut self, agent: &mut Agent, version: &Version) {

@@ -489,6 +489,12 @@ impl Layout {
         self.own().join("out").join(format!("{name}.log"))
     }
 
+    /// Where the output of an agent is, below the base folder.
+    pub fn out_below_base(&self, name: &AgentName) -> PathBuf {
+        let path = self.out(name);
+        path.strip_prefix(&self.base).map(Path::to_owned).unwrap_or(path)
+    }
+
     /// Where the output of an agent's `start` goes: never a pipe, since whoever inherits one keeps its reader waiting.
     pub fn open_out(&self, name: &AgentName) -> Result<File, Fault> {
         open_own(&self.out(name), OpenOptions::new().read(true).append(true).create(true))

@@ -199,6 +199,28 @@ fn a_hold_does_not_hide_what_failed_before_it() {
 }
 
 #[test]
+fn what_does_not_start_or_stay_is_told_with_where_its_output_is() {
+    for (sick, code) in [
+        (Sick::StartFails, "start_failed"),
+        (Sick::SaysNotStarted, "start_timeout"),
+        (Sick::DiesSoon, "trial_failed"),
+    ] {
+        let (meta, files, mut base) = with_alpha();
+        base.set("startTimeoutSecs", 3).set("trialSecs", 8);
+        meta.order(&[files.offer(&Package::sick("alpha", "1.0.1", sick))]);
+        base.once().exits(1);
+        let alpha = meta.agent("alpha");
+        let error = alpha["error"].as_str().unwrap();
+        assert_eq!(
+            (error_code(&alpha), error.matches(".ops-updater/out/alpha.log").count()),
+            (code, 1),
+            "{alpha}"
+        );
+        assert!(base.path().join(".ops-updater/out/alpha.log").is_file());
+    }
+}
+
+#[test]
 fn plan_shows_what_would_happen_and_changes_nothing() {
     let (meta, files, base) = with_alpha();
     base.run(&["plan"]).exits(0);
