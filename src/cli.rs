@@ -249,11 +249,16 @@ fn status(arguments: &Arguments, config: Config) -> Result<ExitCode, Fault> {
     let host = looked_at(config)?;
     let agents = host.agents.report(now());
     if arguments.json {
-        say(&format!("{}\n", json!({"hostname": host.config.heartbeat.hostname, "agents": agents})));
+        let hostname = &host.config.heartbeat.hostname;
+        say(&format!("{}\n", json!({"hostname": hostname, "unheard": host.unheard, "agents": agents})));
     } else {
         say(&table(&agents));
     }
-    let failed = agents.iter().any(|it| is_failure(&it.error_code));
+    if let (Some(it), false) = (&host.unheard, arguments.json) {
+        let since = log::rfc3339(it.since);
+        say(&format!("server: not heard since {since}: {}: {}\n", it.error_code, it.error));
+    }
+    let failed = host.unheard.is_some() || agents.iter().any(|it| is_failure(&it.error_code));
     Ok(if failed { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
 }
 

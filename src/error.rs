@@ -37,6 +37,13 @@ impl Fault {
         Self::new(code, format!("failed to {verb} `{}`: {cause}", path.display()))
     }
 
+    /// The same with `end` at the end, for which the end of a long sentence makes room.
+    pub fn ending_with(mut self, end: &str) -> Self {
+        let room = SENTENCE_BYTES_MAX.saturating_sub(end.len());
+        self.sentence = cut(self.sentence, room) + end;
+        self
+    }
+
     pub fn with_digest(mut self, digest: Option<&HexDigest>) -> Self {
         self.digest = digest.cloned();
         self
@@ -53,12 +60,15 @@ impl std::error::Error for Fault {}
 
 /// Control characters become spaces, and what is too long loses its end.
 fn bounded(text: String) -> String {
-    let mut clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if clean.len() > SENTENCE_BYTES_MAX {
-        clean.truncate(clean.floor_char_boundary(SENTENCE_BYTES_MAX - 3));
-        clean.push('…');
+    cut(text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect(), SENTENCE_BYTES_MAX)
+}
+
+fn cut(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        text.truncate(text.floor_char_boundary(bytes_max.saturating_sub('…'.len_utf8())));
+        text.push('…');
     }
-    clean
+    text
 }
 
 /// The last `bytes_max` bytes of an output as one line of text, for a sentence.
@@ -76,6 +86,14 @@ mod tests {
     fn a_sentence_is_one_line_and_bounded() {
         let fault = Fault::new(ErrorCode::Io, format!("a\nb{}", "ä".repeat(3000)));
         assert!(fault.sentence.len() <= SENTENCE_BYTES_MAX && fault.sentence.starts_with("a b"));
+    }
+
+    #[test]
+    fn the_end_of_a_sentence_that_has_to_be_there_is_there() {
+        for long in [0, 2040, 3000] {
+            let fault = Fault::new(ErrorCode::Io, "ä".repeat(long)).ending_with("; see `x`");
+            assert!(fault.sentence.len() <= SENTENCE_BYTES_MAX && fault.sentence.ends_with("; see `x`"));
+        }
     }
 
     #[test]

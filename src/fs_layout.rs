@@ -75,6 +75,11 @@ impl Layout {
         self.own().join("memory.json")
     }
 
+    /// There while ops-meta is not heard.
+    pub fn unheard(&self) -> PathBuf {
+        self.own().join("unheard.json")
+    }
+
     pub fn metrics(&self) -> PathBuf {
         self.own().join("metrics.prom")
     }
@@ -173,11 +178,12 @@ impl Layout {
         let _ = fs::remove_file(self.pid_file());
     }
 
-    /// The agents that are here: folders with a checked name that hold a `.version` or a version folder.
+    /// The agents that are here: folders with a checked name that hold a `.version`, a version folder, or a hold of what is
+    /// not installed yet.
     pub fn agents(&self) -> Result<Vec<AgentName>, Fault> {
         let mut agents: Vec<AgentName> =
             self.folder_names(&self.base)?.into_iter().filter(|name| !Self::is_reserved(name)).collect();
-        agents.retain(|name| self.is_agent(name));
+        agents.retain(|name| self.is_agent(name) || self.hold_file(name).symlink_metadata().is_ok());
         agents.sort();
         Ok(agents)
     }
@@ -481,6 +487,12 @@ impl Layout {
 
     fn out(&self, name: &AgentName) -> PathBuf {
         self.own().join("out").join(format!("{name}.log"))
+    }
+
+    /// Where the output of an agent is, below the base folder.
+    pub fn out_below_base(&self, name: &AgentName) -> PathBuf {
+        let path = self.out(name);
+        path.strip_prefix(&self.base).map(Path::to_owned).unwrap_or(path)
     }
 
     /// Where the output of an agent's `start` goes: never a pipe, since whoever inherits one keeps its reader waiting.

@@ -1,10 +1,11 @@
-//! The last accepted answer, across restarts: with the server away it stays in force.
+//! The last accepted answer, across restarts: with the server away it stays in force. And since when there was none, for
+//! `status`, which is a process of its own.
 
-use ops_wire::{Answer, DesiredAgent};
+use ops_wire::{Answer, DesiredAgent, ErrorCode};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Fault;
-use crate::fs_layout::{Layout, read_json};
+use crate::fs_layout::{Layout, read_json, remove_if_there};
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -49,5 +50,82 @@ impl Memory {
         let bytes =
             serde_json::to_vec(self).map_err(|error| Fault::io("print", &layout.memory(), &error.into()))?;
         layout.write_if_changed(&layout.memory(), &bytes, 0o600)
+    }
+}
+
+/// ops-meta is not heard: every beat since then failed. Kept in a file of its own, which a failed beat may write without
+/// touching the last answer, and which is there for as long as that lasts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unheard {
+    /// When the first of these beats failed, in Unix seconds.
+    pub since: i64,
+    pub error_code: ErrorCode,
+    pub error: String,
+}
+
+impl Unheard {
+    /// What an earlier process noted. A damaged file is forgotten: the next beat that fails writes it anew.
+    pub fn load(layout: &Layout) -> Option<Self> {
+        read_json(&layout.unheard()).ok().flatten()
+    }
+
+    /// One more beat failed. What fails like the one before is not told anew: hours without a server cost one write.
+    #[must_use]
+    pub fn again(before: Option<Self>, fault: &Fault, unix: i64) -> Self {
+        let since = before.as_ref().map_or(unix, |it| it.since);
+        let new = Self { since, error_code: fault.code, error: fault.sentence.clone() };
+        before.filter(|it| it.gist() == new.gist()).unwrap_or(new)
+    }
+
+    /// What makes two failures alike. The page of a proxy names another request each time: of a refusal its status counts,
+    /// not its text.
+    fn gist(&self) -> (ErrorCode, &str) {
+        let whole = self.error.as_str();
+        let gist = match self.error_code {
+            ErrorCode::HttpStatus => whole.split_once(": ").map_or(whole, |(status, _)| status),
+            _ => whole,
+        };
+        (self.error_code, gist)
+    }
+
+    /// Writes it, when it changed.
+    pub fn save(&self, layout: &Layout) -> Result<(), Fault> {
+        let bytes =
+            serde_json::to_vec(self).map_err(|error| Fault::io("print", &layout.unheard(), &error.into()))?;
+        layout.write_if_changed(&layout.unheard(), &bytes, 0o600)
+    }
+
+    /// ops-meta is heard again.
+    pub fn forget(layout: &Layout) -> Result<(), Fault> {
+        remove_if_there(&layout.unheard())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(sentence: &str) -> Fault {
+        Fault::new(ErrorCode::HttpStatus, sentence)
+    }
+
+    #[test]
+    fn a_failure_like_the_one_before_is_not_told_anew() {
+        let first = Unheard::again(None, &refused("`u` answered 502 Bad Gateway: request 1"), 100);
+        let alike = refused("`u` answered 502 Bad Gateway: request 2");
+        assert_eq!(Unheard::again(Some(first.clone()), &alike, 160), first);
+    }
+
+    #[test]
+    fn another_failure_is_told_and_began_when_the_first_did() {
+        let first = Unheard::again(None, &refused("`u` answered 502 Bad Gateway: no"), 100);
+        for other in [
+            refused("`u` answered 401 Unauthorized: no"),
+            Fault::new(ErrorCode::Unreachable, "`u`: connection refused"),
+        ] {
+            let told = Unheard::again(Some(first.clone()), &other, 160);
+            assert_eq!((told.since, told.error_code, &told.error), (100, other.code, &other.sentence));
+        }
     }
 }

@@ -47,7 +47,9 @@ pub fn agent(facts: &Facts<'_>) -> RealAgent {
         .and_then(|version| real.past.last(version, facts.desired.and_then(|it| it.digest())));
     let look_fault = real.look.as_ref().and_then(|it| it.fault.as_ref());
     if let Some(held) = plan::held(real) {
-        (view.error_code, view.error) = (held.code.to_string(), held.sentence);
+        let before = failure.or_else(|| real.past.last(real.version.as_ref()?, None));
+        let told = held_after(held, before, look_fault);
+        (view.error_code, view.error) = (told.code.to_string(), told.sentence);
     } else if let Some(failure) = failure {
         (view.error_code, view.error) = (failure.code.to_string(), failure.error.clone());
         (view.attempt, view.next_try) = (Some(failure.count), failure.next_try);
@@ -58,8 +60,21 @@ pub fn agent(facts: &Facts<'_>) -> RealAgent {
     view
 }
 
-/// The same view for node_exporter's textfile collector. Nothing in it changes unless an agent or the server does.
-pub fn metrics(agents: &[RealAgent], reached: bool) -> String {
+/// A hold, and what stood in the way before it, which is perhaps why there is one. Its code is the hold's: whoever held
+/// the agent knows, and nothing is tried meanwhile.
+fn held_after(held: Fault, failure: Option<&plan::Failure>, look: Option<&Fault>) -> Fault {
+    let before = failure.map(|it| (it.code, &it.error)).or(look.map(|it| (it.code, &it.sentence)));
+    match before {
+        Some((code, error)) => {
+            Fault::new(held.code, format!("{}; before that {code}: {error}", held.sentence))
+        }
+        None => held,
+    }
+}
+
+/// The same view for node_exporter's textfile collector, and why ops-meta did not answer the last beat, if it did not.
+/// Nothing in it changes unless an agent or the server does.
+pub fn metrics(agents: &[RealAgent], refusal: Option<ErrorCode>) -> String {
     let mut text = String::new();
     let mut metric = |name: &str, help: &str, samples: Vec<(String, bool)>| {
         text.push_str(&format!("# HELP ops_updater_{name} {help}\n# TYPE ops_updater_{name} gauge\n"));
@@ -73,7 +88,13 @@ pub fn metrics(agents: &[RealAgent], reached: bool) -> String {
         "The updater itself.",
         vec![(format!("{{version=\"{}\"}}", env!("CARGO_PKG_VERSION")), true)],
     );
-    metric("meta_reached", "Whether ops-meta answered the last beat.", vec![(String::new(), reached)]);
+    metric(
+        "meta_reached",
+        "Whether ops-meta answered the last beat.",
+        vec![(String::new(), refusal.is_none())],
+    );
+    let refusal = refusal.map(|code| (format!("{{code=\"{code}\"}}"), true));
+    metric("meta_error", "Why the last beat failed.", refusal.into_iter().collect());
     let started = |it: &RealAgent| {
         (
             format!("{{agent=\"{}\",version=\"{}\"}}", it.name, version(&it.version)),
@@ -178,9 +199,10 @@ mod tests {
         alpha.desired_version = Some("1.0.1".parse().unwrap());
         alpha.phase = Some(Phase::Failed);
         alpha.error_code = "md5_mismatch".to_owned();
-        let text = metrics(&[alpha], false);
+        let text = metrics(&[alpha], Some(ErrorCode::TlsFailed));
         for line in [
             "ops_updater_meta_reached 0",
+            r#"ops_updater_meta_error{code="tls_failed"} 1"#,
             r#"ops_updater_agent_started{agent="alpha",version="1.0.0"} 1"#,
             r#"ops_updater_agent_as_wanted{agent="alpha",version="1.0.1"} 0"#,
             r#"ops_updater_agent_phase{agent="alpha",phase="failed"} 1"#,

@@ -11,7 +11,7 @@ use crate::error::Fault;
 use crate::fs_layout::Layout;
 use crate::heartbeat::{Beat, Extra};
 use crate::log::{self, Level};
-use crate::memory::Memory;
+use crate::memory::{Memory, Unheard};
 use crate::report;
 use crate::upgrade::Moment;
 
@@ -32,8 +32,8 @@ pub struct Host {
     errors: Vec<HostError>,
     actions_done: Vec<ActionDone>,
     ip: String,
-    /// ops-meta answered the last beat.
-    reached: bool,
+    /// ops-meta did not answer the last beat.
+    pub unheard: Option<Unheard>,
 }
 
 #[derive(Debug)]
@@ -72,8 +72,8 @@ impl Host {
         }
         let agents = Agents::new(layout.clone());
         let (errors, actions_done) = (Vec::new(), Vec::new());
-        let (stage, last, ip) = (Stage::Idle, false, String::new());
-        Self { config, agents, memory, layout, stage, last, errors, actions_done, ip, reached: false }
+        let (stage, last, ip, unheard) = (Stage::Idle, false, String::new(), Unheard::load(&layout));
+        Self { config, agents, memory, layout, stage, last, errors, actions_done, ip, unheard }
     }
 
     /// Begins a round with a beat, unless one is under way.
@@ -174,7 +174,8 @@ impl Host {
     fn heard(&mut self, outcome: Result<(Answer, String), Fault>, now: Moment) -> Ended {
         let ended = match outcome {
             Ok((answer, ip)) => {
-                (self.ip, self.reached) = (ip, true);
+                self.ip = ip;
+                self.heard_again();
                 if !self.last {
                     self.accept(&answer, now);
                 }
@@ -182,7 +183,8 @@ impl Host {
             }
             Err(fault) => {
                 log::event(Level::Error, "beat_failed", &[("code", &fault.code), ("error", &fault.sentence)]);
-                (self.errors, self.reached) = (vec![host_error("", &fault)], false);
+                self.errors = vec![host_error("", &fault)];
+                self.not_heard(&fault, now);
                 Ended::Failed(fault)
             }
         };
@@ -191,6 +193,18 @@ impl Host {
         }
         self.write_metrics(now);
         ended
+    }
+
+    fn heard_again(&mut self) {
+        if self.unheard.take().is_some() {
+            noted(Unheard::forget(&self.layout));
+        }
+    }
+
+    fn not_heard(&mut self, fault: &Fault, now: Moment) {
+        let unheard = Unheard::again(self.unheard.take(), fault, now.unix);
+        noted(unheard.save(&self.layout));
+        self.unheard = Some(unheard);
     }
 
     fn accept(&mut self, answer: &Answer, now: Moment) {
@@ -205,9 +219,7 @@ impl Host {
         self.memory.accept(answer);
         self.refresh();
         self.act(answer, now);
-        if let Err(fault) = self.memory.save(&self.layout) {
-            log::event(Level::Error, "not_noted", &[("error", &fault.sentence)]);
-        }
+        noted(self.memory.save(&self.layout));
     }
 
     /// Actions are done once per id.
@@ -228,10 +240,9 @@ impl Host {
     }
 
     fn write_metrics(&self, now: Moment) {
-        let text = report::metrics(&self.agents.report(now), self.reached);
-        if let Err(fault) = self.layout.write_if_changed(&self.layout.metrics(), text.as_bytes(), 0o644) {
-            log::event(Level::Error, "not_noted", &[("error", &fault.sentence)]);
-        }
+        let refusal = self.unheard.as_ref().map(|it| it.error_code);
+        let text = report::metrics(&self.agents.report(now), refusal);
+        noted(self.layout.write_if_changed(&self.layout.metrics(), text.as_bytes(), 0o644));
     }
 
     /// There is something to tell that should not wait for the next regular beat.
@@ -273,6 +284,13 @@ pub fn refused(answer: &Answer) -> Vec<HostError> {
             error: "this name is taken by a file of the updater, no agent can have it".to_owned(),
         });
     entries.chain(reserved).take(ERRORS_MAX).collect()
+}
+
+/// What cannot be written down does not stop the round.
+fn noted(result: Result<(), Fault>) {
+    if let Err(fault) = result {
+        log::event(Level::Error, "not_noted", &[("error", &fault.sentence)]);
+    }
 }
 
 fn host_error(agent: &str, fault: &Fault) -> HostError {

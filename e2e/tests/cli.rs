@@ -9,7 +9,7 @@
 )]
 
 use e2e::{
-    Answer, Base, FakeMeta, FileServer, Package, SOON, changes, children, error_code, is_alive, kill,
+    Answer, Base, FakeMeta, FileServer, Package, SOON, Sick, changes, children, error_code, is_alive, kill,
     snapshot, wait_for,
 };
 use nix::sys::signal::Signal;
@@ -96,6 +96,128 @@ fn status_of_a_host_without_agents_says_so() {
     let base = Base::new(&meta.address());
     assert!(base.run(&["status"]).exits(0).stdout.contains("no agents"));
     assert!(meta.beats().is_empty());
+}
+
+#[test]
+fn status_tells_since_when_and_why_ops_meta_was_not_heard() {
+    let (meta, _files, base) = with_alpha();
+    assert_eq!(base.run(&["status", "--json"]).exits(0).json()["unheard"], Value::Null);
+    meta.say(Answer::Status(401));
+    base.once().exits(1);
+    let told = base.run(&["status"]).exits(1).stdout;
+    let line = told.lines().find(|it| it.starts_with("server: not heard since 20")).unwrap();
+    assert!(line.contains("Z: http_status: ") && line.contains("answered 401"), "{told}");
+    let first = base.run(&["status", "--json"]).exits(1).json()["unheard"].clone();
+    assert_eq!(error_code(&first), "http_status");
+    assert!(first["since"].as_i64().unwrap() > 1_700_000_000, "{first}");
+    let metrics = || std::fs::read_to_string(base.path().join(".ops-updater/metrics.prom")).unwrap();
+    assert!(metrics().contains("\nops_updater_meta_error{code=\"http_status\"} 1\n"), "{}", metrics());
+
+    meta.say(Answer::Text("rubbish".to_owned()));
+    base.once().exits(1);
+    let second = base.run(&["status", "--json"]).exits(1).json()["unheard"].clone();
+    assert_eq!((error_code(&second), &second["since"]), ("bad_answer", &first["since"]));
+
+    meta.order(&[]);
+    base.once().exits(0);
+    assert_eq!(base.run(&["status", "--json"]).exits(0).json()["unheard"], Value::Null);
+    assert!(!base.run(&["status"]).exits(0).stdout.contains("server:"));
+    assert!(!metrics().contains("\nops_updater_meta_error{"), "{}", metrics());
+}
+
+#[test]
+fn neither_good_beats_nor_those_that_fail_alike_write_anything() {
+    let (meta, _files, mut base) = with_alpha();
+    let own = base.path().join(".ops-updater");
+    // When a file was written, and as which: a new one takes the place of the old.
+    let written = || {
+        let mut all: Vec<_> = std::fs::read_dir(&own).unwrap().flatten().map(|it| it.path()).collect();
+        all.retain(|it| it.is_file());
+        all.sort();
+        let stamp = |it: std::path::PathBuf| {
+            let file = it.metadata().unwrap();
+            (it, std::os::unix::fs::MetadataExt::ino(&file), file.modified().unwrap())
+        };
+        let folder = own.metadata().unwrap().modified().unwrap();
+        (folder, all.into_iter().map(stamp).collect::<Vec<_>>())
+    };
+    base.set("interval", 1).start();
+    meta.wait_for_beats(2);
+    let idle = written();
+    meta.wait_for_beats(2);
+    assert_eq!(written(), idle);
+
+    meta.say(Answer::Status(500));
+    let metrics = || std::fs::read_to_string(own.join("metrics.prom")).unwrap();
+    // The last that is written of it.
+    wait_for("it is noted", SOON, || metrics().contains("ops_updater_meta_error{"));
+    assert!(own.join("unheard.json").is_file());
+    let away = written();
+    meta.wait_for_beats(2);
+    assert_eq!(written(), away);
+    assert_eq!(base.stop(), Some(0));
+}
+
+#[test]
+fn status_lists_holds_of_agents_that_are_not_installed() {
+    let (meta, _files, base) = with_alpha();
+    base.run(&["hold", "beta", "not", "on", "this", "host"]).exits(0);
+    let all = base.run(&["status", "--json"]).exits(0).json();
+    let beta = agent(&all, "name", "beta");
+    assert_eq!((error_code(beta), &beta["phase"], &beta["version"]), ("held", &json!("held"), &json!("")));
+    assert!(base.run(&["status"]).exits(0).stdout.contains("held on this host: not on this host"));
+    base.once().exits(0);
+    assert_eq!(error_code(&meta.agent("beta")), "held");
+
+    base.run(&["release", "beta"]).exits(0);
+    let all = base.run(&["status", "--json"]).exits(0).json();
+    assert_eq!(all["agents"].as_array().unwrap().len(), 1, "{all}");
+}
+
+#[test]
+fn a_hold_does_not_hide_what_failed_before_it() {
+    let (meta, files, base) = with_alpha();
+    meta.order(&[files.offer(&Package::sick("alpha", "1.0.1", Sick::StartFails))]);
+    base.once().exits(1);
+    let failed = meta.agent("alpha");
+    assert_eq!(error_code(&failed), "start_failed");
+    let sentence = failed["error"].as_str().unwrap();
+
+    base.run(&["hold", "alpha", "under", "examination"]).exits(0);
+    let beside =
+        |it: &str| it.contains("under examination") && it.contains(&format!("start_failed: {sentence}"));
+
+    let all = base.run(&["status", "--json"]).exits(0).json();
+    let held = agent(&all, "name", "alpha");
+    assert_eq!((error_code(held), &held["phase"]), ("held", &json!("held")));
+    assert!(beside(held["error"].as_str().unwrap()), "{held}");
+    assert!(beside(&base.run(&["status"]).exits(0).stdout));
+    base.once().exits(0);
+    let told = meta.agent("alpha");
+    assert_eq!((error_code(&told), &told["phase"]), ("held", &json!("held")));
+    assert!(beside(told["error"].as_str().unwrap()), "{told}");
+}
+
+#[test]
+fn what_does_not_start_or_stay_is_told_with_where_its_output_is() {
+    for (sick, code) in [
+        (Sick::StartFails, "start_failed"),
+        (Sick::SaysNotStarted, "start_timeout"),
+        (Sick::DiesSoon, "trial_failed"),
+    ] {
+        let (meta, files, mut base) = with_alpha();
+        base.set("startTimeoutSecs", 3).set("trialSecs", 8);
+        meta.order(&[files.offer(&Package::sick("alpha", "1.0.1", sick))]);
+        base.once().exits(1);
+        let alpha = meta.agent("alpha");
+        let error = alpha["error"].as_str().unwrap();
+        assert_eq!(
+            (error_code(&alpha), error.matches(".ops-updater/out/alpha.log").count()),
+            (code, 1),
+            "{alpha}"
+        );
+        assert!(base.path().join(".ops-updater/out/alpha.log").is_file());
+    }
 }
 
 #[test]

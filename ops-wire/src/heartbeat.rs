@@ -65,6 +65,7 @@ pub struct RealAgent {
     /// An [`ErrorCode`](crate::ErrorCode), as text: a newer host may have codes that this reader does not know.
     #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "String::is_empty")]
     pub error_code: String,
+    /// A sentence. Of a held agent it has what failed before the hold, too; the code is `held` all the same.
     #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "String::is_empty")]
     pub error: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
 
+use super::agent::Unwritten;
 use super::*;
 use crate::config::Config;
 
