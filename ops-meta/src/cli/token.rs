@@ -74,6 +74,9 @@ pub struct RevokeArgs {
     /// As `token list` shows them
     #[arg(required = true, value_name = "ID")]
     ids: Vec<u64>,
+    /// Even the last token of an admin
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     server: Server,
 }
@@ -182,8 +185,9 @@ fn row(token: &Value, now: i64) -> Vec<String> {
 
 fn revoke(args: &RevokeArgs) -> Result<(), Failed> {
     let client = args.server.client()?;
+    let query = args.force.then(|| ("force", "true".to_owned())).into_iter().collect();
     Failed::of_each(&args.ids, |id| {
-        client.delete(&format!("{TOKENS}/{}", part(&id.to_string())))?;
+        client.delete(&format!("{TOKENS}/{}", part(&id.to_string())), &query)?;
         say(&format!("token {id} is revoked"));
         Ok(())
     })

@@ -19,6 +19,7 @@ mod first_start;
 mod heartbeat;
 mod hosts;
 mod kills;
+mod last_admin;
 mod legacy;
 mod openapi;
 mod paths;

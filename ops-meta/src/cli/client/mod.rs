@@ -13,7 +13,8 @@ use clap::Args;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use ureq::http::{Response, StatusCode, header};
-use ureq::{Agent, Body};
+use ureq::typestate::WithoutBody;
+use ureq::{Agent, Body, RequestBuilder};
 
 use super::failed::Failed;
 use crate::domain::one_line::one_line;
@@ -129,11 +130,7 @@ fn is_this_machine(url: &str) -> bool {
 
 impl Client {
     pub fn get(&self, path: &str, query: &Query) -> Result<Value, Failed> {
-        let mut request = self.agent.get(self.at(path)).header(header::AUTHORIZATION, self.bearer());
-        for (key, value) in query {
-            request = request.query(key, value);
-        }
-        self.answer(path, request.call())
+        self.ask(path, query, self.agent.get(self.at(path)))
     }
 
     pub fn post(&self, path: &str, body: &Value) -> Result<Value, Failed> {
@@ -141,9 +138,14 @@ impl Client {
         self.answer(path, request.header(header::CONTENT_TYPE, "application/json").send(body.to_string()))
     }
 
-    pub fn delete(&self, path: &str) -> Result<(), Failed> {
-        let request = self.agent.delete(self.at(path)).header(header::AUTHORIZATION, self.bearer());
-        self.answer(path, request.call()).map(drop)
+    pub fn delete(&self, path: &str, query: &Query) -> Result<(), Failed> {
+        self.ask(path, query, self.agent.delete(self.at(path))).map(drop)
+    }
+
+    fn ask(&self, path: &str, query: &Query, request: RequestBuilder<WithoutBody>) -> Result<Value, Failed> {
+        let request = request.header(header::AUTHORIZATION, self.bearer());
+        let request = query.iter().fold(request, |request, (key, value)| request.query(key, value));
+        self.answer(path, request.call())
     }
 
     /// Every row of a list, page by page; at most `rows_max`.
