@@ -7,7 +7,7 @@ use tokio::runtime::Builder;
 
 use super::client::{Server, part};
 use super::failed::Failed;
-use super::output::{Format, Out, Output, Table, number, text};
+use super::output::{Format, Listing, Out, Output, number, text};
 use super::say;
 use super::times::{self, Length};
 use crate::clock::now_ms;
@@ -150,17 +150,13 @@ fn show_created(format: Format, token: &Value) -> Result<(), Failed> {
 
 fn print_all(args: &ListArgs) -> Result<(), Failed> {
     let heads = &["ID", "NAME", "ROLE", "HOST", "STATE", "CREATED", "EXPIRES", "LAST USED"];
-    let (mut out, mut table, now) = (Out::new(), Table::new(heads), now_ms());
-    args.server.client()?.pages(TOKENS, "tokens", &Vec::new(), None, |tokens| {
-        match args.output.format {
-            Format::Json => tokens.iter().try_for_each(|token| out.json(token))?,
-            Format::Table => {
-                let rows: Vec<_> = tokens.iter().map(|token| row(token, now)).collect();
-                table.print(&mut out, &rows)?;
-            }
-        }
-        out.flush()
-    })
+    let (mut listing, now) = (Listing::new(args.output.format, heads), now_ms());
+    let client = args.server.client()?;
+    client.pages(TOKENS, "tokens", &Vec::new(), None, |tokens| {
+        listing.print(tokens, |token| row(token, now))
+    })?;
+    listing.end("no tokens");
+    Ok(())
 }
 
 fn row(token: &Value, now: i64) -> Vec<String> {

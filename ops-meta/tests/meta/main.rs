@@ -11,6 +11,7 @@
 
 mod backup;
 mod cli;
+mod cli_events;
 mod cli_hosts;
 mod connections;
 mod database_away;
