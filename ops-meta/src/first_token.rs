@@ -13,7 +13,7 @@ use crate::store::{self, Actor, NewToken, Store, StoreError};
 use crate::tokens::{NoRandomness, Secret, Tokens};
 
 /// In the data folder.
-const FILE: &str = "admin.token";
+pub const FILE: &str = "admin.token";
 const NAME: &str = "first admin";
 
 /// Why the tokens are not there.

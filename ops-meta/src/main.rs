@@ -1,5 +1,6 @@
 //! ops-meta knows every host, and says which agents should run on it.
 
+mod absolute;
 mod admission;
 mod args;
 mod attempts;

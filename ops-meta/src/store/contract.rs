@@ -333,7 +333,7 @@ async fn a_batch_that_is_not_written_is_given_back() {
 #[test]
 fn a_folder_has_one_owner() {
     let (_store, folder) = store();
-    assert!(matches!(Store::open(folder.path()), Err(Unopened::InUse(_))));
+    assert!(matches!(Store::open(folder.path()), Err(Unopened::InUse(..))));
 }
 
 /// What `Store::open` says, and that the file is as it was.

@@ -8,6 +8,7 @@ mod admin;
 mod contract;
 mod copy;
 mod error;
+mod holder;
 mod hosts;
 mod orders;
 mod sqlite;
@@ -22,8 +23,8 @@ use crate::domain::host::Run;
 use crate::domain::role::Role;
 pub use copy::{Existing, back_up, restore};
 pub use error::{StoreError, Unopened};
-pub use sqlite::FILE;
 use sqlite::Sqlite;
+pub use sqlite::{FILE, LOCK};
 
 /// The database of one data folder; cheap to clone.
 #[derive(Clone)]

@@ -17,6 +17,7 @@ use ureq::typestate::WithoutBody;
 use ureq::{Agent, Body, RequestBuilder};
 
 use super::failed::Failed;
+use crate::absolute;
 use crate::domain::one_line::one_line;
 
 /// Until it is clear that nobody answers.
@@ -39,16 +40,16 @@ pub struct Server {
     #[arg(long, value_name = "URL", env = "OPS_META_URL", default_value = "http://127.0.0.1:2000")]
     url: String,
     /// Holds the token, instead of OPS_META_TOKEN
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = absolute::path())]
     token_file: Option<PathBuf>,
     /// Authorities to trust, in PEM, instead of the system's
-    #[arg(long, value_name = "FILE", env = "OPS_META_CA")]
+    #[arg(long, value_name = "FILE", env = "OPS_META_CA", value_parser = absolute::path())]
     ca: Option<PathBuf>,
     /// The certificate to show, in PEM, where ops-meta wants one
-    #[arg(long, value_name = "FILE", env = "OPS_META_CERT", requires = "key")]
+    #[arg(long, value_name = "FILE", env = "OPS_META_CERT", requires = "key", value_parser = absolute::path())]
     cert: Option<PathBuf>,
     /// Its key
-    #[arg(long, value_name = "FILE", env = "OPS_META_KEY", requires = "cert")]
+    #[arg(long, value_name = "FILE", env = "OPS_META_KEY", requires = "cert", value_parser = absolute::path())]
     key: Option<PathBuf>,
 }
 
@@ -71,8 +72,10 @@ impl Server {
         names::resolve_without_foreign_modules();
         let url = self.url.trim_end_matches('/').to_owned();
         if !["http://", "https://"].iter().any(|scheme| url.len() > scheme.len() && url.starts_with(scheme)) {
-            let why =
-                format!("`{}` is no address of ops-meta; write it as `https://meta.example:2000`", self.url);
+            let why = format!(
+                "`{}` is no address of ops-meta; write it as `http://HOST:PORT` or `https://HOST:PORT`",
+                self.url
+            );
             return Err(Failed::WrongUse(why));
         }
         let (token, source) = self.token()?;
@@ -226,7 +229,8 @@ impl Client {
             StatusCode::NOT_FOUND => Failed::NotFound(detail),
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
                 let secs = header(header::RETRY_AFTER).parse::<u32>();
-                let later = secs.map(|secs| format!("; try again in {secs} s")).unwrap_or_default();
+                // What to do is in the detail.
+                let later = secs.map(|secs| format!(" (wait {secs} s)")).unwrap_or_default();
                 Failed::Away(detail + &later)
             }
             _ => Failed::Refused(detail),
