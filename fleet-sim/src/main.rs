@@ -54,6 +54,8 @@ fn main() -> ExitCode {
 enum Failure {
     Server(NoServer),
     Names(String),
+    /// None was answered with 200 and understood; so many failed, and the server that was asked.
+    NoAnswer(u64, String),
     Io(io::Error),
 }
 
@@ -73,14 +75,31 @@ fn run(args: &Args) -> Result<(), Failure> {
             measure(pressure.ok_or_else(no_names)?, server, args)
         }
     };
-    print(&report.map_err(Failure::Io)?, args.json).map_err(Failure::Io)
+    let (report, answers) = report.map_err(Failure::Io)?;
+    print(&report, args.json).map_err(Failure::Io)?;
+    match answers {
+        Answers::Some => Ok(()),
+        Answers::None { errors } => Err(Failure::NoAnswer(errors, args.server.clone())),
+    }
 }
 
-fn measure(load: impl Load, server: Server, args: &Args) -> io::Result<Value> {
+/// Whether there is anything to measure.
+enum Answers {
+    Some,
+    None { errors: u64 },
+}
+
+impl Answers {
+    fn of(tally: &Tally) -> Self {
+        if tally.beats > 0 { Self::Some } else { Self::None { errors: tally.errors() } }
+    }
+}
+
+fn measure(load: impl Load, server: Server, args: &Args) -> io::Result<(Value, Answers)> {
     let mut lines = Lines::default();
     let told = |tally: &Tally, now| eprintln!("fleet-sim: {}", lines.line(tally, now));
     let (load, tally, took) = Engine::new(load, server, args.engine())?.run(told)?;
-    Ok(report::report(args.hosts(), &tally, took, load.fleet()))
+    Ok((report::report(args.hosts(), &tally, took, load.fleet()), Answers::of(&tally)))
 }
 
 fn print(report: &Value, json: bool) -> io::Result<()> {
@@ -102,6 +121,11 @@ impl fmt::Display for Failure {
             Self::Names(version) => {
                 write!(f, "`{version}` is no version, or a beat cannot be printed with it")
             }
+            Self::NoAnswer(errors, server) => write!(
+                f,
+                "failed to measure `{server}`: no beat was answered as ops-meta does ({errors} failed); is one there, and does \
+                 it hear these hosts?"
+            ),
             Self::Io(error) => write!(f, "failed to go on: {error}"),
         }
     }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::absolute::{self, absolute};
 use crate::cli::Verb;
+use crate::config::address;
 
 /// Below the working folder.
 pub const DATA: &str = "data";
@@ -15,10 +17,10 @@ pub const DATA: &str = "data";
 #[command(name = "ops-meta", version, disable_version_flag = true, args_conflicts_with_subcommands = true)]
 pub struct Typed {
     /// A cfg.json, as of 2015
-    #[arg(short = 'c', long = "config", value_name = "FILE")]
+    #[arg(short = 'c', long = "config", value_name = "FILE", value_parser = absolute::path())]
     config: Option<PathBuf>,
     /// The folder for what is to survive a restart; made where there is none
-    #[arg(long, value_name = "DIR", default_value = DATA)]
+    #[arg(long, value_name = "DIR", default_value = DATA, value_parser = absolute::path())]
     data: PathBuf,
     /// Print the version
     #[arg(short = 'v', visible_short_alias = 'V', long, action = ArgAction::Version)]
@@ -38,17 +40,25 @@ enum Command {
 #[derive(Args)]
 struct ServeArgs {
     /// Wins over `http.listen` in the configuration; port 0 takes any free one
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = listen)]
     listen: Option<SocketAddr>,
     /// The folder for what is to survive a restart; made where there is none
-    #[arg(long, value_name = "DIR", default_value = DATA)]
+    #[arg(long, value_name = "DIR", default_value = DATA, value_parser = absolute::path())]
     data: PathBuf,
     /// A cfg.json, as of 2015
-    #[arg(short = 'c', long = "config", value_name = "FILE")]
+    #[arg(short = 'c', long = "config", value_name = "FILE", value_parser = absolute::path())]
     config: Option<PathBuf>,
     /// Take heartbeats from anybody, on every address
     #[arg(long)]
     allow_anonymous_hosts: bool,
+}
+
+/// For clap.
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    address(text).ok_or_else(|| {
+        "this is no address to listen on; write it as `127.0.0.1:2000`, or `:2000` for every IPv4 address"
+            .to_owned()
+    })
 }
 
 /// Who may send heartbeats to an address that is not loopback.
@@ -83,7 +93,7 @@ impl Typed {
             None => Wanted::Serve(Serve {
                 listen: None,
                 data: self.data,
-                config: Some(self.config.unwrap_or_else(|| "cfg.json".into())),
+                config: Some(self.config.unwrap_or_else(|| absolute("cfg.json".into()))),
                 anonymous_hosts: AnonymousHosts::NotAllowed,
             }),
         }

@@ -13,7 +13,7 @@ use crate::store::{self, Actor, NewToken, Store, StoreError};
 use crate::tokens::{NoRandomness, Secret, Tokens};
 
 /// In the data folder.
-const FILE: &str = "admin.token";
+pub const FILE: &str = "admin.token";
 const NAME: &str = "first admin";
 
 /// Why the tokens are not there.
@@ -24,17 +24,27 @@ pub enum NoTokens {
     File(PathBuf, io::Error),
 }
 
-/// All tokens, and the file of the first one where it was made just now.
-pub async fn tokens(store: &Store, folder: &Path) -> Result<(Tokens, Option<PathBuf>), NoTokens> {
+/// What a start has to tell of the tokens that it found.
+pub enum AtStart {
+    /// There was none; the first one is in this file now.
+    Made(PathBuf),
+    /// There are some in this folder, and nobody may give or revoke any.
+    NoAdmin(PathBuf),
+    Usual,
+}
+
+/// All tokens. Where there was none the first one is made.
+pub async fn tokens(store: &Store, folder: &Path) -> Result<(Tokens, AtStart), NoTokens> {
     let failed = |why| NoTokens::Store(folder.join(store::FILE), why);
     let known = store.tokens().await.map_err(failed)?;
     let is_first = known.is_empty();
     let tokens = Tokens::of(known);
-    let path = match is_first {
-        true => Some(first(store, &tokens, folder).await?),
-        false => None,
+    let at_start = match is_first {
+        true => AtStart::Made(first(store, &tokens, folder).await?),
+        false if tokens.have_an_admin() => AtStart::Usual,
+        false => AtStart::NoAdmin(folder.to_owned()),
     };
-    Ok((tokens, path))
+    Ok((tokens, at_start))
 }
 
 /// The file is safe on the disk before the token counts: one without the other would let nobody in. A file that was
@@ -64,10 +74,26 @@ fn write(folder: &Path, path: &Path, text: &str) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Names the file, never what is in it.
-pub fn tell(path: &Path) {
-    let why = "this is the first start: the token of an admin is in this file; nobody else has one";
-    log::line("first_token", &[("file", &*path.to_string_lossy()), ("why", why)]);
+impl AtStart {
+    /// Names the file, never what is in it.
+    pub fn tell(&self) {
+        match self {
+            Self::Made(path) => {
+                let why =
+                    "this is the first start: the token of an admin is in this file; nobody else has one";
+                log::line("first_token", &[("file", &*path.to_string_lossy()), ("why", why)]);
+            }
+            Self::NoAdmin(folder) => {
+                let why = format!(
+                    "no token of an admin counts, so nobody gives or revokes tokens; stop ops-meta and say \
+                     `ops-meta token create NAME --role admin --data {}`",
+                    folder.display()
+                );
+                log::line("no_admin_token", &[("level", "warning"), ("why", &why)]);
+            }
+            Self::Usual => {}
+        }
+    }
 }
 
 impl fmt::Display for NoTokens {

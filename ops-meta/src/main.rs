@@ -1,5 +1,6 @@
 //! ops-meta knows every host, and says which agents should run on it.
 
+mod absolute;
 mod admission;
 mod args;
 mod attempts;
@@ -89,7 +90,7 @@ fn serve(wanted: Serve) -> Result<(), Failure> {
     let began = Instant::now();
     let fleet = load(&store).map_err(Failure::Load)?;
     let loaded = began.elapsed();
-    let (tokens, first) =
+    let (tokens, at_start) =
         runtime.block_on(first_token::tokens(&store, &wanted.data)).map_err(Failure::Tokens)?;
     let kept = Kept { folder: wanted.data, store, fleet, tokens };
     let app = Arc::new(App::new(running, wanted.config, admission, kept));
@@ -99,9 +100,7 @@ fn serve(wanted: Serve) -> Result<(), Failure> {
         log::line("loaded", &[("hosts", &hosts), ("millis", &millis)]);
         telling.running().warn();
         admission.warn();
-        if let Some(path) = first {
-            first_token::tell(&path);
-        }
+        at_start.tell();
     };
     let serving = serve::serve(app, listen, warn);
     // Accepted where connections are served: no other thread has to be woken for each.

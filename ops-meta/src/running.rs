@@ -231,6 +231,16 @@ impl App {
         Self::new(running, None, Admission::Loopback, Kept { folder: folder.into(), store, fleet, tokens })
     }
 
+    /// Where the configuration is read from, if there is one.
+    pub fn config_path(&self) -> Option<&Path> {
+        self.config_path.as_deref()
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
     pub fn running(&self) -> Guard<Arc<Running>> {
         self.running.load()
     }

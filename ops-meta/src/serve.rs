@@ -57,7 +57,7 @@ pub async fn serve(app: Arc<App>, listen: SocketAddr, warn: impl FnOnce()) -> io
     let mut signals = Signals::new()?;
     let listener = TcpListener::bind(listen).await?;
     set_up(&listener)?;
-    log::line("listening", &[("listening", &listener.local_addr()?.to_string())]);
+    tell_who_listens(&app, &listener)?;
     warn();
     tokio::spawn(expiry::run(app.clone()));
     let (end, ended) = oneshot::channel();
@@ -78,6 +78,22 @@ pub async fn serve(app: Arc<App>, listen: SocketAddr, warn: impl FnOnce()) -> io
     // A batch that is being written is not let go: it would be neither in the database nor in memory.
     let _ = end.send(());
     writing.await?.map_err(|why| io::Error::other(format!("what hosts said last is not written: {why}")))
+}
+
+/// The first line of a log: who it is of.
+fn tell_who_listens(app: &App, listener: &TcpListener) -> io::Result<()> {
+    let address = listener.local_addr()?.to_string();
+    let config = app.config_path().map_or("none".into(), |path| path.to_string_lossy());
+    log::line(
+        "listening",
+        &[
+            ("listening", &*address),
+            ("version", env!("CARGO_PKG_VERSION")),
+            ("config", &*config),
+            ("data", &*app.data().to_string_lossy()),
+        ],
+    );
+    Ok(())
 }
 
 /// How many may wait, and what every accepted connection inherits (tcp(7)).

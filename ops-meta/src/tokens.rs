@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use crate::clock::now_ms;
 use crate::domain::hex::hex;
 use crate::domain::role::Role;
-use crate::store::{Actor, Change, NewToken, Store, StoreError, Token, TokenHash};
+use crate::store::{Actor, Change, LastAdmin, NewToken, Store, StoreError, Token, TokenHash};
 
 /// What the text of a token begins with, so that one that lies about is recognised.
 const PREFIX: &str = "opsm_";
@@ -151,11 +151,20 @@ impl Tokens {
         if known.token.revoked.is_some() {
             return Err(Invalid::Revoked(known));
         }
-        if known.token.expires.is_some_and(|expires| expires <= now) {
+        if known.token.has_expired(now) {
             return Err(Invalid::Expired(known));
         }
         known.use_it(now);
         Ok(known)
+    }
+
+    /// Whether anybody may give and revoke tokens at this moment.
+    pub fn have_an_admin(&self) -> bool {
+        let now = now_ms();
+        let counts = |token: &Token| token.revoked.is_none() && !token.has_expired(now);
+        self.each(|known| (known.token.role == Role::Admin && counts(&known.token)).then_some(()))
+            .next()
+            .is_some()
     }
 
     /// In the order in which they were made, those that no longer count too.
@@ -202,9 +211,15 @@ impl Tokens {
     }
 
     /// The same.
-    pub async fn revoke(&self, store: &Store, actor: Actor, id: i64) -> Result<(), StoreError> {
+    pub async fn revoke(
+        &self,
+        store: &Store,
+        actor: Actor,
+        id: i64,
+        last_admin: LastAdmin,
+    ) -> Result<(), StoreError> {
         let _one_at_a_time = self.change.lock().await;
-        let changed = store.change(actor, Change::RevokeToken { id }).await?;
+        let changed = store.change(actor, Change::RevokeToken { id, last_admin }).await?;
         // It may have been revoked there before.
         let at = changed.event.map_or_else(now_ms, |event| event.at);
         let valid = |known: &Arc<Known>| {
@@ -271,9 +286,10 @@ mod tests {
         let (hash, name) = (hash(b"good"), "t".to_owned());
         let new = NewToken { name, role: Role::Viewer, hostname: None, hash, expires: None };
         let id = tokens.create(&store, actor(), new).await.unwrap().token.id;
-        store.change(actor(), Change::RevokeToken { id }).await.unwrap();
+        let last_admin = LastAdmin::Stays;
+        store.change(actor(), Change::RevokeToken { id, last_admin }).await.unwrap();
         assert!(tokens.find(b"good").is_ok());
-        tokens.revoke(&store, actor(), id).await.unwrap();
+        tokens.revoke(&store, actor(), id, last_admin).await.unwrap();
         assert!(matches!(tokens.find(b"good"), Err(Invalid::Revoked(_))));
     }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::failed::Failed;
 use super::output::Out;
+use crate::absolute;
 use crate::args::DATA;
 use crate::store::{Existing, back_up};
 
@@ -19,9 +20,10 @@ use crate::store::{Existing, back_up};
 )]
 pub struct Args {
     /// The copy; not in the data folder
+    #[arg(value_parser = absolute::path())]
     file: PathBuf,
     /// The folder that ops-meta serves from
-    #[arg(long, value_name = "DIR", default_value = DATA)]
+    #[arg(long, value_name = "DIR", default_value = DATA, value_parser = absolute::path())]
     data: PathBuf,
     /// Replace FILE where it exists
     #[arg(long)]

@@ -1,11 +1,16 @@
 //! What is printed: tables for people, objects for scripts. Values come from hosts, which may say anything.
 
 use std::io::{self, BufWriter, StdoutLock, Write as _};
+use std::os::fd::AsFd as _;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::Value;
 
 use super::failed::Failed;
+use super::say;
 use crate::domain::one_line::one_line;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -42,6 +47,55 @@ impl Out {
 
     pub fn flush(&mut self) -> Result<(), Failed> {
         self.0.flush().map_err(Failed::written)
+    }
+
+    /// Ends early when nobody reads any more: who only writes now and then would hear of it with the next line.
+    fn pause(&self, time: Duration) -> Result<(), Failed> {
+        // Errors and hang-ups are told without being asked for.
+        let mut stdout = [PollFd::new(self.0.get_ref().as_fd(), PollFlags::empty())];
+        match poll(&mut stdout, PollTimeout::try_from(time).unwrap_or(PollTimeout::MAX)) {
+            Ok(0) | Err(Errno::EINTR) => Ok(()),
+            Ok(_) => Err(Failed::ReaderGone),
+            Err(errno) => Err(Failed::written(errno.into())),
+        }
+    }
+}
+
+/// The rows of a list, as they come.
+pub struct Listing {
+    format: Format,
+    out: Out,
+    table: Table,
+    rows: usize,
+}
+
+impl Listing {
+    pub fn new(format: Format, heads: &'static [&'static str]) -> Self {
+        Self { format, out: Out::new(), table: Table::new(heads), rows: 0 }
+    }
+
+    pub fn print(&mut self, objects: &[Value], row: impl Fn(&Value) -> Vec<String>) -> Result<(), Failed> {
+        self.rows += objects.len();
+        match self.format {
+            Format::Json => objects.iter().try_for_each(|object| self.out.json(object))?,
+            Format::Table => {
+                let rows: Vec<_> = objects.iter().map(row).collect();
+                self.table.print(&mut self.out, &rows)?;
+            }
+        }
+        self.out.flush()
+    }
+
+    /// Whoever looks at an empty table is told that it is one.
+    pub fn end(self, none: &str) {
+        if self.rows == 0 && self.format == Format::Table {
+            say(none);
+        }
+    }
+
+    /// Until the next rows may be there.
+    pub fn pause(&self, time: Duration) -> Result<(), Failed> {
+        self.out.pause(time)
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::failed::Failed;
 use super::output::Out;
 use super::times;
+use crate::absolute;
 use crate::args::DATA;
 use crate::store::restore;
 
@@ -18,9 +19,10 @@ use crate::store::restore;
                         systemctl start ops-meta")]
 pub struct Args {
     /// What `ops-meta backup` made; it stays where it is
+    #[arg(value_parser = absolute::path())]
     file: PathBuf,
     /// The folder that ops-meta serves from; made where there is none
-    #[arg(long, value_name = "DIR", default_value = DATA)]
+    #[arg(long, value_name = "DIR", default_value = DATA, value_parser = absolute::path())]
     data: PathBuf,
 }
 
@@ -40,5 +42,9 @@ pub fn run(args: &Args) -> Result<(), Failed> {
     if let Some(aside) = restored.aside {
         out.line(&format!("the database that was there is `{}` now", aside.display()))?;
     }
+    out.line(
+        "tokens are those of the backup: one that was made since counts no longer, one that was revoked since counts \
+         again, and `admin.token` may not fit",
+    )?;
     out.flush()
 }

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use crate::absolute::absolute;
 use crate::domain::policy2015::Policy;
 pub use error::ConfigError;
 use faults::{Fault, Faults, Keys, shown};
@@ -84,7 +85,7 @@ impl Config {
 
 fn checked(mut keys: Keys<'_>, faults: &mut Faults) -> Config {
     let debug = keys.boolean("debug", faults).unwrap_or_default();
-    let tarball_dir = keys.text("tarballDir", faults).filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    let tarball_dir = keys.text("tarballDir", faults).filter(|dir| !dir.is_empty()).map(absolute_path);
     let listen = listen(&mut keys, faults);
     // Without the key every host would silently be told that nothing is wanted.
     if keys.take("agents").is_none() {
@@ -115,7 +116,7 @@ fn listen(keys: &mut Keys<'_>, faults: &mut Faults) -> Option<SocketAddr> {
 }
 
 /// `:2000` is every address, as in Go.
-fn address(text: &str) -> Option<SocketAddr> {
+pub fn address(text: &str) -> Option<SocketAddr> {
     match text.strip_prefix(':') {
         Some(port) => port.parse().ok().map(|port: u16| SocketAddr::from(([0, 0, 0, 0], port))),
         None => text.replace("localhost:", "127.0.0.1:").parse().ok(),
@@ -126,9 +127,13 @@ fn tls(keys: &mut Keys<'_>, faults: &mut Faults) -> Option<TlsFiles> {
     let mut tls = Keys::of(keys.take("tls")?, "tls", faults)?;
     let cert = tls.needed_text("certFile", "the path of a PEM file", faults);
     let key = tls.needed_text("keyFile", "the path of a PEM file", faults);
-    let client_ca = tls.text("clientCaFile", faults).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let client_ca = tls.text("clientCaFile", faults).filter(|path| !path.is_empty()).map(absolute_path);
     tls.finish(faults);
-    Some(TlsFiles { cert: cert?.into(), key: key?.into(), client_ca })
+    Some(TlsFiles { cert: absolute_path(cert?), key: absolute_path(key?), client_ca })
+}
+
+fn absolute_path(text: &str) -> PathBuf {
+    absolute(text.into())
 }
 
 #[cfg(test)]

@@ -38,9 +38,18 @@ impl NotIn {
             Self::Invalid(Invalid::Revoked(known)) => {
                 format!("{known} was revoked; ask an admin for another")
             }
-            Self::Slower(secs) => {
-                format!("too many wrong tokens came from this address; try again in {secs} seconds")
-            }
+            Self::Slower(_) => "too many wrong tokens came from this address; try again later".to_owned(),
+        }
+    }
+
+    /// For who runs the updater, and knows no header.
+    fn for_a_host(self) -> Refusal {
+        match self {
+            Self::Slower(_) => self.into(),
+            _ => Refusal::NotIn(format!(
+                "{}; put a host token into the file that `tokenFile` in the updater's cfg.json names",
+                self.sentence()
+            )),
         }
     }
 }
@@ -209,9 +218,9 @@ impl FromRequestParts<Arc<App>> for Speaker {
             Err(NotIn::NoToken) if app.admission.is_anonymous() => return Ok(Self::Anyone),
             Err(NotIn::NoToken) => {
                 tell(app, parts, "a heartbeat came without a token");
-                return Err(NotIn::NoToken.into());
+                return Err(NotIn::NoToken.for_a_host());
             }
-            known => known?,
+            known => known.map_err(NotIn::for_a_host)?,
         };
         if known.token.role.includes(Role::Host) {
             return Ok(Self::Host(known));

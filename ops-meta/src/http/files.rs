@@ -1,4 +1,5 @@
-//! The files below `tarballDir`: whole or in part, never a listing, a dot file or anything outside.
+//! The files below `tarballDir`: whole or in part, never a listing, a dot file, a file of a data folder or anything
+//! outside.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -24,7 +25,9 @@ use tokio_util::io::ReaderStream;
 
 use super::error::Refusal;
 use crate::domain::range::{self, Part};
+use crate::first_token;
 use crate::running::{App, Download};
+use crate::store;
 
 /// What is read from the disk at once.
 const BUFFER_BYTES: usize = 128 << 10;
@@ -63,10 +66,18 @@ fn inner_path(path: &str) -> Option<PathBuf> {
     // A prefix that ends in `/` makes a path that begins with two; 2015's server led it to the right one.
     let begin = decoded.iter().position(|&b| b != b'/')?;
     let inner = decoded.get(begin..)?;
-    let good = |part: &[u8]| !part.is_empty() && !part.starts_with(b".") && !part.contains(&0);
+    let good = |part: &[u8]| {
+        !part.is_empty() && !part.starts_with(b".") && !part.contains(&0) && !is_of_a_data_folder(part)
+    };
     let mut parts = inner.split(|&b| b == b'/').peekable();
     let is_api = parts.peek() == Some(&&b"api"[..]);
     (!is_api && parts.all(good)).then(|| PathBuf::from(OsStr::from_bytes(inner)))
+}
+
+/// Somebody may serve a copy of a data folder, or that of another ops-meta: nobody is to fetch its tokens.
+fn is_of_a_data_folder(name: &[u8]) -> bool {
+    let begins = [first_token::FILE, store::FILE].iter().any(|file| name.starts_with(file.as_bytes()));
+    begins || name == store::LOCK.as_bytes()
 }
 
 fn refusal(error: Errno) -> Refusal {

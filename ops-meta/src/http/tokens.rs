@@ -17,7 +17,7 @@ use super::whole::whole;
 use crate::clock::now_ms;
 use crate::domain::role::Role;
 use crate::running::App;
-use crate::store::NewToken;
+use crate::store::{LastAdmin, NewToken};
 use crate::tokens::{Known, NoRandomness, Secret, is_name};
 
 /// Ten years.
@@ -189,17 +189,30 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(created)))
 }
 
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct RevokeAsked {
+    /// Even the last token of an admin?
+    #[serde(default)]
+    #[param(default = false)]
+    force: bool,
+}
+
 /// Makes a token count no longer.
-#[utoipa::path(delete, operation_id = "revokeToken", path = "/api/v1/tokens/{id}", tag = "tokens", params(("id" = i64, Path, minimum = 1)),
-    security(("token" = [])), responses((status = 204), Problems))]
+///
+/// The last token of an admin that counts is kept (409) unless that is forced.
+#[utoipa::path(delete, operation_id = "revokeToken", path = "/api/v1/tokens/{id}", tag = "tokens",
+    params(("id" = i64, Path, minimum = 1), RevokeAsked), security(("token" = [])), responses((status = 204), Problems))]
 pub async fn revoke(
     State(app): State<Arc<App>>,
     admin: With<Admin>,
     Segment(id): Segment,
-    _: Query<Nothing>,
+    Query(asked): Query<RevokeAsked>,
 ) -> Result<StatusCode, Problem> {
     let id: i64 = id.parse().map_err(|_| Problem::missing(format!("token {id:?}")))?;
-    whole(async move { app.tokens.revoke(&app.store, admin.caller.actor(), id).await }).await?;
+    let last_admin = if asked.force { LastAdmin::MayGo } else { LastAdmin::Stays };
+    whole(async move { app.tokens.revoke(&app.store, admin.caller.actor(), id, last_admin).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

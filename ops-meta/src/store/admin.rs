@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use super::orders::{differing, without_passwords};
 use super::sqlite::Durability;
-use super::{Actor, Change, Changed, Event, EventsAsked, HostId, NewToken, Store, StoreError, Token};
+use super::{
+    Actor, Change, Changed, Event, EventsAsked, HostId, LastAdmin, NewToken, Store, StoreError, Token,
+};
 use crate::clock::now_ms;
 use crate::domain::role::Role;
 
@@ -81,7 +83,7 @@ fn generation(connection: &Connection) -> rusqlite::Result<u64> {
 fn apply(transaction: &Transaction<'_>, change: Change) -> Result<Option<Done>, StoreError> {
     match change {
         Change::CreateToken(new) => create_token(transaction, new).map(Some),
-        Change::RevokeToken { id } => revoke_token(transaction, id),
+        Change::RevokeToken { id, last_admin } => revoke_token(transaction, id, last_admin),
         Change::ForgetHosts { count, some } => Ok(Some(Done {
             kind: "hosts.forgotten",
             object: "hosts".to_owned(),
@@ -144,9 +146,21 @@ fn create_token(transaction: &Transaction<'_>, new: NewToken) -> Result<Done, St
     })
 }
 
-fn revoke_token(transaction: &Transaction<'_>, id: i64) -> Result<Option<Done>, StoreError> {
+fn revoke_token(
+    transaction: &Transaction<'_>,
+    id: i64,
+    last_admin: LastAdmin,
+) -> Result<Option<Done>, StoreError> {
     let found = transaction.query_row("SELECT * FROM tokens WHERE id = ?", [id], token).optional()?;
     let token = found.ok_or_else(|| StoreError::Missing(format!("token {id}")))?;
+    if last_admin == LastAdmin::Stays && admins(transaction)? == [id] {
+        let why = format!(
+            "token {id} ({}) is the last one of an admin that counts, and without it nobody gives or revokes tokens; \
+             make another first, or force it (`--force`, `?force=true`)",
+            token.name
+        );
+        return Err(StoreError::Conflict(why));
+    }
     let revoke = "UPDATE tokens SET revoked = ? WHERE id = ? AND revoked IS NULL";
     if transaction.execute(revoke, params![now_ms(), id])? == 0 {
         return Ok(None);
@@ -159,6 +173,13 @@ fn revoke_token(transaction: &Transaction<'_>, id: i64) -> Result<Option<Done>, 
         after: None,
         id: None,
     }))
+}
+
+/// The tokens of admins that count now.
+fn admins(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<i64>> {
+    let sql = "SELECT id FROM tokens WHERE role = ? AND revoked IS NULL AND (expires IS NULL OR expires > ?)";
+    let mut statement = transaction.prepare_cached(sql)?;
+    statement.query_map(params![Role::Admin.as_str(), now_ms()], |row| row.get(0))?.collect()
 }
 
 fn drop_host(transaction: &Transaction<'_>, id: HostId, hostname: String) -> Result<Done, StoreError> {

@@ -27,6 +27,10 @@ fn token(name: &str) -> Change {
     })
 }
 
+fn revocation(id: i64) -> Change {
+    Change::RevokeToken { id, last_admin: LastAdmin::Stays }
+}
+
 /// A number for each name here.
 fn id(hostname: &str) -> HostId {
     hostname.bytes().fold(0, |id, byte| 31 * id + HostId::from(byte))
@@ -99,7 +103,7 @@ async fn what_is_refused_leaves_nothing() {
     store.change(actor(), token("alice")).await.unwrap();
     let refused = store.change(actor(), token("alice")).await.unwrap_err();
     assert!(matches!(refused, StoreError::Conflict(_)), "{refused}");
-    let missing = store.change(actor(), Change::RevokeToken { id: 99 }).await.unwrap_err();
+    let missing = store.change(actor(), revocation(99)).await.unwrap_err();
     assert!(matches!(missing, StoreError::Missing(_)), "{missing}");
     assert_eq!((store.generation().await.unwrap(), store.tokens().await.unwrap().len()), (1, 1));
 }
@@ -108,8 +112,8 @@ async fn what_is_refused_leaves_nothing() {
 async fn what_is_done_already_is_no_change() {
     let (store, _folder) = store();
     let id = store.change(actor(), token("alice")).await.unwrap().id.unwrap();
-    assert!(store.change(actor(), Change::RevokeToken { id }).await.unwrap().event.is_some());
-    let again = store.change(actor(), Change::RevokeToken { id }).await.unwrap();
+    assert!(store.change(actor(), revocation(id)).await.unwrap().event.is_some());
+    let again = store.change(actor(), revocation(id)).await.unwrap();
     assert_eq!((again.event, again.generation), (None, 2));
     // The name is free again.
     store.change(actor(), token("alice ")).await.unwrap();
@@ -202,8 +206,8 @@ async fn a_token_of_an_unknown_role_does_not_count() {
     sql(&folder, "UPDATE tokens SET role = 'emperor'").unwrap();
     assert!(store.tokens().await.unwrap()[0].revoked.is_some());
     // And it is revoked all the same when somebody wants it.
-    assert!(store.change(actor(), Change::RevokeToken { id }).await.unwrap().event.is_some());
-    assert!(store.change(actor(), Change::RevokeToken { id }).await.unwrap().event.is_none());
+    assert!(store.change(actor(), revocation(id)).await.unwrap().event.is_some());
+    assert!(store.change(actor(), revocation(id)).await.unwrap().event.is_none());
 }
 
 #[tokio::test]
@@ -329,7 +333,7 @@ async fn a_batch_that_is_not_written_is_given_back() {
 #[test]
 fn a_folder_has_one_owner() {
     let (_store, folder) = store();
-    assert!(matches!(Store::open(folder.path()), Err(Unopened::InUse(_))));
+    assert!(matches!(Store::open(folder.path()), Err(Unopened::InUse(..))));
 }
 
 /// What `Store::open` says, and that the file is as it was.

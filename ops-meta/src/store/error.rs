@@ -66,8 +66,8 @@ impl From<Error> for StoreError {
 #[derive(Debug)]
 pub enum Unopened {
     Folder(PathBuf, io::Error),
-    /// Another ops-meta serves from this folder.
-    InUse(PathBuf),
+    /// Another ops-meta serves from this folder: the process of this number, where that is known.
+    InUse(PathBuf, Option<u32>),
     NotOurs(PathBuf),
     Damaged(PathBuf, String),
     Newer {
@@ -88,11 +88,12 @@ impl fmt::Display for Unopened {
                     path.display()
                 )
             }
-            Self::InUse(path) => write!(
+            Self::InUse(path, holder) => write!(
                 f,
-                "failed to use the data folder `{}`: another ops-meta uses it; end that one, or name another \
+                "failed to use the data folder `{}`: another ops-meta uses it{}; end that one, or name another \
                  folder with --data",
-                path.display()
+                path.display(),
+                holder.map_or_else(String::new, |pid| format!(" (pid {pid})"))
             ),
             Self::NotOurs(path) => write!(
                 f,

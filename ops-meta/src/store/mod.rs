@@ -8,6 +8,7 @@ mod admin;
 mod contract;
 mod copy;
 mod error;
+mod holder;
 mod hosts;
 mod orders;
 mod sqlite;
@@ -22,8 +23,8 @@ use crate::domain::host::Run;
 use crate::domain::role::Role;
 pub use copy::{Existing, back_up, restore};
 pub use error::{StoreError, Unopened};
-pub use sqlite::FILE;
 use sqlite::Sqlite;
+pub use sqlite::{FILE, LOCK};
 
 /// The database of one data folder; cheap to clone.
 #[derive(Clone)]
@@ -48,6 +49,7 @@ pub enum Change {
     CreateToken(NewToken),
     RevokeToken {
         id: i64,
+        last_admin: LastAdmin,
     },
     /// So many hosts were silent for too long, these among them. Their rows go with the next batch.
     ForgetHosts {
@@ -59,6 +61,13 @@ pub enum Change {
         digest: String,
         agents: serde_json::Value,
     },
+}
+
+/// What becomes of the only token of an admin that counts: without it nobody gives or revokes tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastAdmin {
+    Stays,
+    MayGo,
 }
 
 /// What became of a change.
@@ -99,6 +108,12 @@ pub struct Token {
     pub revoked: Option<i64>,
     /// To about a minute.
     pub last_used: Option<i64>,
+}
+
+impl Token {
+    pub fn has_expired(&self, now_ms: i64) -> bool {
+        self.expires.is_some_and(|expires| expires <= now_ms)
+    }
 }
 
 /// What happened.

@@ -10,11 +10,12 @@ use nix::fcntl::{Flock, FlockArg};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use super::error::{StoreError, Unopened};
+use super::holder;
 
 /// The database in the data folder.
 pub const FILE: &str = "ops-meta.db";
 /// Held while a server uses the folder, and while a backup is put into it.
-const LOCK: &str = "lock";
+pub const LOCK: &str = "lock";
 /// "OPSM", in the header of the file (`PRAGMA application_id`).
 const APPLICATION_ID: i64 = 0x4f50_534d;
 /// Forward only. A line that was released is never changed.
@@ -56,8 +57,8 @@ impl FolderLock {
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
         let file = File::options().create(true).truncate(false).write(true).open(folder.join(LOCK));
         let locked = Flock::lock(file.map_err(failed)?, FlockArg::LockExclusiveNonblock);
-        let file = locked.map_err(|(_, errno)| match errno {
-            nix::Error::EWOULDBLOCK => Unopened::InUse(folder.to_owned()),
+        let file = locked.map_err(|(file, errno)| match errno {
+            nix::Error::EWOULDBLOCK => Unopened::InUse(folder.to_owned(), holder::of(&file)),
             errno => failed(errno.into()),
         })?;
         Ok(Self { _file: file })

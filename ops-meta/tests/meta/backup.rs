@@ -49,6 +49,10 @@ fn a_backup_under_load_is_a_server_again() {
     server.ended();
     let said = run(&mut command(&["restore", "--data", &data, &file])).ok();
     assert!(said.out.contains("ops-meta.db.before-restore-"), "{said:?}");
+    assert!(
+        said.out.contains("tokens are those of the backup") && said.out.contains("admin.token"),
+        "{said:?}"
+    );
     let server = server.again(&["serve", "--listen", "127.0.0.1:0"]);
     let tokens = server.admin(&["token", "list", "-o", "json"]).ok().objects().len() as u64;
     let events = server.admin(&["event", "list", "-o", "json", "--limit", "100000"]).ok().objects();

@@ -179,7 +179,7 @@ fn a_server_that_cannot_be_asked_is_named() {
         ("http://127.0.0.1:1", 1, "refused"),
         (&*secure, 1, "does not speak TLS; should it be http?"),
         ("http://name.invalid", 1, "name.invalid"),
-        ("127.0.0.1:2000", 2, "https://"),
+        ("127.0.0.1:2000", 2, "`http://HOST:PORT` or `https://HOST:PORT`"),
         ("http://", 2, "https://"),
     ] {
         let said = server.admin(&["whoami", "--url", url]);
@@ -201,7 +201,7 @@ fn what_is_no_ops_meta_is_told_from_one_that_refuses() {
         ("200 OK", "", page(), "no answer of ops-meta"),
         ("302 Found", "Location: https://elsewhere/\r\n", page(), "https://elsewhere/"),
         ("502 Bad Gateway", "", page(), "502"),
-        ("503 Service Unavailable", problem, detail(), "away \\u{1b}[2J; try again in 7 s"),
+        ("503 Service Unavailable", problem, detail(), "away \\u{1b}[2J (wait 7 s)"),
         ("422 Unprocessable Entity", problem, detail(), "away"),
     ] {
         let url = fake(move |_| (status, head, body.clone()));
@@ -275,6 +275,12 @@ fn wrong_use_ends_with_two() {
 }
 
 #[test]
+fn a_token_that_is_named_by_its_name_is_told_where_its_number_is() {
+    let said = run(&mut command(&["token", "revoke", "bob"]));
+    assert!(said.err.contains("number") && said.err.contains("`ops-meta token list`"), "{said:?}");
+}
+
+#[test]
 fn every_help_has_an_example() {
     for verb in [
         "host list",
@@ -322,4 +328,25 @@ fn an_output_that_cannot_be_written_is_a_failure() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("failed to write the output"));
+}
+
+#[test]
+fn a_token_that_cannot_be_shown_does_not_count() {
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut server = server();
+    let data = server.path("data").to_str().unwrap().to_owned();
+    let lost = |mut create: std::process::Command, id: u64| {
+        let output = create.stdout(full()).stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        let expected = format!("token {id} (lost), which nobody has seen, is revoked again");
+        assert!(output.status.code() == Some(1) && said.contains(&expected), "{said}");
+    };
+    lost(server.command(&["token", "create", "lost", "--role", "viewer"]), 2);
+    server.signal(Signal::SIGTERM);
+    server.ended();
+    lost(command(&["token", "create", "lost", "--role", "admin", "--data", &data]), 3);
+    let server = server.again(&["serve", "--listen", "127.0.0.1:0"]);
+    let tokens = server.admin(&["token", "list", "-o", "json"]).ok().objects();
+    let revoked: Vec<bool> = tokens.iter().map(|token| token["revoked"].is_i64()).collect();
+    assert_eq!(revoked, [false, true, true]);
 }

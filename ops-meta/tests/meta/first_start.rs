@@ -7,7 +7,7 @@ use crate::support::{Operator, Server, config, refused};
 #[test]
 fn the_first_start_leaves_the_token_of_an_admin_in_a_file() {
     let server = Server::start(&config());
-    let line = server.wait_for_log(&["event=first_token", "file=data/admin.token"]);
+    let line = server.wait_for_log(&["event=first_token", "file=/", "/data/admin.token"]);
     let file = server.path("data/admin.token");
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let admin = Operator::first(&server);

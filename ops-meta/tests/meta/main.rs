@@ -11,6 +11,7 @@
 
 mod backup;
 mod cli;
+mod cli_events;
 mod cli_hosts;
 mod connections;
 mod database_away;
@@ -19,6 +20,7 @@ mod first_start;
 mod heartbeat;
 mod hosts;
 mod kills;
+mod last_admin;
 mod legacy;
 mod openapi;
 mod paths;

@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::process::Command;
 
+use crate::support::command_line::{command, run};
 use crate::support::{Server, beat, config, config_with, read_reply, refused, request};
 use nix::sys::signal::Signal;
 use serde_json::json;
@@ -107,6 +108,44 @@ fn what_cannot_be_read_is_named() {
 }
 
 #[test]
+fn the_first_line_of_a_log_says_who_it_is_of() {
+    let server = Server::start(&config());
+    let path = |name: &str| server.path(name).canonicalize().unwrap().to_str().unwrap().to_owned();
+    let first = server.log().remove(0);
+    for field in [
+        concat!("version=", env!("CARGO_PKG_VERSION")).to_owned(),
+        format!("config={}", path("cfg.json")),
+        format!("data={}", path("data")),
+    ] {
+        assert!(first.contains(&field), "{field} is not in {first}");
+    }
+    let server = Server::serve(tempfile::tempdir().unwrap());
+    assert!(server.log().remove(0).contains("config=none"));
+}
+
+#[test]
+fn a_folder_in_use_is_named_with_who_uses_it() {
+    let server = Server::start(&config());
+    let args = ["serve", "--listen", "127.0.0.1:0", "--data", "data"];
+    let said = run(command(&args).current_dir(server.path("")));
+    let folder = server.path("data").canonicalize().unwrap();
+    assert!(said.err.contains(&format!("`{}`: another ops-meta uses it", folder.display())), "{said:?}");
+    // The file systems that tests run on tell it.
+    assert!(said.err.contains(&format!("(pid {})", server.pid())), "{said:?}");
+}
+
+#[test]
+fn an_address_is_written_as_in_the_configuration() {
+    let server = Server::run(tempfile::tempdir().unwrap(), &["serve", "--listen", ":0"]);
+    assert!(server.address.starts_with("0.0.0.0:"), "{}", server.address);
+    let said = run(&mut command(&["serve", "--listen", "24103"]));
+    assert!(
+        said.code == 2 && said.err.contains("`127.0.0.1:2000`") && said.err.contains("`:2000`"),
+        "{said:?}"
+    );
+}
+
+#[test]
 fn a_key_of_a_newer_version_is_a_warning() {
     let server = Server::start(&config_with(json!({ "hosts_max": 5, "tls": null })));
     server.wait_for_log(&["level=warn", "key=hosts_max"]);
@@ -127,10 +166,10 @@ fn a_start_without_a_tarball_is_a_warning_as_2015_took_it() {
 #[test]
 fn a_tarball_dir_that_does_not_exist_is_named_at_the_start_and_on_reload() {
     let server = Server::start(&config_with(json!({ "tarballDir": "nowhere" })));
-    server.wait_for_log(&["no_tarball_dir", "level=warn", "tarballDir=nowhere"]);
+    server.wait_for_log(&["no_tarball_dir", "level=warn", "tarballDir=/", "/nowhere"]);
     server.configure(&config_with(json!({ "tarballDir": "elsewhere" })));
     assert_eq!(server.get("/config/reload").json()["msg"], "success");
-    server.wait_for_log(&["no_tarball_dir", "tarballDir=elsewhere"]);
+    server.wait_for_log(&["no_tarball_dir", "tarballDir=/", "/elsewhere"]);
     assert_eq!(server.get("/x").status, 404);
 
     std::fs::create_dir(server.path("elsewhere")).unwrap();

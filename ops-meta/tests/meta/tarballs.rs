@@ -278,6 +278,28 @@ fn a_connection_is_used_for_several_files() {
 }
 
 #[test]
+fn what_lies_in_a_data_folder_is_no_file_to_fetch_wherever_it_is() {
+    let server = server(json!({}));
+    std::fs::create_dir(server.path("tarballs/old")).unwrap();
+    for name in [
+        "admin.token",
+        "admin.token.new",
+        "ops-meta.db",
+        "ops-meta.db-wal",
+        "ops-meta.db.before-restore-1",
+        "lock",
+    ] {
+        for path in [format!("/{name}"), format!("/old/{name}")] {
+            std::fs::write(server.path(&format!("tarballs{path}")), "a secret").unwrap();
+            assert_eq!(server.get(&path).status, 404, "{path}");
+        }
+    }
+    assert_eq!(server.get("/%61dmin.token").status, 404);
+    std::fs::write(server.path("tarballs/lock-1.0.tar.gz"), "an agent").unwrap();
+    assert_eq!(server.get("/lock-1.0.tar.gz").text(), "an agent");
+}
+
+#[test]
 fn a_folder_that_holds_the_data_is_not_served() {
     for dir in [".", "data", "./data/..", "/"] {
         let said = refused(&["-c", "cfg.json"], Some(&config_with(json!({ "tarballDir": dir })).to_string()));

@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use serde_json::{Value, json};
 
+use crate::support::command_line::{asking, run};
 use crate::support::{Operator, Reply, Server, bearer, beat, config_with, eventually, read_reply, request};
 
 /// On this machine only.
@@ -97,6 +98,10 @@ fn elsewhere_a_host_shows_a_token() {
 
     let refused = server.post("/heartbeat", &beat("web01", "started"));
     assert_eq!((refused.status, refused.text().lines().count()), (401, 1));
+    let what_to_do = "put a host token into the file that `tokenFile` in the updater's cfg.json names";
+    assert!(refused.text().contains(what_to_do), "{}", refused.text());
+    let wrong = beat_with(&server, "opsm_wrong", "web01").text();
+    assert!(wrong.contains("not known here") && wrong.contains(what_to_do), "{wrong}");
     assert!(
         refused.text().starts_with("a token is needed")
             && refused.header("content-type").starts_with("text/plain")
@@ -138,6 +143,11 @@ fn whoever_guesses_is_slowed_down_and_nobody_else() {
     let guess = |n: usize| Operator::with(&server, format!("opsm_{n:064}")).get("/api/v1/whoami");
     let slowed = (0..30).map(guess).find(|reply| reply.status != 401).unwrap();
     assert!(problem(&slowed, 429).contains("too many wrong tokens"));
+    let said = run(&mut asking(&server.url(), &["whoami"]));
+    assert!(
+        said.code == 1 && said.err.matches("try again").count() == 1 && said.err.contains(" (wait "),
+        "{said:?}"
+    );
     assert!((1..=60).contains(&slowed.header("retry-after").parse().unwrap()));
     let beat = beat_with(&server, "opsm_wrong", "web01");
     assert_eq!((beat.status, beat.header("retry-after").is_empty()), (429, false));

@@ -13,9 +13,11 @@ use clap::Args;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use ureq::http::{Response, StatusCode, header};
-use ureq::{Agent, Body};
+use ureq::typestate::WithoutBody;
+use ureq::{Agent, Body, RequestBuilder};
 
 use super::failed::Failed;
+use crate::absolute;
 use crate::domain::one_line::one_line;
 
 /// Until it is clear that nobody answers.
@@ -38,16 +40,16 @@ pub struct Server {
     #[arg(long, value_name = "URL", env = "OPS_META_URL", default_value = "http://127.0.0.1:2000")]
     url: String,
     /// Holds the token, instead of OPS_META_TOKEN
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = absolute::path())]
     token_file: Option<PathBuf>,
     /// Authorities to trust, in PEM, instead of the system's
-    #[arg(long, value_name = "FILE", env = "OPS_META_CA")]
+    #[arg(long, value_name = "FILE", env = "OPS_META_CA", value_parser = absolute::path())]
     ca: Option<PathBuf>,
     /// The certificate to show, in PEM, where ops-meta wants one
-    #[arg(long, value_name = "FILE", env = "OPS_META_CERT", requires = "key")]
+    #[arg(long, value_name = "FILE", env = "OPS_META_CERT", requires = "key", value_parser = absolute::path())]
     cert: Option<PathBuf>,
     /// Its key
-    #[arg(long, value_name = "FILE", env = "OPS_META_KEY", requires = "cert")]
+    #[arg(long, value_name = "FILE", env = "OPS_META_KEY", requires = "cert", value_parser = absolute::path())]
     key: Option<PathBuf>,
 }
 
@@ -70,8 +72,10 @@ impl Server {
         names::resolve_without_foreign_modules();
         let url = self.url.trim_end_matches('/').to_owned();
         if !["http://", "https://"].iter().any(|scheme| url.len() > scheme.len() && url.starts_with(scheme)) {
-            let why =
-                format!("`{}` is no address of ops-meta; write it as `https://meta.example:2000`", self.url);
+            let why = format!(
+                "`{}` is no address of ops-meta; write it as `http://HOST:PORT` or `https://HOST:PORT`",
+                self.url
+            );
             return Err(Failed::WrongUse(why));
         }
         let (token, source) = self.token()?;
@@ -129,11 +133,7 @@ fn is_this_machine(url: &str) -> bool {
 
 impl Client {
     pub fn get(&self, path: &str, query: &Query) -> Result<Value, Failed> {
-        let mut request = self.agent.get(self.at(path)).header(header::AUTHORIZATION, self.bearer());
-        for (key, value) in query {
-            request = request.query(key, value);
-        }
-        self.answer(path, request.call())
+        self.ask(path, query, self.agent.get(self.at(path)))
     }
 
     pub fn post(&self, path: &str, body: &Value) -> Result<Value, Failed> {
@@ -141,9 +141,14 @@ impl Client {
         self.answer(path, request.header(header::CONTENT_TYPE, "application/json").send(body.to_string()))
     }
 
-    pub fn delete(&self, path: &str) -> Result<(), Failed> {
-        let request = self.agent.delete(self.at(path)).header(header::AUTHORIZATION, self.bearer());
-        self.answer(path, request.call()).map(drop)
+    pub fn delete(&self, path: &str, query: &Query) -> Result<(), Failed> {
+        self.ask(path, query, self.agent.delete(self.at(path))).map(drop)
+    }
+
+    fn ask(&self, path: &str, query: &Query, request: RequestBuilder<WithoutBody>) -> Result<Value, Failed> {
+        let request = request.header(header::AUTHORIZATION, self.bearer());
+        let request = query.iter().fold(request, |request, (key, value)| request.query(key, value));
+        self.answer(path, request.call())
     }
 
     /// Every row of a list, page by page; at most `rows_max`.
@@ -224,7 +229,8 @@ impl Client {
             StatusCode::NOT_FOUND => Failed::NotFound(detail),
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
                 let secs = header(header::RETRY_AFTER).parse::<u32>();
-                let later = secs.map(|secs| format!("; try again in {secs} s")).unwrap_or_default();
+                // What to do is in the detail.
+                let later = secs.map(|secs| format!(" (wait {secs} s)")).unwrap_or_default();
                 Failed::Away(detail + &later)
             }
             _ => Failed::Refused(detail),

@@ -30,7 +30,7 @@ pub fn run(args: &Args) -> Result<(), Failed> {
     }
     let client = args.server.client()?;
     Failed::of_each(&args.hostnames, |hostname| {
-        client.delete(&format!("{HOSTS}/{}", part(hostname)))?;
+        client.delete(&format!("{HOSTS}/{}", part(hostname)), &Vec::new())?;
         say(&format!("{} is dropped", one_line(hostname)));
         Ok(())
     })

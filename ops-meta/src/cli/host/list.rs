@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::HOSTS;
 use crate::cli::client::{Query, Server};
 use crate::cli::failed::Failed;
-use crate::cli::output::{Format, Out, Output, Table, is, list, number, text};
+use crate::cli::output::{Listing, Output, is, list, number, text};
 use crate::cli::times;
 use crate::clock::now_ms;
 use crate::domain::conformity::Conformity;
@@ -112,22 +112,12 @@ fn several(words: &[String]) -> Option<String> {
 
 pub fn run(args: &Args) -> Result<(), Failed> {
     let heads = &["HOSTNAME", "STATE", "CURRENT", "LAST SEEN", "IP", "AGENTS", "NOTES"];
-    let (mut out, mut table, now) = (Out::new(), Table::new(heads), now_ms());
-    let mut count = 0;
-    args.server.client()?.pages(HOSTS, "hosts", &args.query(), args.limit, |hosts| {
-        count += hosts.len();
-        match args.output.format {
-            Format::Json => hosts.iter().try_for_each(|host| out.json(host))?,
-            Format::Table => {
-                let rows: Vec<_> = hosts.iter().map(|host| row(host, now)).collect();
-                table.print(&mut out, &rows)?;
-            }
-        }
-        out.flush()
+    let (mut listing, now) = (Listing::new(args.output.format, heads), now_ms());
+    let client = args.server.client()?;
+    client.pages(HOSTS, "hosts", &args.query(), args.limit, |hosts| {
+        listing.print(hosts, |host| row(host, now))
     })?;
-    if count == 0 && matches!(args.output.format, Format::Table) {
-        eprintln!("no host fits");
-    }
+    listing.end("no hosts");
     Ok(())
 }
 

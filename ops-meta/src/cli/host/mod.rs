@@ -2,6 +2,7 @@
 
 mod drop;
 mod list;
+mod next;
 mod show;
 
 use super::failed::Failed;

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::HOSTS;
 use super::list::notes;
+use super::next;
 use crate::cli::client::{Server, part};
 use crate::cli::failed::Failed;
 use crate::cli::output::{Format, Out, Output, Table, list, number, text};
@@ -94,8 +95,7 @@ impl Page<'_> {
     fn trouble_and_steps(&mut self, agent: &Value) -> Result<(), Failed> {
         let name = text(agent, "name");
         if text(agent, "errorCode") != "-" {
-            let next =
-                number(agent, "nextTry").map(|at| format!("; next try {}", times::date_and_relative(at)));
+            let next = next::sentence(agent, now_ms()).map(|next| format!("\n  {next}"));
             let attempt = number(agent, "attempt").map(|count| format!("; attempt {count}"));
             self.out.line("")?;
             self.out.line(&format!(

@@ -201,7 +201,7 @@ fn nothing_is_restored_under_a_server_or_a_backup() {
     let house = House::new();
     let store = house.store();
     house.back_up(Existing::Kept).unwrap();
-    assert!(matches!(house.restore(), Err(NotCopied::Unopened(crate::store::Unopened::InUse(_)))));
+    assert!(matches!(house.restore(), Err(NotCopied::Unopened(crate::store::Unopened::InUse(..)))));
     drop(store);
     let before = house.files();
     let backup = locked(house.data.path(), FlockArg::LockSharedNonblock).unwrap();

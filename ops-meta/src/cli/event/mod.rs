@@ -1,13 +1,14 @@
 //! `ops-meta event`
 
-use std::thread::sleep;
+mod change;
+
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::client::{Client, Query, Server};
 use super::failed::Failed;
-use super::output::{Format, Out, Output, Table, number, text};
+use super::output::{Listing, Output, number, text};
 use super::{say, times};
 
 const EVENTS: &str = "/api/v1/events";
@@ -59,11 +60,14 @@ pub struct ListArgs {
 pub fn run(verb: Verb) -> Result<(), Failed> {
     let Verb::List(args) = verb;
     let client = args.server.client()?;
-    let mut printer = Printer::new(args.output.format);
-    match args.follow {
-        false => client.pages(EVENTS, "events", &args.query(), Some(args.limit), |page| printer.print(page)),
-        true => follow(&client, &args, &mut printer),
+    let heads = &["ID", "WHEN", "ACTOR", "KIND", "OBJECT", "CHANGE"];
+    let mut listing = Listing::new(args.output.format, heads);
+    if args.follow {
+        return follow(&client, &args, &mut listing);
     }
+    client.pages(EVENTS, "events", &args.query(), Some(args.limit), |page| listing.print(page, row))?;
+    listing.end("no events");
+    Ok(())
 }
 
 impl ListArgs {
@@ -81,12 +85,12 @@ impl ListArgs {
 }
 
 /// Until nobody reads, or the server refuses. A server that is away for a while is asked again.
-fn follow(client: &Client, args: &ListArgs, printer: &mut Printer) -> Result<(), Failed> {
-    let mut newest = print_after(client, args, None, Some(args.limit), printer)?.unwrap_or(0);
+fn follow(client: &Client, args: &ListArgs, listing: &mut Listing) -> Result<(), Failed> {
+    let mut newest = print_after(client, args, None, Some(args.limit), listing)?.unwrap_or(0);
     let mut away = false;
     loop {
-        sleep(PAUSE);
-        match print_after(client, args, Some(newest), None, printer) {
+        listing.pause(PAUSE)?;
+        match print_after(client, args, Some(newest), None, listing) {
             Ok(last) => {
                 newest = last.unwrap_or(newest);
                 away = false;
@@ -107,7 +111,7 @@ fn print_after(
     args: &ListArgs,
     after: Option<i64>,
     rows_max: Option<u64>,
-    printer: &mut Printer,
+    listing: &mut Listing,
 ) -> Result<Option<i64>, Failed> {
     let mut query = args.query();
     query.extend(after.map(|id| ("after", id.to_string())));
@@ -117,36 +121,14 @@ fn print_after(
         Ok(())
     })?;
     events.reverse();
-    printer.print(&events)?;
+    listing.print(&events, row)?;
     Ok(events.last().and_then(|event| number(event, "id")))
 }
 
-struct Printer {
-    format: Format,
-    out: Out,
-    table: Table,
-}
-
-impl Printer {
-    fn new(format: Format) -> Self {
-        let table = Table::new(&["ID", "WHEN", "ACTOR", "KIND", "OBJECT", "BEFORE", "AFTER"]);
-        Self { format, out: Out::new(), table }
-    }
-
-    fn print(&mut self, events: &[Value]) -> Result<(), Failed> {
-        match self.format {
-            Format::Json => events.iter().try_for_each(|event| self.out.json(event))?,
-            Format::Table => {
-                let rows: Vec<_> = events.iter().map(row).collect();
-                self.table.print(&mut self.out, &rows)?;
-            }
-        }
-        self.out.flush()
-    }
-}
-
 fn row(event: &Value) -> Vec<String> {
+    let side = |field| event.get(field).unwrap_or(&Value::Null);
     let mut row = vec![text(event, "id"), number(event, "at").map_or_else(|| "-".to_owned(), times::date)];
-    row.extend(["actor", "kind", "object", "before", "after"].map(|field| text(event, field)));
+    row.extend(["actor", "kind", "object"].map(|field| text(event, field)));
+    row.push(change::words(side("before"), side("after")));
     row
 }
