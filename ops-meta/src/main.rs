@@ -4,6 +4,7 @@ mod absolute;
 mod admission;
 mod args;
 mod attempts;
+mod blobs;
 mod cli;
 mod clock;
 mod config;
@@ -14,6 +15,7 @@ mod fleet;
 mod http;
 mod log;
 mod metrics;
+mod packages;
 mod patience;
 mod readiness;
 mod routes;
@@ -27,6 +29,7 @@ mod work;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,10 +40,12 @@ use tokio::runtime::Runtime;
 
 use admission::admission;
 use args::{Serve, Typed, Wanted};
+use blobs::Blobs;
 use clock::now_ms;
 use domain::host::Listening;
 use first_token::NoTokens;
 use fleet::{Fleet, LAST_SEEN_SLACK, Loader};
+use packages::Packages;
 use running::{App, Kept, NotInForce, Unnoted};
 use store::{Store, StoreError, Unopened};
 
@@ -73,6 +78,7 @@ enum Failure {
     Store(Unopened),
     Load(StoreError),
     Tokens(NoTokens),
+    Blobs(PathBuf, io::Error),
     Runtime(io::Error),
     Serve(SocketAddr, io::Error),
 }
@@ -92,7 +98,8 @@ fn serve(wanted: Serve) -> Result<(), Failure> {
     let loaded = began.elapsed();
     let (tokens, at_start) =
         runtime.block_on(first_token::tokens(&store, &wanted.data)).map_err(Failure::Tokens)?;
-    let kept = Kept { folder: wanted.data, store, fleet, tokens };
+    let packages = packages(&store, &wanted.data)?;
+    let kept = Kept { folder: wanted.data, store, fleet, tokens, packages };
     let app = Arc::new(App::new(running, wanted.config, admission, kept));
     let telling = app.clone();
     let warn = move || {
@@ -127,6 +134,11 @@ fn load(store: &Store) -> Result<Fleet, StoreError> {
     Ok(fleet)
 }
 
+fn packages(store: &Store, data: &Path) -> Result<Packages, Failure> {
+    let blobs = Blobs::open(data).map_err(|error| Failure::Blobs(data.to_owned(), error))?;
+    Ok(Packages::new(store.packages().map_err(Failure::Load)?, blobs))
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -136,8 +148,15 @@ impl fmt::Display for Failure {
                  `ops-meta serve --listen ADDR`",
             ),
             Self::Store(why) => why.fmt(f),
-            Self::Load(why) => write!(f, "failed to read the hosts: {why}"),
+            Self::Load(why) => write!(f, "failed to read the database: {why}"),
             Self::Tokens(why) => why.fmt(f),
+            Self::Blobs(data, error) => {
+                write!(
+                    f,
+                    "failed to keep packages in `{}`: {error}; --data DIR names another folder",
+                    data.display()
+                )
+            }
             Self::Runtime(error) => write!(f, "failed to start threads: {error}"),
             Self::Serve(listen, error) => write!(f, "failed to serve `{listen}`: {error}"),
         }

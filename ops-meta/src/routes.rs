@@ -4,13 +4,15 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::handler::Handler;
 use axum::http::Method;
 use axum::response::Response;
-use axum::routing::{any, delete, get, post};
+use axum::routing::{MethodRouter, any, delete, get, post, put};
 
-use crate::http::{events, files, health, heartbeat, hosts, legacy, metrics, openapi, problem, tokens};
+use crate::http::{
+    downloads, events, health, heartbeat, hosts, legacy, metrics, openapi, packages, problem, tokens,
+};
 use crate::running::App;
 use tower::Service;
 
@@ -40,6 +42,12 @@ fn api() -> Router<Arc<App>> {
         .route("/api/v1/events", get(events::list))
         .route("/api/v1/hosts", get(hosts::list))
         .route("/api/v1/hosts/{hostname}", get(hosts::show).delete(hosts::forget))
+        .route("/api/v1/packages", get(packages::list))
+        .route("/api/v1/packages/gc", post(packages::gc))
+        .route("/api/v1/packages/{name}/{version}", package())
+        .route("/api/v1/packages/{name}/{version}/entries", get(packages::entries))
+        .route("/api/v1/packages/{name}/{version}/verify", post(packages::verify))
+        .route("/api/v1/uploads/{sha256}", get(packages::upload_offset))
         .route("/api/v1/tokens", get(tokens::list).post(tokens::create))
         .route("/api/v1/tokens/{id}", delete(tokens::revoke))
         .route("/api/v1/whoami", get(tokens::whoami))
@@ -47,6 +55,12 @@ fn api() -> Router<Arc<App>> {
         .route("/api/", any(problem::no_such_path))
         .route("/api/{*path}", any(problem::no_such_path))
         .method_not_allowed_fallback(problem::wrong_method)
+}
+
+fn package() -> MethodRouter<Arc<App>> {
+    // What is uploaded is bounded by its handler, and written as it comes.
+    let put = put(packages::put).layer(DefaultBodyLimit::disable());
+    put.get(packages::show).patch(packages::mark).delete(packages::delete)
 }
 
 fn of_2015() -> Router<Arc<App>> {
@@ -61,5 +75,7 @@ fn of_2015() -> Router<Arc<App>> {
         .route("/health", get(legacy::health))
         .route("/version", get(legacy::version))
         .route("/workdir", get(legacy::workdir))
-        .fallback(get(files::file))
+        .route("/packages/{*path}", get(downloads::package))
+        // 2015's prefixes may end in a slash, which makes a path that begins with two.
+        .fallback(get(downloads::package))
 }

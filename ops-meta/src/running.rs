@@ -13,11 +13,14 @@ use tokio::sync::{Mutex, Semaphore};
 
 use crate::admission::Admission;
 use crate::attempts::Attempts;
+#[cfg(test)]
+use crate::blobs::Blobs;
 use crate::config::{Config, ConfigError};
 use crate::current::Current;
 use crate::fleet::Fleet;
 use crate::log::{self, Seldom};
 use crate::metrics::Metrics;
+use crate::packages::Packages;
 use crate::readiness::Readiness;
 use crate::store::{Actor, Change, Store, StoreError};
 use crate::tls::{self, TlsError};
@@ -163,6 +166,7 @@ pub struct Kept {
     pub store: Store,
     pub fleet: Fleet,
     pub tokens: Tokens,
+    pub packages: Packages,
 }
 
 /// Everything that requests share.
@@ -171,6 +175,7 @@ pub struct App {
     pub store: Store,
     pub admission: Admission,
     pub tokens: Tokens,
+    pub packages: Packages,
     pub attempts: Attempts,
     pub readiness: Readiness,
     pub metrics: Metrics,
@@ -193,12 +198,13 @@ pub struct App {
 
 impl App {
     pub fn new(running: Running, config_path: Option<PathBuf>, admission: Admission, kept: Kept) -> Self {
-        let Kept { folder: data, store, fleet, tokens } = kept;
+        let Kept { folder: data, store, fleet, tokens, packages } = kept;
         Self {
             fleet,
             store,
             admission,
             tokens,
+            packages,
             attempts: Attempts::new(),
             readiness: Readiness::default(),
             metrics: Metrics::default(),
@@ -228,7 +234,9 @@ impl App {
         let listening = crate::domain::host::Listening::default();
         let running = Unnoted::read(None).unwrap().noted(&store, None).await.unwrap();
         let (fleet, tokens) = (Fleet::new(listening), Tokens::of(Vec::new()));
-        Self::new(running, None, Admission::Loopback, Kept { folder: folder.into(), store, fleet, tokens })
+        let packages = Packages::new(Vec::new(), Blobs::open(folder).unwrap());
+        let kept = Kept { folder: folder.into(), store, fleet, tokens, packages };
+        Self::new(running, None, Admission::Loopback, kept)
     }
 
     /// Where the configuration is read from, if there is one.

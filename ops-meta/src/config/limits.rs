@@ -13,6 +13,7 @@ const DOWNLOADS: (u64, u64, u64) = (1, 200, 100_000);
 const CONNECTIONS: (u64, u64, u64) = (1, 10_000, 1_000_000);
 /// A host gives up a download that is slower than its own minimum, which is the same.
 const BYTES_PER_SEC: (u64, u64, u64) = (0, 1024, 1 << 30);
+const PACKAGE_BYTES: (u64, u64, u64) = (1, 4 << 30, 1 << 40);
 const HEADER_MILLIS: (u64, u64, u64) = (10, 10_000, 600_000);
 const BODY_MILLIS: (u64, u64, u64) = (10, 15_000, 600_000);
 const IDLE_MILLIS: (u64, u64, u64) = (10, 60_000, 3_600_000);
@@ -23,6 +24,8 @@ pub struct Limits {
     pub hosts_max: usize,
     pub downloads_max: usize,
     pub connections_max: usize,
+    /// Of a tarball that is uploaded.
+    pub package_bytes_max: u64,
     /// From the first byte waited for until the head of a request is there.
     pub header: Duration,
     /// For the whole body of a request.
@@ -35,6 +38,7 @@ impl Limits {
         let hosts_max = keys.number("hostsMax", HOSTS, faults) as usize;
         let downloads_max = keys.number("downloadsMax", DOWNLOADS, faults) as usize;
         let connections_max = keys.number("connectionsMax", CONNECTIONS, faults) as usize;
+        let package_bytes_max = keys.number("packageBytesMax", PACKAGE_BYTES, faults);
         let bytes_per_sec_min = keys.number("bytesPerSecMin", BYTES_PER_SEC, faults);
         let (none, path) = (Map::new(), keys.path_of("timeouts"));
         let given = keys.take("timeouts").and_then(|value| Keys::of(value, &path, faults));
@@ -43,6 +47,6 @@ impl Limits {
         let (header, body) = (millis("headerMillis", HEADER_MILLIS), millis("bodyMillis", BODY_MILLIS));
         let patience = Patience { idle_max: millis("idleMillis", IDLE_MILLIS), bytes_per_sec_min };
         timeouts.finish(faults);
-        Self { hosts_max, downloads_max, connections_max, header, body, patience }
+        Self { hosts_max, downloads_max, connections_max, package_bytes_max, header, body, patience }
     }
 }

@@ -1,8 +1,8 @@
 //! cfg.json: raw, then checked once. All faults are told at once, each with its key, what was found and what is
 //! allowed.
 //!
-//! The keys of 2015 are read as they stand; `tls`, `hostsMax`, `downloadsMax`, `connectionsMax`, `bytesPerSecMin` and
-//! `timeouts` are ours and optional. docs/ops-meta.md has them all.
+//! The keys of 2015 are read as they stand; `tls`, `hostsMax`, `downloadsMax`, `connectionsMax`, `packageBytesMax`,
+//! `packagesNeedToken`, `bytesPerSecMin` and `timeouts` are ours and optional. docs/ops-meta.md has them all.
 
 mod agents;
 mod error;
@@ -35,6 +35,8 @@ pub struct Config {
     pub policies: Vec<Policy>,
     pub tls: Option<TlsFiles>,
     pub limits: Limits,
+    /// Whether only who shows a token gets packages.
+    pub packages_need_token: bool,
     /// The file as it stands, for those who ask what is in force.
     pub raw: Value,
     /// Keys that nobody reads.
@@ -95,9 +97,10 @@ fn checked(mut keys: Keys<'_>, faults: &mut Faults) -> Config {
     let policies = agents::policies(&entries, faults);
     let tls = tls(&mut keys, faults);
     let limits = Limits::read(&mut keys, faults);
+    let packages_need_token = keys.boolean("packagesNeedToken", faults).unwrap_or_default();
     keys.finish(faults);
     let (raw, unknown) = (Value::Null, Vec::new());
-    Config { debug, tarball_dir, listen, policies, tls, limits, raw, unknown }
+    Config { debug, tarball_dir, listen, policies, tls, limits, packages_need_token, raw, unknown }
 }
 
 fn listen(keys: &mut Keys<'_>, faults: &mut Faults) -> Option<SocketAddr> {
@@ -235,7 +238,7 @@ mod tests {
                 "others": [{"prefix": ""}],
             }],
             "tls": {"certFile": "c", "keyFile": "k", "clientCaFile": ""},
-            "hostsMax": 1, "downloadsMax": 1, "connectionsMax": 1, "bytesPerSecMin": 0,
+            "hostsMax": 1, "packageBytesMax": 1, "packagesNeedToken": false, "downloadsMax": 1, "connectionsMax": 1, "bytesPerSecMin": 0,
             "timeouts": {"headerMillis": 10, "bodyMillis": 10, "idleMillis": 10},
         });
         assert_eq!(Config::check(whole.clone()).unwrap().unknown, [""; 0]);

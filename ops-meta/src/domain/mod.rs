@@ -4,6 +4,7 @@ pub mod conformity;
 pub mod hex;
 pub mod host;
 pub mod one_line;
+pub mod package;
 pub mod policy2015;
 mod prefixes;
 pub mod range;

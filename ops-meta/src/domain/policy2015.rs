@@ -78,6 +78,14 @@ impl Policy {
         self.prefixes().filter(starts).collect()
     }
 
+    /// The hosts that are told this version, in words.
+    pub fn hosts_ordered(&self, version: &Version) -> Vec<String> {
+        let all = self.default.version.as_ref() == Some(version);
+        let others = self.others.iter().filter(|other| other.order.version.as_ref() == Some(version));
+        let others = others.map(|other| format!("hosts whose name begins with {:?}", other.prefix));
+        all.then(|| "all hosts without an exception".to_owned()).into_iter().chain(others).collect()
+    }
+
     /// Every prefix that makes a difference, and the empty one.
     fn prefixes(&self) -> impl Iterator<Item = &str> {
         let others = self.others.iter().map(|other| other.prefix.as_str());

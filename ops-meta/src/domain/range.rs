@@ -63,6 +63,24 @@ fn bytes(first: u64, last: Option<u64>, size: u64) -> Part {
     }
 }
 
+/// What `Content-Range: bytes FIRST-LAST/SIZE` says of a body (RFC 9110, 14.4) that goes to the end of the whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    pub first: u64,
+    /// Of the whole.
+    pub size: u64,
+}
+
+/// `None`: it is no such range.
+pub fn sent(header: &[u8]) -> Option<Sent> {
+    let (unit, range) = std::str::from_utf8(header).ok()?.trim().split_once(' ')?;
+    let (range, size) = range.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let (first, last, size) = (number(first)?, number(last)?, number(size)?);
+    let whole = unit.eq_ignore_ascii_case("bytes") && first <= last && last.checked_add(1) == Some(size);
+    whole.then_some(Sent { first, size })
+}
+
 /// Digits only: Rust would take a `+` too. A number beyond 64 bits is beyond every file.
 fn number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -97,5 +115,22 @@ mod tests {
         }
         assert_eq!(part(Some(b"bytes=0-"), 0), Part::Unsatisfiable);
         assert_eq!(part(Some(b"\xff"), 10), Part::Whole);
+    }
+
+    #[test]
+    fn a_body_says_which_part_it_is() {
+        for (text, expected) in [
+            ("bytes 0-9/10", Some((0, 10))),
+            ("Bytes 4-9/10", Some((4, 10))),
+            ("bytes 4-8/10", None),
+            ("bytes 9-4/10", None),
+            ("bytes 4-9/*", None),
+            ("bytes */10", None),
+            ("lines 0-9/10", None),
+            ("bytes 0-18446744073709551615/18446744073709551615", None),
+            ("", None),
+        ] {
+            assert_eq!(sent(text.as_bytes()), expected.map(|(first, size)| Sent { first, size }), "{text}");
+        }
     }
 }

@@ -68,17 +68,17 @@ fn is_json(headers: &HeaderMap) -> bool {
     content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
 }
 
-/// The one variable part of a path, decoded.
-pub struct Segment(pub String);
+/// The variable part of a path, decoded, or a tuple of several.
+pub struct Segment<T = String>(pub T);
 
-impl<S: Send + Sync> FromRequestParts<S> for Segment {
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Segment<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Path(text) = Path::from_request_parts(parts, state).await.map_err(|_| {
+        let Path(parts) = Path::from_request_parts(parts, state).await.map_err(|_| {
             Problem::new(StatusCode::NOT_FOUND, "the path is no UTF-8, so there is nothing of that name")
         })?;
-        Ok(Self(text))
+        Ok(Self(parts))
     }
 }
 

@@ -162,7 +162,7 @@ macro_rules! needed {
     )*};
 }
 
-needed!(Viewer, Operator, Admin);
+needed!(Viewer, Publisher, Operator, Admin);
 
 impl<R: Needed> FromRequestParts<Arc<App>> for With<R> {
     type Rejection = Problem;
@@ -183,6 +183,20 @@ impl FromRequestParts<Arc<App>> for Looker {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refusal> {
         if !app.admission.is_anonymous() {
             Caller(known(app, parts)?).with(Role::Viewer).map_err(Refusal::NotAllowed)?;
+        }
+        Ok(Self)
+    }
+}
+
+/// Who fetches packages: anybody, unless `packagesNeedToken` says otherwise; then any token will do, a host's too.
+pub struct Fetcher;
+
+impl FromRequestParts<Arc<App>> for Fetcher {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refusal> {
+        if app.running().config.packages_need_token {
+            known(app, parts)?;
         }
         Ok(Self)
     }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
-use super::{events, health, heartbeat, hosts, legacy, metrics, problem, tokens};
+use super::{downloads, events, health, heartbeat, hosts, legacy, metrics, packages, problem, tokens};
 
 /// What a host says of itself. A field that is wrong is left out and told in the log; only the hostname must be there.
 /// `POST /api/heartbeat` is the same.
@@ -49,6 +49,16 @@ pub struct Answer {
         legacy::status_text,
         legacy::version,
         legacy::workdir,
+        downloads::package,
+        packages::delete,
+        packages::entries,
+        packages::gc,
+        packages::list,
+        packages::mark,
+        packages::put,
+        packages::show,
+        packages::upload_offset,
+        packages::verify,
         tokens::create,
         tokens::list,
         tokens::revoke,

@@ -4,15 +4,14 @@
 use axum::http::StatusCode;
 
 use super::problem::Problem;
-use crate::store::StoreError;
 
 /// What the work comes to, for a client that is still there.
-pub async fn whole<T: Send + 'static>(
-    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+pub async fn whole<T: Send + 'static, E: Into<Problem> + Send + 'static>(
+    work: impl Future<Output = Result<T, E>> + Send + 'static,
 ) -> Result<T, Problem> {
     let broken_off = |_| {
         let detail = "the work was broken off; look whether it was done";
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
     };
-    Ok(tokio::spawn(work).await.map_err(broken_off)??)
+    tokio::spawn(work).await.map_err(broken_off)?.map_err(E::into)
 }

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_f
 use serde_json::{Value, json};
 
 use super::orders::{differing, without_passwords};
+use super::packages;
 use super::sqlite::Durability;
 use super::{
     Actor, Change, Changed, Event, EventsAsked, HostId, LastAdmin, NewToken, Store, StoreError, Token,
@@ -15,12 +16,12 @@ use crate::clock::now_ms;
 use crate::domain::role::Role;
 
 /// What a change did, before it becomes an event.
-struct Done {
-    kind: &'static str,
-    object: String,
-    before: Option<Value>,
-    after: Option<Value>,
-    id: Option<i64>,
+pub(super) struct Done {
+    pub kind: &'static str,
+    pub object: String,
+    pub before: Option<Value>,
+    pub after: Option<Value>,
+    pub id: Option<i64>,
 }
 
 impl Store {
@@ -33,7 +34,7 @@ impl Store {
     /// Does it whole, with its event, or not at all. It survives a power cut.
     pub async fn change(&self, actor: Actor, change: Change) -> Result<Changed, StoreError> {
         let change = move |transaction: &Transaction<'_>| {
-            let Some(done) = apply(transaction, change)? else {
+            let Some(done) = apply(transaction, &actor, change)? else {
                 return Ok(Changed { generation: generation(transaction)?, event: None, id: None });
             };
             record(transaction, actor, done)
@@ -80,7 +81,7 @@ fn generation(connection: &Connection) -> rusqlite::Result<u64> {
 }
 
 /// `None` where nothing is to be done.
-fn apply(transaction: &Transaction<'_>, change: Change) -> Result<Option<Done>, StoreError> {
+fn apply(transaction: &Transaction<'_>, actor: &Actor, change: Change) -> Result<Option<Done>, StoreError> {
     match change {
         Change::CreateToken(new) => create_token(transaction, new).map(Some),
         Change::RevokeToken { id, last_admin } => revoke_token(transaction, id, last_admin),
@@ -91,6 +92,8 @@ fn apply(transaction: &Transaction<'_>, change: Change) -> Result<Option<Done>, 
             after: None,
             id: None,
         })),
+        Change::CreatePackage(new) => packages::create(transaction, *new, &actor.0).map(Some),
+        Change::Package { id, change } => packages::change(transaction, id, change),
         Change::Orders { digest, agents } => orders(transaction, digest, agents),
     }
 }

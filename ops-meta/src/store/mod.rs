@@ -11,6 +11,7 @@ mod error;
 mod holder;
 mod hosts;
 mod orders;
+mod packages;
 mod sqlite;
 
 use std::path::Path;
@@ -23,6 +24,7 @@ use crate::domain::host::Run;
 use crate::domain::role::Role;
 pub use copy::{Existing, back_up, restore};
 pub use error::{StoreError, Unopened};
+pub use packages::{Content, NewPackage, Package, PackageChange, PackageState};
 use sqlite::Sqlite;
 pub use sqlite::{FILE, LOCK};
 
@@ -55,6 +57,12 @@ pub enum Change {
     ForgetHosts {
         count: usize,
         some: Vec<String>,
+    },
+    CreatePackage(Box<NewPackage>),
+    /// Of the package with this number.
+    Package {
+        id: i64,
+        change: PackageChange,
     },
     /// cfg.json orders these agents, perhaps others than before.
     Orders {

@@ -19,8 +19,11 @@ pub const LOCK: &str = "lock";
 /// "OPSM", in the header of the file (`PRAGMA application_id`).
 const APPLICATION_ID: i64 = 0x4f50_534d;
 /// Forward only. A line that was released is never changed.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../../migrations/0001_first.sql"), include_str!("../../migrations/0002_events.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/0001_first.sql"),
+    include_str!("../../migrations/0002_events.sql"),
+    include_str!("../../migrations/0003_packages.sql"),
+];
 /// How long a lock of another program is waited for.
 const BUSY: Duration = Duration::from_secs(2);
 /// Connections that are kept for reading; more are opened when needed.

@@ -20,6 +20,7 @@ pub async fn run(app: Arc<App>) {
         tokio::time::sleep(EVERY).await;
         forget_history(&app).await;
         forget_hosts(&app).await;
+        forget_uploads(&app).await;
     }
 }
 
@@ -38,6 +39,15 @@ async fn forget_hosts(app: &Arc<App>) {
     let change = Change::ForgetHosts { count, some };
     if let Err(why) = app.store.change(Actor("ops-meta".to_owned()), change).await {
         log::line("no_event", &[("level", "warning"), ("why", &why.to_string())]);
+    }
+}
+
+/// Those that were cut, and that nobody went on with.
+async fn forget_uploads(app: &Arc<App>) {
+    let looking = app.clone();
+    let looked = tokio::task::spawn_blocking(move || looking.packages.blobs.forget_old_uploads()).await;
+    if let Ok(Err(error)) = looked {
+        log::line("uploads_not_removed", &[("level", "warning"), ("why", &error.to_string())]);
     }
 }
 

@@ -23,6 +23,7 @@ mod kills;
 mod last_admin;
 mod legacy;
 mod openapi;
+mod packages;
 mod paths;
 mod precedence;
 mod schemas;

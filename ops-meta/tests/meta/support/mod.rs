@@ -5,6 +5,7 @@ mod client;
 pub mod command_line;
 mod operator;
 mod server;
+pub mod tarball;
 
 pub use client::{Reply, exchange, read_reply, request};
 pub use operator::{Operator, bearer};

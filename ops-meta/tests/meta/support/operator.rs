@@ -8,7 +8,7 @@ use super::{Reply, Server};
 
 /// Calls the API with one token.
 pub struct Operator<'a> {
-    server: &'a Server,
+    pub server: &'a Server,
     pub token: String,
 }
 

@@ -1,0 +1,166 @@
+//! The bytes of packages: each blob is a file named by its sha256. It is written aside, read whole, and has its name only
+//! then, so that what bears a name is complete.
+
+mod spool;
+
+use std::fmt;
+use std::fs::{DirBuilder, File};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use futures_util::TryStreamExt;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as Key;
+use object_store::{Error, GetResultPayload, ObjectStore, ObjectStoreExt};
+use ops_package::{Algorithm, Digesting};
+use ops_wire::HexDigest;
+
+use spool::Underway;
+pub use spool::{Received, Spool};
+
+/// Below the data folder.
+const FOLDER: &str = "packages";
+const BLOBS: &str = "blobs";
+const UPLOADS: &str = "uploads";
+/// What is read at once.
+const BUFFER_BYTES: usize = 1 << 20;
+
+/// Every blob, and what is still on its way.
+pub struct Blobs {
+    store: LocalFileSystem,
+    /// Where uploads are written.
+    uploads: PathBuf,
+    underway: Underway,
+}
+
+/// Why a blob cannot be had, or kept.
+#[derive(Debug)]
+pub enum BlobError {
+    Missing,
+    Failed(String),
+}
+
+impl fmt::Display for BlobError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("its file is not there"),
+            Self::Failed(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for BlobError {}
+
+impl From<Error> for BlobError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::NotFound { .. } => Self::Missing,
+            error => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<io::Error> for BlobError {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// A blob as it lies there.
+pub struct Blob {
+    pub file: File,
+    /// Size, time and inode in one word: as long as it is the same, so are the bytes, as far as anybody can see without
+    /// reading them.
+    pub seen: String,
+}
+
+impl Blob {
+    fn of(file: File) -> io::Result<Self> {
+        let it = file.metadata()?;
+        let seen = format!("{}-{}.{:09}-{}", it.size(), it.mtime(), it.mtime_nsec(), it.ino());
+        Ok(Self { file, seen })
+    }
+
+    /// The digest of what is there now. Blocks.
+    pub fn digest(&mut self) -> io::Result<Option<HexDigest>> {
+        let (mut digesting, mut buffer) =
+            (Digesting::new(&self.file, Algorithm::Sha256), vec![0; BUFFER_BYTES]);
+        while digesting.read(&mut buffer)? > 0 {}
+        Ok(digesting.finish().1.sha256)
+    }
+}
+
+impl Blobs {
+    /// Makes the folders where there are none. What nobody can go on with is removed. Blocks.
+    pub fn open(data: &Path) -> io::Result<Self> {
+        let root = data.join(FOLDER);
+        for folder in [BLOBS, UPLOADS] {
+            DirBuilder::new().recursive(true).mode(0o700).create(root.join(folder))?;
+        }
+        let store = LocalFileSystem::new_with_prefix(&root).map_err(io::Error::other)?.with_fsync(true);
+        let uploads = root.join(UPLOADS);
+        spool::remove_nameless(&uploads)?;
+        Ok(Self { store, uploads, underway: Underway::default() })
+    }
+
+    /// An upload of a package, whose sha256 may be known; `None`: it is being uploaded already.
+    pub fn begin(&self, package: &str, sha256: Option<&HexDigest>) -> Option<Spool> {
+        Spool::begin(&self.underway, &self.uploads, package, sha256)
+    }
+
+    /// How much there is of an upload that was cut. Blocks.
+    pub fn offset(&self, sha256: &HexDigest) -> u64 {
+        spool::offset(&self.uploads, sha256)
+    }
+
+    /// Removes uploads that nobody went on with. Blocks.
+    pub fn forget_old_uploads(&self) -> io::Result<()> {
+        spool::remove_old(&self.uploads)
+    }
+
+    /// Gives what was received its name. In the place of a file of that name, which should have the same bytes.
+    pub async fn keep(&self, received: Received) -> Result<String, BlobError> {
+        let (sha256, spool) = (received.sha256, received.spool);
+        let from = Key::from_iter([UPLOADS, spool.name()]);
+        let synced = tokio::task::spawn_blocking(move || spool.sync().map(|()| spool));
+        let spool = synced.await.map_err(|_| broken_off())??;
+        self.store.rename(&from, &key(&sha256)).await?;
+        spool.renamed();
+        Ok(self.open_blob(&sha256).await?.seen)
+    }
+
+    pub async fn open_blob(&self, sha256: &HexDigest) -> Result<Blob, BlobError> {
+        let GetResultPayload::File(file, _) = self.store.get(&key(sha256)).await?.payload else {
+            return Err(BlobError::Failed("the store of blobs gave no file".to_owned()));
+        };
+        Ok(Blob::of(file)?)
+    }
+
+    /// One that is not there is removed.
+    pub async fn remove(&self, sha256: &HexDigest) -> Result<(), BlobError> {
+        match self.store.delete(&key(sha256)).await.map_err(BlobError::from) {
+            Err(BlobError::Missing) | Ok(()) => Ok(()),
+            Err(why) => Err(why),
+        }
+    }
+
+    /// Every blob there is, and its size.
+    pub async fn all(&self) -> Result<Vec<(HexDigest, u64)>, BlobError> {
+        let blobs = Key::from(BLOBS);
+        let found: Vec<_> = self.store.list(Some(&blobs)).try_collect().await?;
+        let named =
+            found.iter().filter_map(|it| Some((HexDigest::sha256(it.location.filename()?)?, it.size)));
+        Ok(named.collect())
+    }
+}
+
+/// In folders by the first two digits.
+fn key(sha256: &HexDigest) -> Key {
+    let digits = sha256.as_str();
+    Key::from_iter([BLOBS, digits.get(..2).unwrap_or_default(), digits])
+}
+
+fn broken_off() -> io::Error {
+    io::Error::other("the work on it was broken off")
+}

@@ -1,0 +1,161 @@
+//! A file as an answer: whole or in part, with a tag by which it is recognised.
+
+use std::fs::File;
+use std::io::{self, SeekFrom};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::SystemTime;
+
+use axum::body::Body;
+use axum::http::header::*;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt, ReadBuf};
+use tokio_util::io::ReaderStream;
+
+use super::error::Refusal;
+use crate::domain::range::{self, Part};
+use crate::running::{App, Download};
+
+/// What is read from the disk at once.
+const BUFFER_BYTES: usize = 128 << 10;
+/// A file of this size needs no place among the downloads: a host that has just fetched a tarball must get its md5.
+const SMALL_BYTES_MAX: u64 = 64 << 10;
+
+/// A regular file, and what was true of it when it was opened.
+pub struct Opened {
+    file: File,
+    size: u64,
+    modified: SystemTime,
+    etag: String,
+    content_type: &'static str,
+}
+
+impl Opened {
+    /// Of a file whose tag says all there is to say, or one made of its size and time.
+    pub fn of(file: File, etag: Option<String>, content_type: &'static str) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        let modified = metadata.modified()?;
+        let age = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let etag = etag.unwrap_or_else(|| format!("\"{:x}-{:x}\"", metadata.len(), age.as_nanos()));
+        Ok(Self { file, size: metadata.len(), modified, etag, content_type })
+    }
+
+    /// The whole of it, a part, or that it is unchanged. GET and HEAD.
+    pub async fn answer(
+        self,
+        app: &Arc<App>,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Result<Response, Refusal> {
+        if self.is_unchanged(headers) {
+            return Ok((StatusCode::NOT_MODIFIED, self.validators()).into_response());
+        }
+        let part = match self.range_applies(headers) {
+            true => range::part(headers.get(RANGE).map(HeaderValue::as_bytes), self.size),
+            false => Part::Whole,
+        };
+        let response = self.response(part)?;
+        match response.status() {
+            StatusCode::OK | StatusCode::PARTIAL_CONTENT if method != Method::HEAD => {}
+            _ => return Ok(response),
+        }
+        self.fill(response, part, app).await
+    }
+
+    fn validators(&self) -> [(HeaderName, String); 2] {
+        [(ETAG, self.etag.clone()), (LAST_MODIFIED, httpdate::fmt_http_date(self.modified))]
+    }
+
+    /// RFC 9110, 13.2.2: the tag decides, the date only where no tag was sent.
+    fn is_unchanged(&self, headers: &HeaderMap) -> bool {
+        match (text(headers, IF_NONE_MATCH), text(headers, IF_MODIFIED_SINCE)) {
+            (Some(tags), _) => tags.split(',').any(|tag| self.is_tag(tag.trim())),
+            (None, Some(date)) => {
+                httpdate::parse_http_date(date).is_ok_and(|since| self.modified_seconds() <= seconds(since))
+            }
+            (None, None) => false,
+        }
+    }
+
+    fn is_tag(&self, tag: &str) -> bool {
+        tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == self.etag
+    }
+
+    /// RFC 9110, 13.1.5: a resumed download must be of the very same bytes, so a weak tag never matches, and a date
+    /// only exactly.
+    fn range_applies(&self, headers: &HeaderMap) -> bool {
+        match text(headers, IF_RANGE) {
+            Some(tag) if tag.starts_with('"') || tag.starts_with("W/") => tag == self.etag,
+            Some(date) => {
+                httpdate::parse_http_date(date).is_ok_and(|date| seconds(date) == self.modified_seconds())
+            }
+            // What is there and is no text matches nothing.
+            None => !headers.contains_key(IF_RANGE),
+        }
+    }
+
+    fn modified_seconds(&self) -> u64 {
+        seconds(self.modified)
+    }
+
+    /// Everything but the body.
+    fn response(&self, part: Part) -> Result<Response, Refusal> {
+        let (status, content_range) = match part {
+            Part::Whole => (StatusCode::OK, None),
+            Part::Bytes { first, last } => {
+                (StatusCode::PARTIAL_CONTENT, Some(format!("bytes {first}-{last}/{}", self.size)))
+            }
+            Part::Unsatisfiable => {
+                (StatusCode::RANGE_NOT_SATISFIABLE, Some(format!("bytes */{}", self.size)))
+            }
+        };
+        let mut response = (status, self.validators(), self.constants()).into_response();
+        response.headers_mut().insert(CONTENT_LENGTH, part.length(self.size).into());
+        if let Some(text) = content_range {
+            response.headers_mut().insert(CONTENT_RANGE, text.try_into().map_err(|_| Refusal::Failed)?);
+        }
+        Ok(response)
+    }
+
+    async fn fill(self, mut response: Response, part: Part, app: &Arc<App>) -> Result<Response, Refusal> {
+        let download = match self.size {
+            ..=SMALL_BYTES_MAX => None,
+            _ => Some(app.download().ok_or(Refusal::Busy)?),
+        };
+        let mut file = tokio::fs::File::from_std(self.file);
+        file.seek(SeekFrom::Start(part.first())).await.map_err(|_| Refusal::Failed)?;
+        let reader = Counted { inner: file.take(part.length(self.size)), _download: download };
+        *response.body_mut() = Body::from_stream(ReaderStream::with_capacity(reader, BUFFER_BYTES));
+        Ok(response)
+    }
+
+    fn constants(&self) -> [(HeaderName, &'static str); 3] {
+        [(ACCEPT_RANGES, "bytes"), (CONTENT_TYPE, self.content_type), (X_CONTENT_TYPE_OPTIONS, "nosniff")]
+    }
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// A download that counts as one for as long as it is read.
+struct Counted<R> {
+    inner: R,
+    _download: Option<Download>,
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Counted<R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
