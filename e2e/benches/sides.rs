@@ -14,6 +14,7 @@ use tempfile::TempDir;
 /// The load has the first core, the server the second.
 const LOAD_CORE: &str = "0";
 const SERVER_CORE: &str = "1";
+const ALL_CORES: &str = "0,1";
 /// What a 2015 ops-meta answers to three agents, roughly.
 const ANSWER_BYTES: usize = 330;
 
@@ -25,7 +26,7 @@ pub struct Side {
     child: Option<Child>,
     folder: TempDir,
     port: u16,
-    command: fn(&Side) -> Command,
+    command: fn(&Side, &str) -> Command,
 }
 
 impl Side {
@@ -34,8 +35,8 @@ impl Side {
         Self::start(
             tls,
             |port, path| (path.join("cfg.json"), ours_cfg(port, tls)),
-            |side| {
-                let mut command = pinned(&binary("ops-meta"), SERVER_CORE);
+            |side, cores| {
+                let mut command = pinned(&binary("ops-meta"), cores);
                 command.args(["serve", "--data", "data", "-c", "cfg.json"]).current_dir(side.folder.path());
                 command
             },
@@ -45,9 +46,9 @@ impl Side {
     /// nginx, one process, with a constant answer. It reads the body of the beat, and throws it away.
     pub fn nginx(tls: Option<&Authority>) -> Self {
         let conf = |port, path: &Path| (path.join("nginx.conf"), nginx_conf(port, path, tls));
-        Self::start(tls, conf, |side| {
+        Self::start(tls, conf, |side, cores| {
             let program = debian("nginx");
-            let mut command = pinned(&program, SERVER_CORE);
+            let mut command = pinned(&program, cores);
             command.env("LD_LIBRARY_PATH", libraries(&program)).arg("-p").arg(side.folder.path());
             command.arg("-c").arg(side.folder.path().join("nginx.conf"));
             command
@@ -57,7 +58,7 @@ impl Side {
     fn start(
         tls: Option<&Authority>,
         configuration: impl FnOnce(u16, &Path) -> (std::path::PathBuf, String),
-        command: fn(&Self) -> Command,
+        command: fn(&Self, &str) -> Command,
     ) -> Self {
         let (folder, port) = (tempfile::Builder::new().prefix("bench-").tempdir().unwrap(), free_port());
         fs::create_dir(folder.path().join("tmp")).unwrap();
@@ -76,8 +77,17 @@ impl Side {
 
     /// Starts it, where it was before, and waits for nothing.
     pub fn begin(&mut self) {
+        self.begin_on(SERVER_CORE);
+    }
+
+    /// The same with both cores, where nobody loads it meanwhile.
+    pub fn begin_with_all_cores(&mut self) {
+        self.begin_on(ALL_CORES);
+    }
+
+    fn begin_on(&mut self, cores: &str) {
         let log = fs::File::create(self.folder.path().join("log")).unwrap();
-        let mut command = (self.command)(self);
+        let mut command = (self.command)(self, cores);
         self.child = Some(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap());
     }
 
@@ -114,6 +124,13 @@ impl Side {
             // It speaks TLS only.
             None => std::thread::sleep(BLIND),
         }
+    }
+
+    /// A number of /metrics.
+    pub fn gauge(&self, name: &str) -> f64 {
+        let reply = get(([127, 0, 0, 1], self.port).into(), "/metrics").expect("/metrics answers");
+        let value = reply.body.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        value.unwrap_or_else(|| panic!("no {name} in /metrics"))
     }
 
     /// A call of the first admin's that has to succeed, and how many seconds it took.
