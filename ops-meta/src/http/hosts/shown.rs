@@ -24,11 +24,13 @@ pub struct Looked<'a> {
     /// Hosts with the same orders and the same agents are as desired or not, all of them. The agents are held, so that
     /// nobody else comes to their address.
     kept: HashMap<(usize, usize), (Arc<Agents>, Conformity)>,
+    /// The one that was asked for last: hosts that say the same stand together, and most are like their neighbour.
+    last: Option<((usize, usize), Conformity)>,
 }
 
 impl<'a> Looked<'a> {
     pub fn new(fleet: &'a Fleet, current: &'a Current, now: i64) -> Self {
-        Self { fleet, current, now, kept: HashMap::new() }
+        Self { fleet, current, now, kept: HashMap::new(), last: None }
     }
 
     pub fn state(&self, host: &Host) -> State {
@@ -51,13 +53,18 @@ impl<'a> Looked<'a> {
     pub fn current(&mut self, hostname: &str, host: &Host) -> Conformity {
         let wanted = self.current.wanted(hostname);
         let key = (Arc::as_ptr(wanted).addr(), Arc::as_ptr(&host.agents).addr());
-        if let Some((_, known)) = self.kept.get(&key) {
-            return *known;
+        if let Some((_, known)) = self.last.filter(|(last, _)| *last == key) {
+            return known;
         }
-        let found = conformity::of_host(&wanted.agents, |name| host.agents.find(name).map(real));
-        if self.kept.len() < KEPT_MAX {
+        let known = self.kept.get(&key).map(|(_, known)| *known);
+        let found = known
+            .unwrap_or_else(|| conformity::of_host(&wanted.agents, |name| host.agents.find(name).map(real)));
+        let has_room = self.kept.len() < KEPT_MAX;
+        if known.is_none() && has_room {
             self.kept.insert(key, (host.agents.clone(), found));
         }
+        // Whose agents are not held, to their address another's may come.
+        self.last = (known.is_some() || has_room).then_some((key, found));
         found
     }
 }
