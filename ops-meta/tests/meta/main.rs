@@ -12,6 +12,8 @@
 mod backup;
 mod cli;
 mod cli_hosts;
+mod cli_pack;
+mod cli_package;
 mod connections;
 mod database_away;
 mod faults_of_2015;
