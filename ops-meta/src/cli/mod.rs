@@ -7,6 +7,7 @@ mod event;
 mod failed;
 mod host;
 mod output;
+mod package;
 mod restore;
 mod times;
 mod token;
@@ -30,6 +31,9 @@ pub enum Verb {
     /// What happened
     #[command(subcommand)]
     Event(event::Verb),
+    /// What agents come in
+    #[command(subcommand)]
+    Package(package::Verb),
     /// Whom ops-meta takes the token for
     Whoami(whoami::Args),
     /// Copy the database while ops-meta serves
@@ -43,6 +47,7 @@ pub fn run(verb: Verb) -> ExitCode {
         Verb::Host(verb) => host::run(verb),
         Verb::Token(verb) => token::run(verb),
         Verb::Event(verb) => event::run(verb),
+        Verb::Package(verb) => package::run(verb),
         Verb::Whoami(args) => whoami::run(&args),
         Verb::Backup(args) => backup::run(&args),
         Verb::Restore(args) => restore::run(&args),

@@ -13,6 +13,8 @@ mod backup;
 mod cli;
 mod cli_events;
 mod cli_hosts;
+mod cli_pack;
+mod cli_package;
 mod connections;
 mod database_away;
 mod faults_of_2015;

@@ -4,6 +4,7 @@ pub mod certificates;
 mod client;
 pub mod command_line;
 mod operator;
+pub mod packages;
 mod server;
 pub mod tarball;
 
