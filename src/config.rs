@@ -59,6 +59,7 @@ impl Config {
             client_key_file: it.client_key_file,
             proxy: it.proxy,
             token_file: it.token_file,
+            server: it.server.clone(),
         };
         Self {
             base: it.base_dir.or_else(binary).unwrap_or_else(|| folder.to_owned()),

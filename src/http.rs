@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use ops_wire::ErrorCode;
 use serde::{Deserialize, Serialize};
 use ureq::Agent;
-use ureq::http::{HeaderMap, Response, StatusCode, header};
+use ureq::http::{HeaderMap, Response, StatusCode, Uri, header};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
 use crate::error::Fault;
@@ -40,6 +40,8 @@ pub struct Settings {
     /// `None`: what the environment says.
     pub proxy: Option<String>,
     pub token_file: Option<PathBuf>,
+    /// The address of ops-meta: the token is shown to nobody else.
+    pub server: String,
 }
 
 /// What came back.
@@ -55,8 +57,8 @@ impl Settings {
         // A redirected post would lose its body, or take the token elsewhere.
         let agent = self.agent(url, 0, Some(self.answer_timeout))?;
         let mut request = agent.post(url).header(header::CONTENT_TYPE, "application/json");
-        if let Some(path) = &self.token_file {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {}", read_text(path)?.trim()));
+        if let Some(bearer) = self.bearer(url)? {
+            request = request.header(header::AUTHORIZATION, bearer);
         }
         let mut reply = Reply::from(request.send(body).map_err(|error| fault(url, error))?);
         let mut bytes = Vec::new();
@@ -73,6 +75,9 @@ impl Settings {
     pub fn get(&self, url: &str, resume: Option<(u64, &str)>) -> Result<Reply, Fault> {
         let agent = self.agent(url, REDIRECTS_MAX, None)?;
         let mut request = agent.get(url).header(header::ACCEPT_ENCODING, "identity");
+        if let Some(bearer) = self.bearer(url)? {
+            request = request.header(header::AUTHORIZATION, bearer);
+        }
         if let Some((from, validator)) = resume {
             request =
                 request.header(header::RANGE, format!("bytes={from}-")).header(header::IF_RANGE, validator);
@@ -83,7 +88,20 @@ impl Settings {
     /// Asks for a small file, which has to come as fast as an answer of ops-meta.
     pub fn get_small(&self, url: &str) -> Result<Reply, Fault> {
         let agent = self.agent(url, REDIRECTS_MAX, Some(self.answer_timeout))?;
-        agent.get(url).call().map(Reply::from).map_err(|error| fault(url, error))
+        let mut request = agent.get(url);
+        if let Some(bearer) = self.bearer(url)? {
+            request = request.header(header::AUTHORIZATION, bearer);
+        }
+        request.call().map(Reply::from).map_err(|error| fault(url, error))
+    }
+
+    /// The token, for a URL of ops-meta's own: it may give packages to those only that show one. ureq takes it along on no
+    /// redirect.
+    fn bearer(&self, url: &str) -> Result<Option<String>, Fault> {
+        let Some(path) = self.token_file.as_ref().filter(|_| is_same_origin(url, &self.server)) else {
+            return Ok(None);
+        };
+        Ok(Some(format!("Bearer {}", read_text(path)?.trim())))
     }
 
     fn agent(&self, url: &str, redirects_max: u32, whole: Option<Duration>) -> Result<Agent, Fault> {
@@ -143,6 +161,17 @@ impl Settings {
         let own = self.tls(RootCerts::new_with_certs(&[])).err();
         token.into_iter().chain(roots).chain(own).collect()
     }
+}
+
+/// The same scheme, host and port (RFC 6454, 5). What is no URL has none.
+fn is_same_origin(url: &str, other: &str) -> bool {
+    let origin = |text: &str| {
+        let uri: Uri = text.parse().ok()?;
+        let scheme = uri.scheme_str()?.to_owned();
+        let port = uri.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
+        Some((scheme, uri.host()?.to_ascii_lowercase(), port))
+    };
+    origin(url).is_some_and(|it| origin(other) == Some(it))
 }
 
 /// Whether a proxy can be reached by this.
@@ -353,6 +382,29 @@ mod tests {
     fn a_password_is_not_shown() {
         assert_eq!(shown("http://me:secret@host:1/a@b"), "http://host:1/a@b");
         assert_eq!(shown("http://host/a"), "http://host/a");
+    }
+
+    #[test]
+    fn the_token_is_for_the_origin_of_ops_meta() {
+        let server = "http://Meta.example:2000";
+        for (url, same) in [
+            ("http://meta.example:2000/packages/a-1.tar.gz", true),
+            ("http://me:secret@meta.example:2000/a", true),
+            ("http://meta.example/a", false),
+            ("https://meta.example:2000/a", false),
+            ("http://meta.example:2000.evil.example/a", false),
+            ("http://meta.example:2000@evil.example/a", false),
+            ("http://evil.example/http://meta.example:2000", false),
+            ("meta.example:2000", false),
+            ("", false),
+        ] {
+            assert_eq!(is_same_origin(url, server), same, "{url}");
+        }
+        assert!(
+            is_same_origin("https://a/x", "https://A:443")
+                && is_same_origin("http://[::1]:80/x", "http://[::1]")
+        );
+        assert!(!is_same_origin("", ""));
     }
 
     #[test]
