@@ -18,10 +18,10 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// Ten times the largest agent known, and far from what would hurt a host.
+    /// What hosts allow where their cfg.json says nothing: far beyond the largest agent known.
     fn default() -> Self {
         Self {
-            unpacked_bytes_max: 4 << 30,
+            unpacked_bytes_max: 8 << 30,
             entries_max: 200_000,
             path_bytes_max: 1024,
             depth_max: 32,

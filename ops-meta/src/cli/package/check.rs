@@ -4,14 +4,14 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ops_package::{Algorithm, Digesting, Manifest, file_name, inspect};
+use ops_package::{Algorithm, Digesting, Limits, Manifest, file_name, inspect};
 use ops_wire::{AgentName, HexDigest, Version};
 use serde::Serialize;
 
 use super::contents::Contents;
 use super::identity::Said;
 use super::sums::Sums;
-use super::{called, limits, shown, tell, unknown_keys};
+use super::{called, shown, tell, unknown_keys};
 use crate::cli::failed::Failed;
 use crate::cli::output::{Format, Out, Output, Table};
 
@@ -135,7 +135,7 @@ fn of_file(path: &Path, problems: &mut Vec<String>) -> Option<Package> {
             return None;
         }
     };
-    let inspected = inspect(&mut reading, &limits());
+    let inspected = inspect(&mut reading, &Limits::default());
     let inspected = inspected.map_err(|why| problems.push(why.to_string())).ok();
     if let Err(error) = io::copy(&mut reading, &mut io::sink()) {
         problems.push(format!("failed to read it: {error}"));

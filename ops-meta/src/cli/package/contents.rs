@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 use ops_package::{
-    EntryPath, MANIFEST, MANIFEST_BYTES_MAX, Manifest, ManifestError, Mode, Outline, Packed, Packer, Refusal,
+    EntryPath, Limits, MANIFEST, MANIFEST_BYTES_MAX, Manifest, ManifestError, Mode, Outline, Packed, Packer,
+    Refusal,
 };
 
-use super::{limits, shown};
+use super::shown;
 
 /// Problems of one folder that are told.
 const PROBLEMS_MAX: usize = 20;
@@ -33,7 +34,7 @@ impl Contents {
     /// What lies in `folder`, in the order of the paths' bytes; or all that is wrong with it.
     pub fn look(folder: &Path) -> Result<Self, Vec<String>> {
         let found = find(folder).map_err(|why| vec![why])?;
-        let limits = limits();
+        let limits = Limits::default();
         let mut looking = Looking { outline: Outline::new(&limits), items: Vec::new(), problems: Vec::new() };
         looking.take_all(folder, &found);
         let manifest = match found.iter().find(|(path, _)| path == MANIFEST.as_bytes()) {
@@ -91,7 +92,7 @@ fn open(path: &Path) -> io::Result<File> {
 
 /// Everything below a folder, by path. More than a package may hold is not looked for.
 fn find(root: &Path) -> Result<Vec<(Vec<u8>, Metadata)>, String> {
-    let entries_max = usize::try_from(limits().entries_max).unwrap_or(usize::MAX);
+    let entries_max = usize::try_from(Limits::default().entries_max).unwrap_or(usize::MAX);
     let mut found = Vec::new();
     let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {

@@ -11,8 +11,6 @@ mod sums;
 use std::ffi::OsStr;
 use std::path::Path;
 
-use ops_package::Limits;
-
 use super::failed::Failed;
 use super::say;
 use crate::domain::one_line::one_line;
@@ -31,11 +29,6 @@ pub fn run(verb: Verb) -> Result<(), Failed> {
         Verb::Pack(args) => pack::run(&args),
         Verb::Check(args) => check::run(&args),
     }
-}
-
-/// What a host takes whose cfg.json does not say otherwise.
-fn limits() -> Limits {
-    Limits { unpacked_bytes_max: 8 << 30, entries_max: 200_000, ..Limits::default() }
 }
 
 /// A path as a sentence may have it: names of files may be anything.

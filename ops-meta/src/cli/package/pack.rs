@@ -4,14 +4,14 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Seek as _};
 use std::path::{Path, PathBuf};
 
-use ops_package::{Algorithm, Digesting, Packed, file_name, inspect};
+use ops_package::{Algorithm, Digesting, Limits, Packed, file_name, inspect};
 use ops_wire::{AgentName, HexDigest, Version};
 
 use super::aside::Aside;
 use super::contents::Contents;
 use super::identity::Said;
 use super::sums::Sums;
-use super::{called, limits, shown, tell, unknown_keys};
+use super::{called, shown, tell, unknown_keys};
 use crate::cli::failed::Failed;
 use crate::cli::output::Out;
 
@@ -99,7 +99,7 @@ impl Args {
         let packed = written.map_err(|why| failed(target, &why))?.1;
         aside.file().rewind().map_err(|error| failed(target, &error))?;
         // What was packed is what hosts will take, or it is not given out.
-        inspect(aside.file(), &limits()).map_err(|why| failed(target, &why))?;
+        inspect(aside.file(), &Limits::default()).map_err(|why| failed(target, &why))?;
         let digests = [(Sums::md5(target), &packed.md5), (Sums::sha256(target), &packed.sha256)];
         let package_is_there = self.is_there(target, || sha256(target), &packed.sha256)?;
         let mut missing = Vec::new();
