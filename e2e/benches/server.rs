@@ -1,5 +1,6 @@
 //! `make bench`: measures ops-meta as it is under the load of fleet-sim, in turns with nginx that answers a constant to the
-//! same load. Words after `--` choose: keep, new, tls, p99, million, herd. It needs two cores.
+//! same load. Words after `--` choose: keep, new, tls, p99, million, herd,
+//! upload, download. It needs two cores.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,6 +11,7 @@
     reason = "a measurement that cannot go on ends here, and it starts programs as it needs"
 )]
 
+mod packages;
 mod sides;
 mod table;
 
@@ -40,7 +42,7 @@ const INTERVAL_SECS: u32 = 300;
 const LATE_SECS_MAX: f64 = INTERVAL_SECS as f64 / 2.0;
 
 fn main() {
-    let names = ["keep", "new", "tls", "p99", "million", "herd"];
+    let names = ["keep", "new", "tls", "p99", "million", "herd", "upload", "download"];
     let Some(chosen) = table::begin(&names) else { return };
     for name in chosen {
         match name {
@@ -53,7 +55,9 @@ fn main() {
             }
             "p99" => p99(),
             "million" => million(),
-            _ => herd(),
+            "herd" => herd(),
+            "upload" => packages::upload(),
+            _ => packages::download(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -46,18 +46,24 @@ impl Side {
     /// nginx, one process, with a constant answer. It reads the body of the beat, and throws it away.
     pub fn nginx(tls: Option<&Authority>) -> Self {
         let conf = |port, path: &Path| (path.join("nginx.conf"), nginx_conf(port, path, tls));
-        Self::start(tls, conf, |side, cores| {
-            let program = debian("nginx");
-            let mut command = pinned(&program, cores);
-            command.env("LD_LIBRARY_PATH", libraries(&program)).arg("-p").arg(side.folder.path());
-            command.arg("-c").arg(side.folder.path().join("nginx.conf"));
-            command
-        })
+        Self::start(tls, conf, nginx)
+    }
+
+    /// nginx, one process, that gives the files of a folder, and copies them itself as ops-meta does.
+    pub fn nginx_of_files(root: &Path) -> Self {
+        let conf = |port, path: &Path| {
+            let root = format!("root {}; sendfile off;", root.display());
+            let text = nginx_conf(port, path, None);
+            let constant = text.find("return 200").zip(text.find("; }"));
+            let (begin, end) = constant.expect("it answers a constant");
+            (path.join("nginx.conf"), text[..begin].to_owned() + &root + &text[end + 1..])
+        };
+        Self::start(None, conf, nginx)
     }
 
     fn start(
         tls: Option<&Authority>,
-        configuration: impl FnOnce(u16, &Path) -> (std::path::PathBuf, String),
+        configuration: impl FnOnce(u16, &Path) -> (PathBuf, String),
         command: fn(&Self, &str) -> Command,
     ) -> Self {
         let (folder, port) = (tempfile::Builder::new().prefix("bench-").tempdir().unwrap(), free_port());
@@ -146,6 +152,11 @@ impl Side {
         begun.elapsed().as_secs_f64()
     }
 
+    /// Of a file in its folder.
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
@@ -210,6 +221,14 @@ impl Loaded {
         let secs = self.number("/secs");
         (self.server_cpu_secs / secs, self.number("/ownCpuSecs") / secs)
     }
+}
+
+fn nginx(side: &Side, cores: &str) -> Command {
+    let program = debian("nginx");
+    let mut command = pinned(&program, cores);
+    command.env("LD_LIBRARY_PATH", libraries(&program)).arg("-p").arg(side.folder.path());
+    command.arg("-c").arg(side.folder.path().join("nginx.conf"));
+    command
 }
 
 fn pinned(program: &Path, core: &str) -> Command {
