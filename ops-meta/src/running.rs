@@ -136,6 +136,10 @@ fn tell_what_waits(admission: Admission, before: &Config, after: &Config) {
     for (key, differs) in [
         ("http.listen", before.listen != after.listen),
         ("connectionsMax", before.limits.connections_max != after.limits.connections_max),
+        (
+            "connectionsPerAddressMax",
+            before.limits.connections_per_address_max != after.limits.connections_per_address_max,
+        ),
         ("whether hosts need a token", admission.would_change(after)),
     ] {
         if differs {
@@ -153,6 +157,8 @@ pub struct Told {
     pub refused: Seldom,
     /// Handshakes that failed.
     pub tls: Seldom,
+    /// Addresses that have their share of the connections.
+    pub connections: Seldom,
     /// Tokens that do not count.
     pub tokens: Seldom,
 }
@@ -206,6 +212,7 @@ impl App {
                 full: Seldom::new(1),
                 refused: Seldom::new(10),
                 tls: Seldom::new(10),
+                connections: Seldom::new(2),
                 tokens: Seldom::new(5),
             },
             running: ArcSwap::from_pointee(running),

@@ -11,6 +11,8 @@ use crate::patience::Patience;
 const HOSTS: (u64, u64, u64) = (1, 2_000_000, 100_000_000);
 const DOWNLOADS: (u64, u64, u64) = (1, 200, 100_000);
 const CONNECTIONS: (u64, u64, u64) = (1, 10_000, 1_000_000);
+/// 0, which is the same as nothing: half of all, so that no one address has all of them.
+const CONNECTIONS_PER_ADDRESS: (u64, u64, u64) = (0, 0, 1_000_000);
 /// A host gives up a download that is slower than its own minimum, which is the same.
 const BYTES_PER_SEC: (u64, u64, u64) = (0, 1024, 1 << 30);
 const HEADER_MILLIS: (u64, u64, u64) = (10, 10_000, 600_000);
@@ -23,6 +25,8 @@ pub struct Limits {
     pub hosts_max: usize,
     pub downloads_max: usize,
     pub connections_max: usize,
+    /// `None`: half of those that there are.
+    pub connections_per_address_max: Option<usize>,
     /// From the first byte waited for until the head of a request is there.
     pub header: Duration,
     /// For the whole body of a request.
@@ -35,6 +39,8 @@ impl Limits {
         let hosts_max = keys.number("hostsMax", HOSTS, faults) as usize;
         let downloads_max = keys.number("downloadsMax", DOWNLOADS, faults) as usize;
         let connections_max = keys.number("connectionsMax", CONNECTIONS, faults) as usize;
+        let per_address = keys.number("connectionsPerAddressMax", CONNECTIONS_PER_ADDRESS, faults) as usize;
+        let connections_per_address_max = Some(per_address).filter(|&given| given > 0);
         let bytes_per_sec_min = keys.number("bytesPerSecMin", BYTES_PER_SEC, faults);
         let (none, path) = (Map::new(), keys.path_of("timeouts"));
         let given = keys.take("timeouts").and_then(|value| Keys::of(value, &path, faults));
@@ -43,6 +49,14 @@ impl Limits {
         let (header, body) = (millis("headerMillis", HEADER_MILLIS), millis("bodyMillis", BODY_MILLIS));
         let patience = Patience { idle_max: millis("idleMillis", IDLE_MILLIS), bytes_per_sec_min };
         timeouts.finish(faults);
-        Self { hosts_max, downloads_max, connections_max, header, body, patience }
+        Self {
+            hosts_max,
+            downloads_max,
+            connections_max,
+            connections_per_address_max,
+            header,
+            body,
+            patience,
+        }
     }
 }

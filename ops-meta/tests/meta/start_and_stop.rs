@@ -229,7 +229,7 @@ fn a_request_under_way_is_finished_before_the_end() {
 
 #[test]
 fn connections_beyond_the_most_wait_their_turn() {
-    let few = json!({ "connectionsMax": 2, "timeouts": { "headerMillis": 300, "idleMillis": 300 } });
+    let few = json!({ "connectionsMax": 2, "connectionsPerAddressMax": 2, "timeouts": { "headerMillis": 300, "idleMillis": 300 } });
     let server = Server::start(&config_with(few));
     let silent = [server.connect(), server.connect(), server.connect()];
     assert_eq!(server.get("/health").text(), "ok");
