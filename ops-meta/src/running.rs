@@ -153,6 +153,8 @@ fn tell_what_waits(admission: Admission, before: &Config, after: &Config) {
 pub struct Told {
     /// Hosts beyond `hostsMax`.
     pub full: Seldom,
+    /// Hosts whose words found no room.
+    pub texts: Seldom,
     /// Entries of beats that were left out.
     pub refused: Seldom,
     /// Handshakes that failed.
@@ -210,6 +212,7 @@ impl App {
             metrics: Metrics::default(),
             told: Told {
                 full: Seldom::new(1),
+                texts: Seldom::new(1),
                 refused: Seldom::new(10),
                 tls: Seldom::new(10),
                 connections: Seldom::new(2),

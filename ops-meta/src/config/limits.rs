@@ -5,10 +5,13 @@ use std::time::Duration;
 use serde_json::Map;
 
 use super::faults::{Faults, Keys};
+use crate::fleet::Most;
 use crate::patience::Patience;
 
 // Least, default and most of each number.
 const HOSTS: (u64, u64, u64) = (1, 2_000_000, 100_000_000);
+/// A kilobyte for each of a million hosts.
+const TEXTS_BYTES: (u64, u64, u64) = (64 << 10, 1 << 30, 1 << 40);
 const DOWNLOADS: (u64, u64, u64) = (1, 200, 100_000);
 const CONNECTIONS: (u64, u64, u64) = (1, 10_000, 1_000_000);
 /// 0, which is the same as nothing: half of all, so that no one address has all of them.
@@ -22,7 +25,7 @@ const IDLE_MILLIS: (u64, u64, u64) = (10, 60_000, 3_600_000);
 /// Each has a default.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    pub hosts_max: usize,
+    pub fleet: Most,
     pub downloads_max: usize,
     pub connections_max: usize,
     /// `None`: half of those that there are.
@@ -36,7 +39,10 @@ pub struct Limits {
 
 impl Limits {
     pub(super) fn read(keys: &mut Keys<'_>, faults: &mut Faults) -> Self {
-        let hosts_max = keys.number("hostsMax", HOSTS, faults) as usize;
+        let fleet = Most {
+            hosts: keys.number("hostsMax", HOSTS, faults) as usize,
+            texts_bytes: keys.number("textsBytesMax", TEXTS_BYTES, faults) as usize,
+        };
         let downloads_max = keys.number("downloadsMax", DOWNLOADS, faults) as usize;
         let connections_max = keys.number("connectionsMax", CONNECTIONS, faults) as usize;
         let per_address = keys.number("connectionsPerAddressMax", CONNECTIONS_PER_ADDRESS, faults) as usize;
@@ -49,14 +55,6 @@ impl Limits {
         let (header, body) = (millis("headerMillis", HEADER_MILLIS), millis("bodyMillis", BODY_MILLIS));
         let patience = Patience { idle_max: millis("idleMillis", IDLE_MILLIS), bytes_per_sec_min };
         timeouts.finish(faults);
-        Self {
-            hosts_max,
-            downloads_max,
-            connections_max,
-            connections_per_address_max,
-            header,
-            body,
-            patience,
-        }
+        Self { fleet, downloads_max, connections_max, connections_per_address_max, header, body, patience }
     }
 }

@@ -73,11 +73,10 @@ fn answer(app: &App, speaker: &Speaker, bytes: &[u8]) -> Result<Bytes, Refusal> 
     let hostname = Hostname::check(&beat.hostname).map_err(|error| Refusal::Bad(error.to_string()))?;
     speaker.may_speak_for(hostname)?;
     let running = app.running();
-    let hosts_max = running.config.limits.hosts_max;
     // What was read in parts, or is kept in part, is read again.
     let known = looks.filter(|looks| refused.is_empty() && whole && looks.are_of(&beat.real_agents));
     let said = Said { body: bytes, known_by: known.map_or(0, |looks| looks.hash) };
-    let recorded = app.fleet.record(&beat, &said, now, hosts_max);
+    let recorded = app.fleet.record(&beat, &said, now, running.config.limits.fleet);
     tell(app, hostname, &recorded, &refused);
     Ok(running.current.answer(hostname))
 }
@@ -87,6 +86,10 @@ fn tell(app: &App, hostname: Hostname<'_>, recorded: &Recorded, refused: &[Refus
     match recorded {
         Recorded::New if app.running().config.debug => log::line("new_host", &[("host", host)]),
         Recorded::Full => app.told.full.warn("host_not_recorded", &[("host", host), ("why", "hostsMax")]),
+        Recorded::InPart => {
+            app.metrics.texts_left_out.inc();
+            app.told.texts.warn("texts_left_out", &[("host", host), ("why", "textsBytesMax")]);
+        }
         Recorded::New | Recorded::Known => {}
     }
     for entry in refused {
