@@ -16,6 +16,7 @@ mod log;
 mod metrics;
 mod patience;
 mod readiness;
+mod room;
 mod routes;
 mod running;
 mod serve;

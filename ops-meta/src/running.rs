@@ -19,6 +19,7 @@ use crate::fleet::Fleet;
 use crate::log::{self, Seldom};
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
+use crate::room::Room;
 use crate::store::{Actor, Change, Store, StoreError};
 use crate::tls::{self, TlsError};
 use crate::tokens::Tokens;
@@ -29,8 +30,10 @@ const SCANS_MAX: usize = 1;
 const EVENT_LISTS_MAX: usize = 2;
 /// Lists of 2015 under way; each may go to a slow client.
 const STATUS_LISTS_MAX: usize = 16;
-/// What all bodies that come in pieces may take together, in bytes: those of some hundred hosts that say much.
-const BODIES_BYTES_MAX: usize = 64 << 20;
+/// What all beats that come in pieces may take together, in bytes: those of some hundred hosts that say much.
+const BEATS_BYTES_MAX: usize = 64 << 20;
+/// The same of administrative calls, which no beat keeps from coming in.
+const CALLS_BYTES_MAX: usize = 8 << 20;
 
 /// One configuration, ready for use.
 pub struct Running {
@@ -195,8 +198,10 @@ pub struct App {
     pub event_lists: Arc<Semaphore>,
     /// Places among the lists of 2015.
     pub status_lists: Arc<Semaphore>,
-    /// Bytes that bodies may still take.
-    pub bodies: Semaphore,
+    /// For beats that come in pieces.
+    pub beats_room: Room,
+    /// For administrative calls that do.
+    pub calls_room: Room,
 }
 
 impl App {
@@ -226,7 +231,8 @@ impl App {
             scans: Arc::new(Semaphore::new(SCANS_MAX)),
             event_lists: Arc::new(Semaphore::new(EVENT_LISTS_MAX)),
             status_lists: Arc::new(Semaphore::new(STATUS_LISTS_MAX)),
-            bodies: Semaphore::new(BODIES_BYTES_MAX),
+            beats_room: Room::new(BEATS_BYTES_MAX),
+            calls_room: Room::new(CALLS_BYTES_MAX),
         }
     }
 

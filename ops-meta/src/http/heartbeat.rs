@@ -1,9 +1,10 @@
 //! `POST /heartbeat`: a host says what really runs, and hears what should.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -37,12 +38,14 @@ const LABELS_BYTES_MAX: usize = 4 << 10;
 pub async fn beat(
     State(app): State<Arc<App>>,
     speaker: Result<Speaker, Refusal>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     body: Body,
 ) -> Result<Response, Refusal> {
     // The body is heard out first: whoever is still sending would not get to read why it is refused. Of who is, nothing
     // is kept.
     let bytes_max = if speaker.is_ok() { BODY_BYTES_MAX } else { 0 };
-    let read = body::read(body, bytes_max, app.running().config.limits.body, &app.bodies).await;
+    let read =
+        body::read(body, bytes_max, app.running().config.limits.body, app.beats_room.at(peer.ip())).await;
     let answer = speaker.and_then(|speaker| answer(&app, &speaker, &read?));
     match answer {
         Ok(_) => app.metrics.heartbeats.inc(),

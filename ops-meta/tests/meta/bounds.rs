@@ -1,8 +1,11 @@
-//! What hosts may take together.
+//! What hosts may take together: memory for their words, and room for bodies on their way.
+
+use std::io::Write as _;
+use std::net::TcpStream;
 
 use serde_json::{Value, json};
 
-use crate::support::{Operator, Server, config_with};
+use crate::support::{Operator, Reply, Server, beat, config_with, eventually, read_reply, request};
 
 /// A beat of so many agents, each with a status of 900 bytes that no other host has.
 fn talkative(hostname: &str, agents: usize) -> Value {
@@ -55,4 +58,45 @@ fn what_all_hosts_say_together_is_bounded() {
         says(&server, &talkative("web00", 200 + n));
     }
     assert_eq!((agents("web00"), agents("web19")), (219, 100));
+}
+
+/// Sends the body in two pieces, so that it has to be collected.
+fn in_pieces(mut stream: TcpStream, path: &str, head: &[&str], body: &Value) -> Reply {
+    let whole = request("POST", path, head, body.to_string().as_bytes());
+    let (begin, end) = whole.split_at(whole.len() - 5);
+    stream.write_all(begin).unwrap();
+    stream.flush().unwrap();
+    // The server has read the first piece when it has nothing left to read.
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    stream.write_all(end).unwrap();
+    read_reply(&mut stream, false).unwrap()
+}
+
+#[test]
+fn bodies_that_one_address_does_not_finish_keep_nobody_else_from_being_heard() {
+    let server = Server::start(&config_with(json!({ "timeouts": { "bodyMillis": 60_000 } })));
+    let admin = Operator::first(&server);
+    let unfinished = request("POST", "/heartbeat", &["Content-Length: 262144"], b"");
+    let unfinished = [unfinished, vec![b' '; 200_000]].concat();
+    let held = |_| {
+        let mut stream = server.connect();
+        // One that is refused may be closed already.
+        let _ = stream.write_all(&unfinished);
+        stream
+    };
+    let streams: Vec<TcpStream> = (0..400).map(held).collect();
+    let (mut said, wanted) = (beat("web01", "started"), json!({ "name": "a", "role": "viewer" }));
+    said["more"] = json!("x".repeat(220_000));
+    eventually("its room to be taken", || {
+        (in_pieces(server.connect(), "/heartbeat", &[], &said).status == 503).then_some(())
+    });
+    assert_eq!(in_pieces(server.connect_from([127, 0, 0, 2]), "/heartbeat", &[], &said).status, 200);
+    let token = format!("Authorization: Bearer {}", admin.token);
+    let head = [&*token, "Content-Type: application/json"];
+    let created = in_pieces(server.connect(), "/api/v1/tokens", &head, &wanted);
+    assert_eq!(created.status, 201, "{}", created.text());
+    drop(streams);
+    eventually("the room back", || {
+        (in_pieces(server.connect(), "/heartbeat", &[], &said).status == 200).then_some(())
+    });
 }
