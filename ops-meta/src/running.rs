@@ -183,7 +183,7 @@ pub struct App {
     pub admission: Admission,
     pub tokens: Tokens,
     pub attempts: Attempts,
-    pub readiness: Readiness,
+    pub readiness: Arc<Readiness>,
     pub metrics: Metrics,
     pub told: Told,
     running: ArcSwap<Running>,
@@ -209,11 +209,11 @@ impl App {
         let Kept { folder: data, store, fleet, tokens } = kept;
         Self {
             fleet,
+            readiness: store.readiness(),
             store,
             admission,
             tokens,
             attempts: Attempts::new(),
-            readiness: Readiness::default(),
             metrics: Metrics::default(),
             told: Told {
                 full: Seldom::new(1),

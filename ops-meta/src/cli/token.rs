@@ -124,7 +124,7 @@ fn create_here(args: &CreateArgs, folder: &Path) -> Result<Value, Failed> {
     let (name, role) = (args.name.clone(), args.role);
     let new = NewToken { name, role, hostname: None, hash: secret.hash(), expires };
     let change = store.change(Actor("command line".to_owned()), Change::CreateToken(new));
-    let runtime = Builder::new_current_thread().build().map_err(|error| refused(&error))?;
+    let runtime = Builder::new_current_thread().enable_time().build().map_err(|error| refused(&error))?;
     let changed = runtime.block_on(change).map_err(|error| refused(&error))?;
     Ok(json!({"id": changed.id, "name": args.name, "role": role, "hostname": null,
         "created": changed.event.map(|event| event.at), "expires": expires, "revoked": null, "lastUsed": null,

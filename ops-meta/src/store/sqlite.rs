@@ -4,12 +4,15 @@ use std::fs::{DirBuilder, File};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
 use super::error::{StoreError, Unopened};
+use crate::readiness::Readiness;
 
 /// The database in the data folder.
 pub const FILE: &str = "ops-meta.db";
@@ -20,7 +23,7 @@ const APPLICATION_ID: i64 = 0x4f50_534d;
 /// Forward only. A line that was released is never changed.
 const MIGRATIONS: &[&str] =
     &[include_str!("../../migrations/0001_first.sql"), include_str!("../../migrations/0002_events.sql")];
-/// How long a lock of another program is waited for.
+/// How long a lock of another program is waited for, and with it those who come before.
 const BUSY: Duration = Duration::from_secs(2);
 /// Connections that are kept for reading; more are opened when needed.
 const READERS_KEPT: usize = 4;
@@ -40,8 +43,20 @@ pub struct Sqlite {
     /// Of the file that is open.
     identity: Identity,
     writer: Mutex<Connection>,
+    /// One permit. Whoever waits for it holds no thread.
+    turns: Arc<Semaphore>,
+    /// Hears of every write whether it was done.
+    pub readiness: Arc<Readiness>,
     readers: Mutex<Vec<Connection>>,
     _lock: FolderLock,
+}
+
+/// The right to write, for one at a time in the order in which they came.
+#[derive(Clone)]
+pub struct Turn {
+    /// So long a lock of another program is waited for.
+    until: Instant,
+    _permit: Arc<OwnedSemaphorePermit>,
 }
 
 /// The data folder is ours until this is dropped.
@@ -72,7 +87,24 @@ impl Sqlite {
         let version = recognised(&path, &writer)?;
         prepare(&mut writer, version).map_err(|error| unopened(&path, error))?;
         let identity = identity(&path).map_err(|error| Unopened::Folder(folder.to_owned(), error))?;
-        Ok(Self { path, identity, writer: Mutex::new(writer), readers: Mutex::default(), _lock: lock })
+        Ok(Self {
+            path,
+            identity,
+            writer: Mutex::new(writer),
+            turns: Arc::new(Semaphore::new(1)),
+            readiness: Arc::default(),
+            readers: Mutex::default(),
+            _lock: lock,
+        })
+    }
+
+    /// Waits for it no longer than a write may take.
+    pub async fn turn(&self) -> Result<Turn, StoreError> {
+        let until = Instant::now() + BUSY;
+        match tokio::time::timeout_at(until.into(), self.turns.clone().acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(Turn { until, _permit: Arc::new(permit) }),
+            _ => Err(StoreError::Away("other changes are still waiting for it".to_owned())),
+        }
     }
 
     /// Reads a state of the database that no write changes meanwhile.
@@ -98,12 +130,13 @@ impl Sqlite {
         durability: Durability,
         write: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.write_then(durability, write, || ()).await
+        self.write_then(self.turn().await?, durability, write, || ()).await
     }
 
-    /// The same; what is to be done `then`, in memory, is done before anybody else writes.
+    /// The same, when it is its turn; what is to be done `then`, in memory, is done before anybody else writes.
     pub async fn write_then<T: Send + 'static>(
         self: &Arc<Self>,
+        turn: Turn,
         durability: Durability,
         write: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
         then: impl FnOnce() + Send + 'static,
@@ -112,6 +145,7 @@ impl Sqlite {
         blocking(move || {
             let mut writer = this.writer.lock().unwrap_or_else(PoisonError::into_inner);
             this.is_in_its_place()?;
+            writer.busy_timeout(turn.until.saturating_duration_since(Instant::now()))?;
             let synchronous = match durability {
                 Durability::Power => "FULL",
                 Durability::Process => "NORMAL",
@@ -121,9 +155,21 @@ impl Sqlite {
             let written = write(&transaction)?;
             transaction.commit()?;
             then();
+            // Here, since whoever waits for it may be gone.
+            drop(turn);
             Ok(written)
         })
         .await
+        .inspect(|_| self.readiness.has("database"))
+        .inspect_err(|error| self.is_unready(error))
+    }
+
+    /// What contradicts what is there says nothing of the database.
+    fn is_unready(&self, error: &StoreError) {
+        match error {
+            StoreError::Missing(_) | StoreError::Conflict(_) => {}
+            error => self.readiness.lacks("database", error.to_string()),
+        }
     }
 
     /// What is written into a file that was moved or removed would be gone with the next start.

@@ -39,6 +39,27 @@ fn while_another_program_holds_it_changes_are_refused_and_beats_go_on() {
     assert_eq!(admin.get("/api/v1/events").json()["events"][0]["generation"], 3);
 }
 
+#[test]
+fn changes_that_wait_one_behind_another_are_all_refused_in_time() {
+    let server = Server::start(&config());
+    let admin = Operator::first(&server);
+    assert_eq!(create(&admin, "before").status, 201);
+    let other = rusqlite::Connection::open(server.path("data/ops-meta.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (admin, began) = (&admin, Instant::now());
+    std::thread::scope(|scope| {
+        for n in 0..6 {
+            scope.spawn(move || assert_eq!(create(admin, &format!("a{n}")).status, 503));
+        }
+    });
+    assert!(began.elapsed() < Duration::from_secs(4), "it took {:?}", began.elapsed());
+    let unready = server.get("/readyz");
+    assert!(unready.status == 503 && unready.text().contains("database"), "{}", unready.text());
+    other.execute_batch("ROLLBACK").unwrap();
+    eventually("it to be ready again", || (server.get("/readyz").status == 200).then_some(()));
+    assert_eq!(create(admin, "a0").status, 201);
+}
+
 /// Every write to the database fails as on a full disk, until this is dropped.
 struct FullDisk(Child);
 
