@@ -3,7 +3,7 @@
 use std::fs::{DirBuilder, File};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
@@ -16,6 +16,8 @@ use crate::readiness::Readiness;
 
 /// The database in the data folder.
 pub const FILE: &str = "ops-meta.db";
+/// What was written last, beside it: SQLite makes it at the first look and keeps it while the database is open.
+const LOG: &str = "ops-meta.db-wal";
 /// Held while a server uses the folder, and while a backup is put into it.
 const LOCK: &str = "lock";
 /// "OPSM", in the header of the file (`PRAGMA application_id`).
@@ -42,6 +44,8 @@ pub struct Sqlite {
     path: PathBuf,
     /// Of the file that is open.
     identity: Identity,
+    /// Of the log, once it is there.
+    log: OnceLock<Identity>,
     writer: Mutex<Connection>,
     /// One permit. Whoever waits for it holds no thread.
     turns: Arc<Semaphore>,
@@ -87,15 +91,18 @@ impl Sqlite {
         let version = recognised(&path, &writer)?;
         prepare(&mut writer, version).map_err(|error| unopened(&path, error))?;
         let identity = identity(&path).map_err(|error| Unopened::Folder(folder.to_owned(), error))?;
-        Ok(Self {
+        let opened = Self {
             path,
             identity,
+            log: OnceLock::new(),
             writer: Mutex::new(writer),
             turns: Arc::new(Semaphore::new(1)),
             readiness: Arc::default(),
             readers: Mutex::default(),
             _lock: lock,
-        })
+        };
+        opened.log_is_in_its_place();
+        Ok(opened)
     }
 
     /// Waits for it no longer than a write may take.
@@ -144,7 +151,7 @@ impl Sqlite {
         let this = self.clone();
         blocking(move || {
             let mut writer = this.writer.lock().unwrap_or_else(PoisonError::into_inner);
-            this.is_in_its_place()?;
+            this.is_in_its_place(&writer)?;
             writer.busy_timeout(turn.until.saturating_duration_since(Instant::now()))?;
             let synchronous = match durability {
                 Durability::Power => "FULL",
@@ -173,13 +180,29 @@ impl Sqlite {
     }
 
     /// What is written into a file that was moved or removed would be gone with the next start.
-    fn is_in_its_place(&self) -> Result<(), StoreError> {
-        if identity(&self.path).ok() == Some(self.identity) {
+    fn is_in_its_place(&self, writer: &Connection) -> Result<(), StoreError> {
+        if identity(&self.path).ok() != Some(self.identity) {
+            let why = "ops-meta.db was moved, removed or replaced while it is in use; put it back, or restart ops-meta";
+            return Err(StoreError::Away(why.to_owned()));
+        }
+        if self.log_is_in_its_place() {
             return Ok(());
         }
-        let why =
-            "ops-meta.db was moved, removed or replaced while it is in use; put it back, or restart ops-meta";
-        Err(StoreError::Away(why.to_owned()))
+        // What was written before is brought to where the next start finds it. Where that fails it is tried again.
+        let _ = writer.query_row("PRAGMA wal_checkpoint", [], |_| Ok(()));
+        let why = format!("{LOG} was moved, removed or replaced while it is in use; restart ops-meta");
+        Err(StoreError::Away(why))
+    }
+
+    /// Once it was seen it stays where it is, and the same. A log that has no name any more is written all the same, and
+    /// gone with the next start.
+    fn log_is_in_its_place(&self) -> bool {
+        match (self.log.get(), identity(&self.path.with_file_name(LOG))) {
+            (Some(known), Ok(found)) => *known == found,
+            (Some(_), Err(_)) => false,
+            (None, Ok(found)) => *self.log.get_or_init(|| found) == found,
+            (None, Err(_)) => true,
+        }
     }
 
     /// A connection for reading, for a while.

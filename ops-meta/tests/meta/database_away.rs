@@ -168,6 +168,24 @@ fn what_would_be_written_into_a_database_that_was_moved_is_refused() {
 }
 
 #[test]
+fn a_log_of_the_database_that_was_removed_is_noticed_and_nothing_is_lost_with_it() {
+    let mut server = Server::start(&config());
+    let admin = Operator::first(&server);
+    assert_eq!(create(&admin, "before").status, 201);
+    std::fs::remove_file(server.path("data/ops-meta.db-wal")).unwrap();
+    let refused = create(&admin, "lost");
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert!(refused.json()["detail"].as_str().unwrap().contains("ops-meta.db-wal"), "{}", refused.text());
+    assert_eq!(server.get("/readyz").status, 503);
+    let token = admin.token.clone();
+    server.restart_killed();
+    let admin = Operator::with(&server, token);
+    let tokens = admin.get("/api/v1/tokens").text();
+    assert!(tokens.contains("before") && !tokens.contains("lost"), "{tokens}");
+    assert_eq!(create(&admin, "kept").status, 201);
+}
+
+#[test]
 fn nobody_else_reads_the_data() {
     use std::os::unix::fs::PermissionsExt as _;
     let server = Server::start(&config());
