@@ -1,5 +1,6 @@
-//! What hosts may take together: memory for their words, and room for bodies on their way.
+//! What hosts may take together: memory for their words, room for bodies on their way, a page of a list.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::net::TcpStream;
 
@@ -99,4 +100,35 @@ fn bodies_that_one_address_does_not_finish_keep_nobody_else_from_being_heard() {
     eventually("the room back", || {
         (in_pieces(server.connect(), "/heartbeat", &[], &said).status == 200).then_some(())
     });
+}
+
+#[test]
+fn a_page_of_hosts_that_say_much_is_bounded_and_the_next_goes_on() {
+    const HOSTS: usize = 90;
+    let server = Server::start(&config_with(json!({})));
+    let admin = Operator::first(&server);
+    for n in 0..HOSTS {
+        says(&server, &talkative(&format!("web{n:02}"), 240));
+    }
+    for sort in ["hostname", "-firstSeen"] {
+        let (mut seen, mut pages, mut cursor) = (BTreeSet::new(), 0, String::new());
+        loop {
+            let reply = admin.get(&format!("/api/v1/hosts?limit=1000&sort={sort}{cursor}"));
+            assert!(reply.status == 200 && reply.body.len() < 5 << 20, "{} bytes", reply.body.len());
+            let page = reply.json();
+            for host in page["hosts"].as_array().unwrap() {
+                assert!(seen.insert(host["hostname"].as_str().unwrap().to_owned()), "{host} came twice");
+                let status = host["agents"][0]["status"].as_str().unwrap();
+                assert!(status.len() < 300 && status.ends_with("..."), "{status}");
+            }
+            pages += 1;
+            match page["next"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        assert!(seen.len() == HOSTS && pages > 1, "{} hosts, {pages} pages", seen.len());
+    }
+    let whole = admin.get("/api/v1/hosts/web00").json();
+    assert!(whole["agents"][0]["status"].as_str().unwrap().len() > 900, "the detail has all of it");
 }
