@@ -10,6 +10,7 @@ pub mod health;
 pub mod heartbeat;
 pub mod hosts;
 pub mod legacy;
+mod local;
 pub mod metrics;
 pub mod openapi;
 mod page;

@@ -23,6 +23,7 @@ use crate::domain::role::Role;
 use crate::readiness::Readiness;
 pub use copy::{Existing, back_up, restore};
 pub use error::{StoreError, Unopened};
+pub use orders::without_passwords;
 pub use sqlite::FILE;
 use sqlite::Sqlite;
 pub use sqlite::Turn;
