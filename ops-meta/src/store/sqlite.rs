@@ -110,7 +110,10 @@ impl Sqlite {
         let until = Instant::now() + BUSY;
         match tokio::time::timeout_at(until.into(), self.turns.clone().acquire_owned()).await {
             Ok(Ok(permit)) => Ok(Turn { until, _permit: Arc::new(permit) }),
-            _ => Err(StoreError::Away("other changes are still waiting for it".to_owned())),
+            _ => {
+                let why = "other changes wait for it as well; perhaps another program has locked it";
+                Err(StoreError::Away(why.to_owned()))
+            }
         }
     }
 
