@@ -54,9 +54,9 @@ impl Room {
     }
 }
 
-/// Each text, and how many hosts have it.
+/// Each text, and how many hosts have it. It stands there twice, so that it is found and counted with one look.
 #[derive(Debug)]
-pub struct Shared<T>(HashMap<Arc<T>, u32>);
+pub struct Shared<T>(HashMap<Arc<T>, (Arc<T>, u32)>);
 
 impl<T> Default for Shared<T> {
     fn default() -> Self {
@@ -67,16 +67,15 @@ impl<T> Default for Shared<T> {
 impl<T: Text + Default> Shared<T> {
     /// For a new host; `None`: there is no room for it.
     pub fn of(&mut self, text: T, room: &Room, most: usize) -> Option<Arc<T>> {
-        if let Some((known, _)) = self.0.get_key_value(&text) {
-            let known = known.clone();
-            self.adopt(&known, room);
-            return Some(known);
+        if let Some((known, hosts)) = self.0.get_mut(&text) {
+            *hosts = hosts.saturating_add(1);
+            return Some(known.clone());
         }
         if !room.take(text.bytes(), most) {
             return None;
         }
         let text = Arc::new(text);
-        self.0.insert(text.clone(), 1);
+        self.0.insert(text.clone(), (text.clone(), 1));
         Some(text)
     }
 
@@ -101,17 +100,17 @@ impl<T: Text + Default> Shared<T> {
     /// One more host has it, whether there is room or not. It may be shared with other shards.
     pub fn adopt(&mut self, text: &Arc<T>, room: &Room) {
         match self.0.get_mut(text) {
-            Some(hosts) => *hosts = hosts.saturating_add(1),
+            Some((_, hosts)) => *hosts = hosts.saturating_add(1),
             None => {
                 room.0.fetch_add(text.bytes(), Ordering::Relaxed);
-                self.0.insert(text.clone(), 1);
+                self.0.insert(text.clone(), (text.clone(), 1));
             }
         }
     }
 
     /// A host has it no longer.
     pub fn leave(&mut self, text: &Arc<T>, room: &Room) {
-        let Some(hosts) = self.0.get_mut(text) else { return };
+        let Some((_, hosts)) = self.0.get_mut(text) else { return };
         *hosts = hosts.saturating_sub(1);
         if *hosts == 0 {
             self.0.remove(text);
