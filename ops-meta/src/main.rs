@@ -24,6 +24,7 @@ mod shares;
 mod store;
 mod tls;
 mod tokens;
+mod told;
 mod work;
 
 use std::fmt;

@@ -16,13 +16,14 @@ use crate::attempts::Attempts;
 use crate::config::{Config, ConfigError};
 use crate::current::Current;
 use crate::fleet::Fleet;
-use crate::log::{self, Seldom};
+use crate::log;
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 use crate::room::Room;
 use crate::store::{Actor, Change, Store, StoreError};
 use crate::tls::{self, TlsError};
 use crate::tokens::Tokens;
+use crate::told::Told;
 
 /// Lists that look at every host, at once: of two processors one is for the heartbeats.
 const SCANS_MAX: usize = 1;
@@ -152,22 +153,6 @@ fn tell_what_waits(admission: Admission, before: &Config, after: &Config) {
     }
 }
 
-/// What is told a few times a minute only.
-pub struct Told {
-    /// Hosts beyond `hostsMax`.
-    pub full: Seldom,
-    /// Hosts whose words found no room.
-    pub texts: Seldom,
-    /// Entries of beats that were left out.
-    pub refused: Seldom,
-    /// Handshakes that failed.
-    pub tls: Seldom,
-    /// Addresses that have their share of the connections.
-    pub connections: Seldom,
-    /// Tokens that do not count.
-    pub tokens: Seldom,
-}
-
 /// What survives a restart, and what is in memory of it.
 pub struct Kept {
     pub folder: PathBuf,
@@ -215,14 +200,7 @@ impl App {
             tokens,
             attempts: Attempts::new(),
             metrics: Metrics::default(),
-            told: Told {
-                full: Seldom::new(1),
-                texts: Seldom::new(1),
-                refused: Seldom::new(10),
-                tls: Seldom::new(10),
-                connections: Seldom::new(2),
-                tokens: Seldom::new(5),
-            },
+            told: Told::default(),
             running: ArcSwap::from_pointee(running),
             config_path,
             data,
