@@ -1,5 +1,5 @@
 //! Which hosts may speak: those of this machine, those with a certificate or a token, and others only where somebody
-//! said so. Whoever may send heartbeats may fill the list of hosts and read what is wanted of them.
+//! said so; or, where that is asked for, those with a token alone. Whoever may send heartbeats may fill the list of hosts and read what is wanted of them.
 
 use std::net::SocketAddr;
 
@@ -20,12 +20,14 @@ pub enum Admission {
     Implied,
     /// Hosts show a token.
     Tokens,
+    /// The same, as was asked for: on loopback too, beside a certificate, and whatever is in cfg.json.
+    TokensRequired,
 }
 
 impl Admission {
     /// Whether a heartbeat is taken without a token. One that is given is looked at all the same.
     pub fn is_anonymous(self) -> bool {
-        self != Self::Tokens
+        !matches!(self, Self::Tokens | Self::TokensRequired)
     }
 
     /// Whether a start with this configuration would hear others than this one does.
@@ -33,19 +35,21 @@ impl Admission {
         match self {
             Self::Implied => config.policies.is_empty(),
             Self::Tokens => !config.policies.is_empty(),
-            Self::Loopback | Self::Certificates | Self::Anonymous => false,
+            Self::Loopback | Self::Certificates | Self::Anonymous | Self::TokensRequired => false,
         }
     }
 
     /// At each start, so that nobody forgets.
     pub fn warn(self) {
-        let implied =
-            "`agents` in the configuration implies --allow-anonymous-hosts: anybody may send heartbeats";
+        let implied = "`agents` in the configuration implies --allow-anonymous-hosts: anybody may send heartbeats; \
+             `ops-meta serve --require-host-tokens` takes those with a token alone";
+        let required = "hosts need a token, as --require-host-tokens says";
         let tokens = "hosts need a token (`ops-meta token create NAME --role host`, and `tokenFile` in the updater's \
                       cfg.json); --allow-anonymous-hosts takes them without";
         match self {
             Self::Implied => log::line("anonymous_hosts", &[("level", "warning"), ("why", implied)]),
             Self::Tokens => log::line("hosts_need_tokens", &[("why", tokens)]),
+            Self::TokensRequired => log::line("hosts_need_tokens", &[("why", required)]),
             Self::Loopback | Self::Certificates | Self::Anonymous => {}
         }
     }
@@ -55,11 +59,12 @@ impl Admission {
 pub fn admission(listen: SocketAddr, asked: AnonymousHosts, config: &Config) -> Admission {
     let client_ca = config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
     match asked {
+        AnonymousHosts::Refused => Admission::TokensRequired,
         _ if client_ca => Admission::Certificates,
         _ if listen.ip().to_canonical().is_loopback() => Admission::Loopback,
         AnonymousHosts::Allowed => Admission::Anonymous,
-        AnonymousHosts::NotAllowed if !config.policies.is_empty() => Admission::Implied,
-        AnonymousHosts::NotAllowed => Admission::Tokens,
+        AnonymousHosts::Unsaid if !config.policies.is_empty() => Admission::Implied,
+        AnonymousHosts::Unsaid => Admission::Tokens,
     }
 }
 
@@ -85,6 +90,7 @@ mod tests {
             (Admission::Loopback, false, false),
             (Admission::Certificates, false, false),
             (Admission::Anonymous, false, false),
+            (Admission::TokensRequired, false, false),
         ] {
             let found = (admission.would_change(&none), admission.would_change(&some));
             assert_eq!(found, (without, with), "{admission:?}");
@@ -93,21 +99,24 @@ mod tests {
 
     #[test]
     fn only_this_machine_may_speak_without_a_token_unless_somebody_said_otherwise() {
-        use AnonymousHosts::{Allowed, NotAllowed};
+        use AnonymousHosts::{Allowed, Refused, Unsaid};
         let none = json!({"agents": []});
         let agents = json!({"agents": [{"default": {"name": "a"}}]});
         let certificates =
             json!({"agents": [], "tls": {"certFile": "c", "keyFile": "k", "clientCaFile": "ca"}});
         for (listen, asked, config, expected) in [
-            ("127.0.0.1:1", NotAllowed, &none, Admission::Loopback),
-            ("[::1]:1", NotAllowed, &agents, Admission::Loopback),
-            ("[::ffff:127.0.0.1]:1", NotAllowed, &none, Admission::Loopback),
-            ("0.0.0.0:1", NotAllowed, &none, Admission::Tokens),
-            ("[::]:1", NotAllowed, &none, Admission::Tokens),
-            ("10.0.0.1:1", NotAllowed, &none, Admission::Tokens),
+            ("127.0.0.1:1", Unsaid, &none, Admission::Loopback),
+            ("[::1]:1", Unsaid, &agents, Admission::Loopback),
+            ("[::ffff:127.0.0.1]:1", Unsaid, &none, Admission::Loopback),
+            ("0.0.0.0:1", Unsaid, &none, Admission::Tokens),
+            ("[::]:1", Unsaid, &none, Admission::Tokens),
+            ("10.0.0.1:1", Unsaid, &none, Admission::Tokens),
             ("0.0.0.0:1", Allowed, &agents, Admission::Anonymous),
-            ("0.0.0.0:1", NotAllowed, &agents, Admission::Implied),
-            ("0.0.0.0:1", NotAllowed, &certificates, Admission::Certificates),
+            ("0.0.0.0:1", Unsaid, &agents, Admission::Implied),
+            ("0.0.0.0:1", Unsaid, &certificates, Admission::Certificates),
+            ("127.0.0.1:1", Refused, &none, Admission::TokensRequired),
+            ("0.0.0.0:1", Refused, &agents, Admission::TokensRequired),
+            ("0.0.0.0:1", Refused, &certificates, Admission::TokensRequired),
         ] {
             assert_eq!(decide(listen, asked, config.clone()), expected, "{listen} {config}");
         }

@@ -51,6 +51,9 @@ struct ServeArgs {
     /// Take heartbeats from anybody, on every address
     #[arg(long)]
     allow_anonymous_hosts: bool,
+    /// Take heartbeats with a token only: on loopback too, and whatever the configuration says
+    #[arg(long, conflicts_with = "allow_anonymous_hosts")]
+    require_host_tokens: bool,
 }
 
 /// For clap.
@@ -61,12 +64,15 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
-/// Who may send heartbeats to an address that is not loopback.
+/// Whether hosts may send heartbeats without a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnonymousHosts {
+    /// On every address.
     Allowed,
-    /// Unless the configuration implies it.
-    NotAllowed,
+    /// On loopback, and where the configuration implies it.
+    Unsaid,
+    /// Nowhere.
+    Refused,
 }
 
 /// What the command line asks for.
@@ -94,7 +100,7 @@ impl Typed {
                 listen: None,
                 data: self.data,
                 config: Some(self.config.unwrap_or_else(|| absolute("cfg.json".into()))),
-                anonymous_hosts: AnonymousHosts::NotAllowed,
+                anonymous_hosts: AnonymousHosts::Unsaid,
             }),
         }
     }
@@ -102,9 +108,10 @@ impl Typed {
 
 impl ServeArgs {
     fn wanted(self) -> Serve {
-        let anonymous_hosts = match self.allow_anonymous_hosts {
-            true => AnonymousHosts::Allowed,
-            false => AnonymousHosts::NotAllowed,
+        let anonymous_hosts = match (self.allow_anonymous_hosts, self.require_host_tokens) {
+            (true, _) => AnonymousHosts::Allowed,
+            (false, true) => AnonymousHosts::Refused,
+            (false, false) => AnonymousHosts::Unsaid,
         };
         Serve { listen: self.listen, data: self.data, config: self.config, anonymous_hosts }
     }

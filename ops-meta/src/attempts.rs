@@ -2,9 +2,11 @@
 //! two addresses that share a place the later one has it.
 
 use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::shares::of_one_guest;
 
 const PLACES: usize = 4096;
 /// So many within the time are answered as they deserve.
@@ -42,14 +44,6 @@ impl Attempts {
         *place = Some(failing);
         let left = TIME.saturating_sub(now.duration_since(failing.since));
         (failing.times > FAILURES_MAX).then(|| left.as_secs().max(1))
-    }
-}
-
-/// Whoever has an IPv6 address has a network of 64 bits.
-fn of_one_guest(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(it) => Ipv6Addr::from(u128::from(it) >> 64 << 64).into(),
-        it => it,
     }
 }
 

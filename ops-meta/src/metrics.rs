@@ -18,6 +18,7 @@ type Labels = Vec<(&'static str, &'static str)>;
 pub struct Metrics {
     pub heartbeats: Counter,
     pub heartbeats_refused: Counter,
+    pub texts_left_out: Counter,
     flush_seconds: Counter<f64, AtomicU64>,
     flushed_hosts: Counter,
     flushes_failed: Counter,
@@ -33,6 +34,7 @@ pub struct Looked {
     pub hosts: Hosts,
     pub generation: u64,
     pub pending_bytes: u64,
+    pub texts_bytes: u64,
 }
 
 impl Metrics {
@@ -51,6 +53,8 @@ impl Metrics {
         registry.register("heartbeats", "Heartbeats that were taken", self.heartbeats.clone());
         let refused = self.heartbeats_refused.clone();
         registry.register("heartbeats_refused", "Heartbeats that were refused", refused);
+        let left_out = self.texts_left_out.clone();
+        registry.register("texts_left_out", "Heartbeats of which not all found room", left_out);
         let seconds = self.flush_seconds.clone();
         registry.register("flush_seconds", "Time spent writing what hosts said", seconds);
         let hosts = self.flushed_hosts.clone();
@@ -73,6 +77,8 @@ fn register_looked(registry: &mut Registry, looked: &Looked) {
     registry.register("generation", "Of the answers that hosts get", gauge(looked.generation));
     let pending = gauge(looked.pending_bytes);
     registry.register("pending_bytes", "What hosts said and is not written yet", pending);
+    let texts = gauge(looked.texts_bytes);
+    registry.register("texts_bytes", "What hosts said of themselves and their agents, in memory", texts);
 }
 
 fn gauge(value: u64) -> Gauge {

@@ -19,6 +19,10 @@ impl Readiness {
         self.missing().remove(what);
     }
 
+    pub fn is_lacking(&self, what: &'static str) -> bool {
+        self.missing().contains_key(what)
+    }
+
     /// Empty: ready.
     pub fn missing(&self) -> MutexGuard<'_, BTreeMap<&'static str, String>> {
         self.missing.lock().unwrap_or_else(PoisonError::into_inner)

@@ -18,13 +18,15 @@ use crate::blobs::Blobs;
 use crate::config::{Config, ConfigError};
 use crate::current::Current;
 use crate::fleet::Fleet;
-use crate::log::{self, Seldom};
+use crate::log;
 use crate::metrics::Metrics;
 use crate::packages::Packages;
 use crate::readiness::Readiness;
+use crate::room::Room;
 use crate::store::{Actor, Change, Store, StoreError};
 use crate::tls::{self, TlsError};
 use crate::tokens::Tokens;
+use crate::told::Told;
 
 /// Lists that look at every host, at once: of two processors one is for the heartbeats.
 const SCANS_MAX: usize = 1;
@@ -32,8 +34,10 @@ const SCANS_MAX: usize = 1;
 const EVENT_LISTS_MAX: usize = 2;
 /// Lists of 2015 under way; each may go to a slow client.
 const STATUS_LISTS_MAX: usize = 16;
-/// What all bodies that come in pieces may take together, in bytes: those of some hundred hosts that say much.
-const BODIES_BYTES_MAX: usize = 64 << 20;
+/// What all beats that come in pieces may take together, in bytes: those of some hundred hosts that say much.
+const BEATS_BYTES_MAX: usize = 64 << 20;
+/// The same of administrative calls, which no beat keeps from coming in.
+const CALLS_BYTES_MAX: usize = 8 << 20;
 
 /// One configuration, ready for use.
 pub struct Running {
@@ -139,6 +143,10 @@ fn tell_what_waits(admission: Admission, before: &Config, after: &Config) {
     for (key, differs) in [
         ("http.listen", before.listen != after.listen),
         ("connectionsMax", before.limits.connections_max != after.limits.connections_max),
+        (
+            "connectionsPerAddressMax",
+            before.limits.connections_per_address_max != after.limits.connections_per_address_max,
+        ),
         ("whether hosts need a token", admission.would_change(after)),
     ] {
         if differs {
@@ -146,18 +154,6 @@ fn tell_what_waits(admission: Admission, before: &Config, after: &Config) {
             log::line("needs_restart", &[("level", "warning"), ("what", key), ("why", why)]);
         }
     }
-}
-
-/// What is told a few times a minute only.
-pub struct Told {
-    /// Hosts beyond `hostsMax`.
-    pub full: Seldom,
-    /// Entries of beats that were left out.
-    pub refused: Seldom,
-    /// Handshakes that failed.
-    pub tls: Seldom,
-    /// Tokens that do not count.
-    pub tokens: Seldom,
 }
 
 /// What survives a restart, and what is in memory of it.
@@ -177,7 +173,7 @@ pub struct App {
     pub tokens: Tokens,
     pub packages: Packages,
     pub attempts: Attempts,
-    pub readiness: Readiness,
+    pub readiness: Arc<Readiness>,
     pub metrics: Metrics,
     pub told: Told,
     running: ArcSwap<Running>,
@@ -192,8 +188,10 @@ pub struct App {
     pub event_lists: Arc<Semaphore>,
     /// Places among the lists of 2015.
     pub status_lists: Arc<Semaphore>,
-    /// Bytes that bodies may still take.
-    pub bodies: Semaphore,
+    /// For beats that come in pieces.
+    pub beats_room: Room,
+    /// For administrative calls that do.
+    pub calls_room: Room,
 }
 
 impl App {
@@ -201,19 +199,14 @@ impl App {
         let Kept { folder: data, store, fleet, tokens, packages } = kept;
         Self {
             fleet,
+            readiness: store.readiness(),
             store,
             admission,
             tokens,
             packages,
             attempts: Attempts::new(),
-            readiness: Readiness::default(),
             metrics: Metrics::default(),
-            told: Told {
-                full: Seldom::new(1),
-                refused: Seldom::new(10),
-                tls: Seldom::new(10),
-                tokens: Seldom::new(5),
-            },
+            told: Told::default(),
             running: ArcSwap::from_pointee(running),
             config_path,
             data,
@@ -222,7 +215,8 @@ impl App {
             scans: Arc::new(Semaphore::new(SCANS_MAX)),
             event_lists: Arc::new(Semaphore::new(EVENT_LISTS_MAX)),
             status_lists: Arc::new(Semaphore::new(STATUS_LISTS_MAX)),
-            bodies: Semaphore::new(BODIES_BYTES_MAX),
+            beats_room: Room::new(BEATS_BYTES_MAX),
+            calls_room: Room::new(CALLS_BYTES_MAX),
         }
     }
 

@@ -1,5 +1,5 @@
-//! Connections: accepted up to a limit, spoken to in TLS where configured, given up when they are slow or silent,
-//! and finished before the process ends.
+//! Connections: accepted up to a limit, no address having all of them, and finished before the process ends. What is said
+//! on one is `guest`'s.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,32 +7,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::ConnectInfo;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use rustls::ServerConfig;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio_rustls::TlsAcceptor;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
+use crate::guest::{Guest, Place, Word};
 use crate::log;
-use crate::patience::Patient;
 use crate::routes;
 use crate::running::App;
+use crate::shares::Shares;
 use crate::work::{expiry, flush, usage};
 
 /// How long requests under way may take after SIGTERM.
 const FINISH_SECS: u64 = 10;
-/// The head of a request: 2015's and ours stay below 1 KiB.
-const HEAD_BYTES_MAX: usize = 32 << 10;
 /// Descriptors for everything that is no connection and no download.
 const OTHER_FILES: u64 = 64;
 /// A host that went away without a word is asked whether it is there after this long, so often.
@@ -43,12 +32,11 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
 /// What the kernel keeps unsent. Without it an answer lies there by the megabyte, and a slow client that takes it
 /// steadily looks from here as if it took nothing for a minute.
 const UNSENT_BYTES_MAX: u32 = 128 << 10;
-/// How long a client whose handshake failed is heard out, and how much of it.
-const PARTING: Duration = Duration::from_secs(2);
-const PARTING_BYTES_MAX: u64 = 1 << 20;
 /// Connections that wait to be accepted, and never more than `net.core.somaxconn`. tokio asks for 128, which
 /// 3,333 beats a second fill in 40 ms when this process is kept from running: whoever finds no place tries again after a second.
 const WAITING_MAX: i32 = 4096;
+/// While all places are taken, those who have been answered are asked this often to leave.
+const ROOM_EVERY: Duration = Duration::from_millis(250);
 /// Before the next accept, when the operating system is out of something.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -63,12 +51,7 @@ pub async fn serve(app: Arc<App>, listen: SocketAddr, warn: impl FnOnce()) -> io
     let (end, ended) = oneshot::channel();
     let writing = tokio::spawn(flush::run(app.clone(), ended));
     tokio::spawn(usage::run(app.clone()));
-    let house = House {
-        places: Arc::new(Semaphore::new(connections_max(&app))),
-        router: routes::router(app.clone()),
-        graceful: GracefulShutdown::new(),
-        app,
-    };
+    let house = House::new(app);
     tokio::select! {
         () = house.accept_all(&listener) => {}
         () = signals.ended(&house.app) => {}
@@ -127,6 +110,11 @@ fn files_max() -> u64 {
     }
 }
 
+/// Who may have all places waits for one like everybody else; he waits beside those that he has.
+fn share(places: usize, asked: usize) -> usize {
+    if asked >= places { usize::MAX } else { asked.max(1) }
+}
+
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -162,15 +150,36 @@ struct House {
     app: Arc<App>,
     router: Router,
     places: Arc<Semaphore>,
-    graceful: GracefulShutdown,
+    /// Places of each address.
+    shares: Arc<Shares>,
+    word: watch::Sender<Word>,
 }
 
 impl House {
-    /// When all places are taken nobody is accepted until one is free; silent connections are soon given up.
+    fn new(app: Arc<App>) -> Self {
+        let places = connections_max(&app);
+        let each = app.running().config.limits.connections_per_address_max.unwrap_or(places / 2);
+        Self {
+            places: Arc::new(Semaphore::new(places)),
+            shares: Shares::new(share(places, each)),
+            router: routes::router(app.clone()),
+            word: watch::Sender::new(Word::GoOn),
+            app,
+        }
+    }
+
+    /// When all places are taken nobody else is accepted until one is free. Whoever has his share already is sent away:
+    /// those behind him would wait as long as he likes.
     async fn accept_all(&self, listener: &TcpListener) {
-        while let Ok(place) = self.places.clone().acquire_owned().await {
+        loop {
             match listener.accept().await {
-                Ok((stream, peer)) => self.welcome(stream, peer, place),
+                Ok((stream, peer)) => {
+                    let mut share = self.shares.of(peer.ip());
+                    match share.grow(1) {
+                        true => self.welcome(stream, peer, (self.place().await, share)),
+                        false => self.send_away(peer),
+                    }
+                }
                 Err(error) => {
                     log::line("not_accepted", &[("level", "warning"), ("why", &error.to_string())]);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -179,96 +188,39 @@ impl House {
         }
     }
 
-    fn welcome(&self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
-        let guest = Guest {
-            app: self.app.clone(),
-            router: self.router.clone(),
-            peer,
-            watcher: self.graceful.watcher(),
-            _place: place,
-        };
-        tokio::spawn(guest.serve(stream));
+    /// Those who were answered and only wait make room; others are soon answered, or given up.
+    async fn place(&self) -> OwnedSemaphorePermit {
+        loop {
+            if let Ok(place) = self.places.clone().try_acquire_owned() {
+                return place;
+            }
+            self.word.send_replace(Word::MakeRoom);
+            let waiting = self.places.clone().acquire_owned();
+            if let Ok(Ok(place)) = tokio::time::timeout(ROOM_EVERY, waiting).await {
+                return place;
+            }
+        }
+    }
+
+    fn welcome(&self, stream: TcpStream, peer: SocketAddr, place: Place) {
+        let (app, router, word) = (self.app.clone(), self.router.clone(), self.word.subscribe());
+        tokio::spawn(Guest { app, router, peer, word, _place: place }.serve(stream));
+    }
+
+    fn send_away(&self, peer: SocketAddr) {
+        let why = "its address has connectionsPerAddressMax of them";
+        self.app.told.connections.warn("too_many_connections", &[("peer", &peer.to_string()), ("why", why)]);
     }
 
     async fn finish(self) {
-        log::line("ending", &[("connections", &self.graceful.count().to_string())]);
+        log::line("ending", &[("connections", &self.word.receiver_count().to_string())]);
+        self.word.send_replace(Word::End);
         let patience = Duration::from_secs(FINISH_SECS);
-        let ended = match tokio::time::timeout(patience, self.graceful.shutdown()).await {
+        let ended = match tokio::time::timeout(patience, self.word.closed()).await {
             Ok(()) => "all requests answered",
             Err(_) => "requests were cut off",
         };
         usage::write(&self.app).await;
         log::line("ended", &[("how", ended)]);
-    }
-}
-
-/// One connection.
-struct Guest {
-    app: Arc<App>,
-    router: Router,
-    peer: SocketAddr,
-    watcher: Watcher,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Guest {
-    async fn serve(self, stream: TcpStream) {
-        let running = self.app.running().clone();
-        let stream = Patient::new(stream, running.config.limits.patience);
-        match running.tls.clone() {
-            None => self.speak(stream).await,
-            // What a handshake needs is large, and a connection without one should not carry it about.
-            Some(tls) => Box::pin(self.speak_tls(tls, stream, running.config.limits.header)).await,
-        }
-    }
-
-    async fn speak_tls(self, tls: Arc<ServerConfig>, stream: Patient<TcpStream>, patience: Duration) {
-        let handshake = TlsAcceptor::from(tls).accept(stream).into_fallible();
-        match tokio::time::timeout(patience, handshake).await {
-            Ok(Ok(stream)) => self.speak(stream).await,
-            Ok(Err((error, stream))) => {
-                self.refuse_tls(&error.to_string());
-                let _ = tokio::time::timeout(PARTING, hear_out(stream)).await;
-            }
-            Err(_) => self.refuse_tls("the handshake took too long"),
-        }
-    }
-
-    /// A host whose certificate has expired is heard of here only.
-    fn refuse_tls(&self, why: &str) {
-        self.app.told.tls.warn("no_tls", &[("peer", &self.peer.to_string()), ("why", why)]);
-    }
-
-    async fn speak(self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static) {
-        let service = service_fn(|request: hyper::Request<Incoming>| {
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(ConnectInfo(self.peer));
-            routes::answer(&self.app, &self.router, request)
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.app.running().config.limits.header)
-            // Answers are small: one buffer is cheaper than two.
-            .writev(false)
-            .max_buf_size(HEAD_BYTES_MAX)
-            .serve_connection(TokioIo::new(stream), service);
-        if let Err(error) = self.watcher.watch(connection).await {
-            tell(&self.app, self.peer, "connection_broken", &error);
-        }
-    }
-}
-
-/// Lets the client read why it was refused: bytes of it that were never read would make the kernel answer with a reset,
-/// which overtakes the reason.
-async fn hear_out(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
-    stream.shutdown().await?;
-    tokio::io::copy(&mut stream.take(PARTING_BYTES_MAX), &mut tokio::io::sink()).await?;
-    Ok(())
-}
-
-/// What breaks a connection is the network's business, or a scanner's: told only where more is asked for.
-fn tell(app: &App, peer: SocketAddr, event: &str, why: &dyn std::fmt::Display) {
-    if app.running().config.debug {
-        log::line(event, &[("peer", &peer.to_string()), ("why", &why.to_string())]);
     }
 }

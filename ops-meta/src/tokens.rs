@@ -10,7 +10,6 @@ use arc_swap::ArcSwap;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 use sha2::{Digest, Sha256};
-use tokio::sync::Mutex;
 
 use crate::clock::now_ms;
 use crate::domain::hex::hex;
@@ -121,8 +120,6 @@ const PARTS: usize = 256;
 /// The table.
 pub struct Tokens {
     parts: [ArcSwap<Table>; PARTS],
-    /// In memory tokens change in the order in which they do in the database.
-    change: Mutex<()>,
 }
 
 impl Tokens {
@@ -134,7 +131,7 @@ impl Tokens {
                 part.insert(token.hash, Arc::new(Known::of(token)));
             }
         }
-        Self { parts: parts.map(ArcSwap::from_pointee), change: Mutex::default() }
+        Self { parts: parts.map(ArcSwap::from_pointee) }
     }
 
     fn part(&self, hash: &TokenHash) -> &ArcSwap<Table> {
@@ -196,10 +193,11 @@ impl Tokens {
         self.each(unwritten).collect()
     }
 
-    /// In the database, then in memory: not to be broken off in between.
+    /// In the database, then in memory: not to be broken off in between. Nobody else has his turn before both are done, so
+    /// that tokens change here in the order in which they do there.
     pub async fn create(&self, store: &Store, actor: Actor, new: NewToken) -> Result<Arc<Known>, StoreError> {
-        let _one_at_a_time = self.change.lock().await;
-        let changed = store.change(actor, Change::CreateToken(new.clone())).await?;
+        let turn = store.turn().await?;
+        let changed = store.change_in(turn.clone(), actor, Change::CreateToken(new.clone())).await?;
         let NewToken { name, role, hostname, hash, expires } = new;
         let id = changed.id.unwrap_or_default();
         let created = changed.event.map_or_else(now_ms, |event| event.at);
@@ -207,6 +205,7 @@ impl Tokens {
             Token { id, name, role, hostname, hash, created, expires, revoked: None, last_used: None };
         let known = Arc::new(Known::of(token));
         self.put(&known);
+        drop(turn);
         Ok(known)
     }
 
@@ -218,14 +217,16 @@ impl Tokens {
         id: i64,
         last_admin: LastAdmin,
     ) -> Result<(), StoreError> {
-        let _one_at_a_time = self.change.lock().await;
-        let changed = store.change(actor, Change::RevokeToken { id, last_admin }).await?;
+        let turn = store.turn().await?;
+        let change = Change::RevokeToken { id, last_admin };
+        let changed = store.change_in(turn.clone(), actor, change).await?;
         // It may have been revoked there before.
         let at = changed.event.map_or_else(now_ms, |event| event.at);
         let valid = |known: &Arc<Known>| {
             (known.token.id == id && known.token.revoked.is_none()).then(|| Arc::new(known.revoked(at)))
         };
         self.each(valid).for_each(|revoked| self.put(&revoked));
+        drop(turn);
         Ok(())
     }
 }

@@ -1,7 +1,6 @@
 //! One host in memory. There are a million of them: what they have in common is kept once, and the rest is small.
 
-use std::collections::{BTreeMap, HashSet};
-use std::hash::Hash;
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -222,53 +221,5 @@ impl Compact {
 
     pub fn is_empty(&self) -> bool {
         matches!(self, Self::Text(text) if text.is_empty())
-    }
-}
-
-/// Values that many hosts have in common, each kept once.
-#[derive(Debug)]
-pub struct Shared<T> {
-    values: HashSet<Arc<T>>,
-    /// At this size those that nobody has are thrown away.
-    sweep_at: usize,
-}
-
-const SWEEP_AT_LEAST: usize = 64;
-
-impl<T> Default for Shared<T> {
-    fn default() -> Self {
-        Self { values: HashSet::new(), sweep_at: SWEEP_AT_LEAST }
-    }
-}
-
-impl<T: Eq + Hash> Shared<T> {
-    pub fn of(&mut self, value: T) -> Arc<T> {
-        if let Some(known) = self.values.get(&value) {
-            return known.clone();
-        }
-        self.sweep();
-        let value = Arc::new(value);
-        self.values.insert(value.clone());
-        value
-    }
-
-    /// Takes one that may be shared by others already.
-    pub fn adopt(&mut self, value: &Arc<T>) {
-        if !self.values.contains(value) {
-            self.sweep();
-            self.values.insert(value.clone());
-        }
-    }
-
-    fn sweep(&mut self) {
-        if self.values.len() >= self.sweep_at {
-            self.values.retain(|value| Arc::strong_count(value) > 1);
-            self.sweep_at = SWEEP_AT_LEAST.max(2 * self.values.len());
-        }
-    }
-
-    #[cfg(test)]
-    pub fn len(&self) -> usize {
-        self.values.len()
     }
 }

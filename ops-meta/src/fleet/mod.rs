@@ -6,6 +6,7 @@ mod list;
 mod pending;
 mod record;
 mod repeat;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -17,11 +18,11 @@ use std::time::Duration;
 
 use crate::domain::host::{Listening, Run, State, state};
 use crate::store::{HostId, HostRow};
-use host::Shared;
 pub use host::{Agents, Compact, Facts, Host, Look, NO_PERCENT, Real};
 pub use list::{Asked, Order, Position, TooLate};
 use pending::Pending;
-pub use record::{LAST_SEEN_SLACK, Said};
+pub use record::{LAST_SEEN_SLACK, Most, Said};
+use shared::{Room, Shared};
 
 /// Of a million hosts a shard has some 250: a name is found by few comparisons, and whoever looks at all hosts keeps few
 /// beats waiting.
@@ -46,6 +47,8 @@ pub struct Fleet {
     next_id: AtomicU32,
     /// What waits to be written, in bytes.
     pending_bytes: AtomicUsize,
+    /// What hosts said of themselves, in all shards.
+    texts: Room,
     /// The shard whose turn it is to be written.
     turn: AtomicUsize,
 }
@@ -64,6 +67,8 @@ struct Shard {
 pub enum Recorded {
     Known,
     New,
+    /// What it said of itself or of its agents found no room, and is as it was before.
+    InPart,
     /// There are as many hosts as may be; this one is answered, but not remembered.
     Full,
 }
@@ -109,6 +114,7 @@ impl Fleet {
             forgotten: Mutex::default(),
             next_id: AtomicU32::new(1),
             pending_bytes: AtomicUsize::new(0),
+            texts: Room::default(),
             turn: AtomicUsize::new(0),
         }
     }
@@ -151,7 +157,7 @@ impl Fleet {
                 listening.silence(host.last.into(), now) >= most
             };
             for (name, host) in shard.hosts.extract_if(.., |_, host| silent(host)).collect::<Vec<_>>() {
-                self.pend_forgotten(&mut shard, &host);
+                self.let_go(&mut shard, &host);
                 forgotten.note(&name);
             }
         }
@@ -163,7 +169,7 @@ impl Fleet {
     pub fn drop_host(&self, hostname: &str) -> bool {
         let mut shard = self.shard_of(hostname);
         let Some(host) = shard.hosts.remove(hostname) else { return false };
-        self.pend_forgotten(&mut shard, &host);
+        self.let_go(&mut shard, &host);
         self.count.fetch_sub(1, Ordering::Relaxed);
         true
     }
@@ -185,6 +191,18 @@ impl Fleet {
             // Nobody said until when.
             let _ = list::walk(shard, Order::Ascending, None, None, &mut each);
         }
+    }
+
+    /// What all hosts said of themselves and of their agents takes so much, in bytes.
+    pub fn texts_bytes(&self) -> usize {
+        self.texts.taken()
+    }
+
+    /// A host is no more.
+    fn let_go(&self, shard: &mut Shard, host: &Host) {
+        self.pend_forgotten(shard, host);
+        shard.facts.leave(&host.facts, &self.texts);
+        shard.agents.leave(&host.agents, &self.texts);
     }
 
     fn shard_of(&self, hostname: &str) -> MutexGuard<'_, Shard> {
@@ -235,8 +253,8 @@ impl<'a> Loader<'a> {
         let last = secs(row.last_seen);
         let looks = agents.0.iter().map(|_| Look { at: last, percent: NO_PERCENT }).collect();
         let mut shard = self.fleet.shard_of(&row.hostname);
-        shard.facts.adopt(&facts);
-        shard.agents.adopt(&agents);
+        shard.facts.adopt(&facts, &self.fleet.texts);
+        shard.agents.adopt(&agents, &self.fleet.texts);
         let host = Host {
             first: secs(row.first_seen),
             last,
@@ -258,7 +276,7 @@ impl<'a> Loader<'a> {
         match shard.hosts.insert(row.hostname, Box::new(host)) {
             None => drop(self.fleet.count.fetch_add(1, Ordering::Relaxed)),
             // Nobody writes a name twice; if it is there, the newer one is the host.
-            Some(older) => self.fleet.pend_forgotten(&mut shard, &older),
+            Some(older) => self.fleet.let_go(&mut shard, &older),
         }
     }
 }

@@ -27,45 +27,76 @@ pub struct Said<'a> {
     pub known_by: u64,
 }
 
+/// What all hosts may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Most {
+    pub hosts: usize,
+    /// Of what they say of themselves and of their agents; beyond that a host keeps what it had.
+    pub texts_bytes: usize,
+}
+
 impl Fleet {
     /// Replaces what is known of a host: an agent that is no longer reported is gone. `now` in Unix milliseconds.
-    pub fn record(&self, beat: &Heartbeat, said: &Said<'_>, now: i64, hosts_max: usize) -> Recorded {
+    pub fn record(&self, beat: &Heartbeat, said: &Said<'_>, now: i64, most: Most) -> Recorded {
         let hostname = &*beat.hostname;
         let mut shard = self.shard_of(hostname);
         let Shard { hosts, facts, agents, pending, .. } = &mut *shard;
         let Some(host) = hosts.get_mut(hostname) else {
-            if !self.count_one_more(hosts_max) {
+            if !self.count_one_more(most.hosts) {
                 return Recorded::Full;
             }
-            self.record_new(&mut shard, beat, said, now);
-            return Recorded::New;
+            return self.record_new(&mut shard, beat, said, now, most.texts_bytes);
         };
         let mut seen = Seen { host, now, lines: Vec::new(), changed: false };
         seen.comes_back(self);
         seen.machine(beat);
+        let (mut facts_fit, mut agents_fit) = (true, true);
         if !seen.host.facts.are_of(beat) {
-            seen.facts(facts.of(Facts::of(beat)));
+            let (before, said) = (seen.host.facts.clone(), Facts::of(beat));
+            match facts.instead_of(&before, said, &self.texts, most.texts_bytes) {
+                Some(facts) => seen.facts(facts),
+                None => facts_fit = false,
+            }
         }
         if !seen.host.agents.are_of(&beat.real_agents) {
-            seen.agents(agents.of(Agents::of(&beat.real_agents)));
+            let (before, said) = (seen.host.agents.clone(), Agents::of(&beat.real_agents));
+            match agents.instead_of(&before, said, &self.texts, most.texts_bytes) {
+                Some(agents) => seen.agents(agents),
+                None => agents_fit = false,
+            }
         }
-        seen.looks(&beat.real_agents);
+        // Of agents that are not known there is nothing to be noted.
+        if agents_fit {
+            seen.looks(&beat.real_agents);
+        }
         seen.report(beat);
+        let whole = facts_fit && agents_fit;
         let (changed, lines) = (seen.changed, seen.lines);
         host.last = super::secs(now);
         host.generation = beat.generation.unwrap_or_default();
-        host.body = said.known_by;
+        host.body = if whole { said.known_by } else { 0 };
         if changed {
             self.pend(pending, hostname, host, News::Changed(said.body, lines));
         } else if host.was_written_long_ago(hostname) {
             self.pend(pending, hostname, host, News::Heard);
         }
-        Recorded::Known
+        if whole { Recorded::Known } else { Recorded::InPart }
     }
 
-    fn record_new(&self, shard: &mut Shard, beat: &Heartbeat, said: &Said<'_>, now: i64) {
+    fn record_new(
+        &self,
+        shard: &mut Shard,
+        beat: &Heartbeat,
+        said: &Said<'_>,
+        now: i64,
+        texts_bytes_max: usize,
+    ) -> Recorded {
         let now_secs = super::secs(now);
         let Shard { hosts, facts, agents, pending, .. } = shard;
+        let known_facts = facts.of(Facts::of(beat), &self.texts, texts_bytes_max);
+        let known_agents = agents.of(Agents::of(&beat.real_agents), &self.texts, texts_bytes_max);
+        let whole = known_facts.is_some() && known_agents.is_some();
+        let looks = known_agents.as_ref().map(|_| beat.real_agents.iter().map(Look::at).collect());
         let mut host = Box::new(Host {
             first: now_secs,
             last: now_secs,
@@ -74,11 +105,11 @@ impl Fleet {
             revived: 0,
             pending: 0,
             report: report_hash(beat),
-            body: said.known_by,
+            body: if whole { said.known_by } else { 0 },
             generation: beat.generation.unwrap_or_default(),
-            facts: facts.of(Facts::of(beat)),
-            agents: agents.of(Agents::of(&beat.real_agents)),
-            looks: beat.real_agents.iter().map(Look::at).collect(),
+            facts: known_facts.unwrap_or_else(|| facts.nothing(&self.texts)),
+            agents: known_agents.unwrap_or_else(|| agents.nothing(&self.texts)),
+            looks: looks.unwrap_or_default(),
             ip: Compact::of(&beat.ip),
             machine: Compact::of(&beat.machine_id),
             rival: None,
@@ -86,6 +117,7 @@ impl Fleet {
         // That it is new is seen by when it was first heard.
         self.pend(pending, &beat.hostname, &mut host, News::Changed(said.body, Vec::new()));
         hosts.insert(beat.hostname.as_str().into(), host);
+        if whole { Recorded::New } else { Recorded::InPart }
     }
 
     fn count_one_more(&self, hosts_max: usize) -> bool {

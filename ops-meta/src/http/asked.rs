@@ -9,8 +9,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
-use super::body;
 use super::problem::Problem;
+use super::{auth, body};
 use crate::running::App;
 
 /// The largest JSON body of an administrative call.
@@ -49,7 +49,8 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Json<T> {
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
         }
         let patience = app.running().config.limits.body;
-        let bytes = body::read(request.into_body(), BODY_BYTES_MAX, patience, &app.bodies).await?;
+        let room = app.calls_room.at(auth::address(request.extensions()));
+        let bytes = body::read(request.into_body(), BODY_BYTES_MAX, patience, room).await?;
         // What serde derives also takes an array for the fields in their order.
         if bytes.trim_ascii_start().first() != Some(&b'{') {
             return Err(Problem::new(StatusCode::BAD_REQUEST, "the body has to be a JSON object"));

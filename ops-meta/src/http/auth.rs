@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{Extensions, HeaderMap, StatusCode};
 use ops_wire::Hostname;
 
 use super::error::Refusal;
@@ -77,9 +77,10 @@ fn known(app: &App, parts: &Parts) -> Result<Arc<Known>, NotIn> {
     let text = bearer(&parts.headers).ok_or(NotIn::NoToken)?;
     let why = match app.tokens.find(text) {
         Ok(known) => return Ok(known),
-        Err(Invalid::Unknown) => {
-            app.attempts.failed(address(parts)).map_or(NotIn::Invalid(Invalid::Unknown), NotIn::Slower)
-        }
+        Err(Invalid::Unknown) => app
+            .attempts
+            .failed(address(&parts.extensions))
+            .map_or(NotIn::Invalid(Invalid::Unknown), NotIn::Slower),
         Err(invalid) => NotIn::Invalid(invalid),
     };
     tell(app, parts, &why.sentence());
@@ -88,7 +89,9 @@ fn known(app: &App, parts: &Parts) -> Result<Arc<Known>, NotIn> {
 
 /// Seldom, and without the token.
 fn tell(app: &App, parts: &Parts, why: &str) {
-    app.told.tokens.warn("token_refused", &[("peer", &*address(parts).to_string()), ("why", why)]);
+    app.told
+        .tokens
+        .warn("token_refused", &[("peer", &*address(&parts.extensions).to_string()), ("why", why)]);
 }
 
 /// Another scheme, of a proxy perhaps, is no token.
@@ -97,8 +100,9 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(SCHEME).then(|| text.trim_ascii())
 }
 
-fn address(parts: &Parts) -> IpAddr {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+/// Where a request came from.
+pub fn address(of: &Extensions) -> IpAddr {
+    let peer = of.get::<ConnectInfo<SocketAddr>>();
     peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |ConnectInfo(peer)| peer.ip())
 }
 

@@ -1,29 +1,30 @@
-//! A body, read whole: bounded in size and in time, and with all others in what they take together.
+//! A body, read whole: bounded in size and in time, with all others in what they take together, and with those of the same
+//! address in its share of that.
 
 use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::error::Refusal;
+use crate::room::{Corner, Held};
 
 /// How much more is read and thrown away, so that a client that is still sending gets to read the refusal.
 const DRAINED_BYTES_MAX: usize = 1 << 20;
 
-/// What comes in more than one piece is collected in `room`, a permit for each byte.
+/// What comes in more than one piece is collected in `room`.
 pub async fn read(
     body: Body,
     bytes_max: usize,
     patience: Duration,
-    room: &Semaphore,
+    room: Corner<'_>,
 ) -> Result<Bytes, Refusal> {
     let reading = tokio::time::timeout(patience, read_bounded(body, bytes_max, room));
     reading.await.unwrap_or(Err(Refusal::TooSlow))
 }
 
-async fn read_bounded(mut body: Body, bytes_max: usize, room: &Semaphore) -> Result<Bytes, Refusal> {
+async fn read_bounded(mut body: Body, bytes_max: usize, room: Corner<'_>) -> Result<Bytes, Refusal> {
     let (mut kept, mut seen) = (Ok(Kept::default()), 0);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Refusal::Bad(format!("failed to read the body: {error}")))?;
@@ -47,11 +48,11 @@ async fn read_bounded(mut body: Body, bytes_max: usize, room: &Semaphore) -> Res
 struct Kept<'a> {
     first: Bytes,
     all: BytesMut,
-    held: Option<SemaphorePermit<'a>>,
+    held: Option<Held<'a>>,
 }
 
 impl<'a> Kept<'a> {
-    fn with(mut self, data: Bytes, room: &'a Semaphore) -> Result<Self, Refusal> {
+    fn with(mut self, data: Bytes, room: Corner<'a>) -> Result<Self, Refusal> {
         if self.first.is_empty() {
             return Ok(Self { first: data, ..self });
         }
@@ -62,13 +63,8 @@ impl<'a> Kept<'a> {
         Ok(self)
     }
 
-    fn add(&mut self, data: &[u8], room: &'a Semaphore) -> Result<(), Refusal> {
-        let bytes = u32::try_from(data.len()).map_err(|_| Refusal::TooLarge)?;
-        let held = room.try_acquire_many(bytes).map_err(|_| Refusal::Busy)?;
-        match &mut self.held {
-            Some(all) => all.merge(held),
-            none => *none = Some(held),
-        }
+    fn add(&mut self, data: &[u8], room: Corner<'a>) -> Result<(), Refusal> {
+        self.held = Some(room.grow(self.held.take(), data.len()).ok_or(Refusal::Busy)?);
         self.all.extend_from_slice(data);
         Ok(())
     }
@@ -90,6 +86,7 @@ mod tests {
     use http_body::Frame;
 
     use super::*;
+    use crate::room::Room;
 
     struct Pieces(VecDeque<&'static str>);
 
@@ -111,16 +108,19 @@ mod tests {
 
     #[tokio::test]
     async fn all_bodies_together_have_so_much_room_and_give_it_back() {
-        let room = Semaphore::new(8);
-        let read = |pieces: &[&'static str], bytes_max| read_bounded(body(pieces), bytes_max, &room);
+        let room = Room::new(32);
+        let corner = room.at([10, 0, 0, 1].into());
+        let read = |pieces: &[&'static str], bytes_max| read_bounded(body(pieces), bytes_max, corner);
         assert_eq!(read(&["abcdefghi"], 9).await.unwrap(), "abcdefghi", "it lies there already");
         assert_eq!(read(&["abc", "", "def", "gh"], 9).await.unwrap(), "abcdefgh");
-        assert!(matches!(read(&["abc", "def", "ghi"], 9).await, Err(Refusal::Busy)));
+        assert!(matches!(read(&["abc", "def", "ghi"], 9).await, Err(Refusal::Busy)), "its share");
         assert!(matches!(read(&["abc", "def", "ghi"], 8).await, Err(Refusal::TooLarge)));
         assert!(matches!(read(&["a"], 0).await, Err(Refusal::TooLarge)));
-        let other = room.try_acquire_many(5).unwrap();
+        let held = corner.grow(None, 5).unwrap();
         assert!(matches!(read(&["ab", "cd"], 9).await, Err(Refusal::Busy)));
-        drop(other);
-        assert_eq!(room.available_permits(), 8);
+        let other = room.at([10, 0, 0, 2].into());
+        assert_eq!(read_bounded(body(&["ab", "cd"]), 9, other).await.unwrap(), "abcd");
+        drop(held);
+        assert_eq!(read(&["abcd", "efgh"], 9).await.unwrap(), "abcdefgh");
     }
 }

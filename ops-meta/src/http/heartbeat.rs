@@ -1,9 +1,10 @@
 //! `POST /heartbeat`: a host says what really runs, and hears what should.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -37,12 +38,14 @@ const LABELS_BYTES_MAX: usize = 4 << 10;
 pub async fn beat(
     State(app): State<Arc<App>>,
     speaker: Result<Speaker, Refusal>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     body: Body,
 ) -> Result<Response, Refusal> {
     // The body is heard out first: whoever is still sending would not get to read why it is refused. Of who is, nothing
     // is kept.
     let bytes_max = if speaker.is_ok() { BODY_BYTES_MAX } else { 0 };
-    let read = body::read(body, bytes_max, app.running().config.limits.body, &app.bodies).await;
+    let read =
+        body::read(body, bytes_max, app.running().config.limits.body, app.beats_room.at(peer.ip())).await;
     let answer = speaker.and_then(|speaker| answer(&app, &speaker, &read?));
     match answer {
         Ok(_) => app.metrics.heartbeats.inc(),
@@ -73,11 +76,10 @@ fn answer(app: &App, speaker: &Speaker, bytes: &[u8]) -> Result<Bytes, Refusal> 
     let hostname = Hostname::check(&beat.hostname).map_err(|error| Refusal::Bad(error.to_string()))?;
     speaker.may_speak_for(hostname)?;
     let running = app.running();
-    let hosts_max = running.config.limits.hosts_max;
     // What was read in parts, or is kept in part, is read again.
     let known = looks.filter(|looks| refused.is_empty() && whole && looks.are_of(&beat.real_agents));
     let said = Said { body: bytes, known_by: known.map_or(0, |looks| looks.hash) };
-    let recorded = app.fleet.record(&beat, &said, now, hosts_max);
+    let recorded = app.fleet.record(&beat, &said, now, running.config.limits.fleet);
     tell(app, hostname, &recorded, &refused);
     Ok(running.current.answer(hostname))
 }
@@ -87,6 +89,10 @@ fn tell(app: &App, hostname: Hostname<'_>, recorded: &Recorded, refused: &[Refus
     match recorded {
         Recorded::New if app.running().config.debug => log::line("new_host", &[("host", host)]),
         Recorded::Full => app.told.full.warn("host_not_recorded", &[("host", host), ("why", "hostsMax")]),
+        Recorded::InPart => {
+            app.metrics.texts_left_out.inc();
+            app.told.texts.warn("texts_left_out", &[("host", host), ("why", "textsBytesMax")]);
+        }
         Recorded::New | Recorded::Known => {}
     }
     for entry in refused {

@@ -28,6 +28,7 @@ pub async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Problem> {
         hosts,
         generation: app.running().current.generation,
         pending_bytes: app.fleet.pending_bytes() as u64,
+        texts_bytes: app.fleet.texts_bytes() as u64,
     });
     let broken = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written");
     let text = looked.and_then(|looked| app.metrics.text(&looked)).map_err(broken)?;

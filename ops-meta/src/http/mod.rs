@@ -11,6 +11,7 @@ pub mod health;
 pub mod heartbeat;
 pub mod hosts;
 pub mod legacy;
+mod local;
 pub mod metrics;
 pub mod openapi;
 pub mod packages;

@@ -1,6 +1,11 @@
 //! Lists come in pages.
 
-use serde::Deserialize;
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+/// Where a page has so much JSON, in bytes, the next begins, though there are fewer entries than were asked for.
+const JSON_BYTES_MAX: usize = 4 << 20;
 
 /// How many entries a page has at most: 1 to 1,000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -51,5 +56,44 @@ impl<T> Page<T> {
         items.truncate(limit.0);
         let last = items.last().filter(|_| more);
         Self { next: last.map(|item| id(item).to_string()), items }
+    }
+}
+
+/// As many of the entries as a page has room for; one always.
+pub fn fitting<T: Serialize>(entries: impl Iterator<Item = T>) -> Vec<T> {
+    let mut written = Written(0);
+    let fits = |entry: &T| {
+        let fits = written.0 < JSON_BYTES_MAX;
+        // What is only counted is always written.
+        let _ = serde_json::to_writer(&mut written, entry);
+        fits
+    };
+    entries.take_while(fits).collect()
+}
+
+/// Counts bytes.
+struct Written(usize);
+
+impl io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_ends_where_it_is_full_and_has_one_entry_at_least() {
+        let long = "x".repeat(JSON_BYTES_MAX / 4);
+        assert_eq!(fitting((0..100).map(|_| &long)).len(), 4);
+        assert_eq!(fitting((0..3).map(|_| "x".repeat(2 * JSON_BYTES_MAX))).len(), 1);
+        assert_eq!(fitting(0..1000).len(), 1000);
     }
 }

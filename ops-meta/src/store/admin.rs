@@ -10,7 +10,7 @@ use super::orders::{differing, without_passwords};
 use super::packages;
 use super::sqlite::Durability;
 use super::{
-    Actor, Change, Changed, Event, EventsAsked, HostId, LastAdmin, NewToken, Store, StoreError, Token,
+    Actor, Change, Changed, Event, EventsAsked, HostId, LastAdmin, NewToken, Store, StoreError, Token, Turn,
 };
 use crate::clock::now_ms;
 use crate::domain::role::Role;
@@ -33,13 +33,18 @@ impl Store {
 
     /// Does it whole, with its event, or not at all. It survives a power cut.
     pub async fn change(&self, actor: Actor, change: Change) -> Result<Changed, StoreError> {
+        self.change_in(self.turn().await?, actor, change).await
+    }
+
+    /// The same, by somebody whose turn it is.
+    pub async fn change_in(&self, turn: Turn, actor: Actor, change: Change) -> Result<Changed, StoreError> {
         let change = move |transaction: &Transaction<'_>| {
             let Some(done) = apply(transaction, &actor, change)? else {
                 return Ok(Changed { generation: generation(transaction)?, event: None, id: None });
             };
             record(transaction, actor, done)
         };
-        self.sqlite.write(Durability::Power, change).await
+        self.sqlite.write_then(turn, Durability::Power, change, || ()).await
     }
 
     /// Forgets a host, with its event. It is found by its number when it is the change's turn, and `forgotten` in memory
@@ -56,7 +61,8 @@ impl Store {
             let done = drop_host(transaction, id, hostname)?;
             record(transaction, actor, done)
         };
-        self.sqlite.write_then(Durability::Power, drop, forgotten).await
+        let turn = self.turn().await?;
+        self.sqlite.write_then(turn, Durability::Power, drop, forgotten).await
     }
 
     /// Newest first.

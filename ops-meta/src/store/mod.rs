@@ -22,11 +22,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::host::Run;
 use crate::domain::role::Role;
+use crate::readiness::Readiness;
 pub use copy::{Existing, back_up, restore};
 pub use error::{StoreError, Unopened};
+pub use orders::without_passwords;
 pub use packages::{Content, NewPackage, Package, PackageChange, PackageState};
 use sqlite::Sqlite;
-pub use sqlite::{FILE, LOCK};
+pub use sqlite::{FILE, LOCK, Turn};
 
 /// The database of one data folder; cheap to clone.
 #[derive(Clone)]
@@ -38,6 +40,16 @@ impl Store {
     /// Opens what is there or makes it new. Blocks on the disk.
     pub fn open(folder: &Path) -> Result<Self, Unopened> {
         Ok(Self { sqlite: Arc::new(Sqlite::open(folder)?) })
+    }
+
+    /// The right to change something: until it is dropped nobody else does.
+    pub async fn turn(&self) -> Result<Turn, StoreError> {
+        self.sqlite.turn().await
+    }
+
+    /// Where it stands whether the last write was done, as `database`.
+    pub fn readiness(&self) -> Arc<Readiness> {
+        self.sqlite.readiness.clone()
     }
 }
 

@@ -3,17 +3,22 @@
 use std::fs::{DirBuilder, File};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
 use super::error::{StoreError, Unopened};
 use super::holder;
+use crate::readiness::Readiness;
 
 /// The database in the data folder.
 pub const FILE: &str = "ops-meta.db";
+/// What was written last, beside it: SQLite makes it at the first look and keeps it while the database is open.
+const LOG: &str = "ops-meta.db-wal";
 /// Held while a server uses the folder, and while a backup is put into it.
 pub const LOCK: &str = "lock";
 /// "OPSM", in the header of the file (`PRAGMA application_id`).
@@ -24,7 +29,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0002_events.sql"),
     include_str!("../../migrations/0003_packages.sql"),
 ];
-/// How long a lock of another program is waited for.
+/// How long a lock of another program is waited for, and with it those who come before.
 const BUSY: Duration = Duration::from_secs(2);
 /// Connections that are kept for reading; more are opened when needed.
 const READERS_KEPT: usize = 4;
@@ -43,9 +48,23 @@ pub struct Sqlite {
     path: PathBuf,
     /// Of the file that is open.
     identity: Identity,
+    /// Of the log, once it is there.
+    log: OnceLock<Identity>,
     writer: Mutex<Connection>,
+    /// One permit. Whoever waits for it holds no thread.
+    turns: Arc<Semaphore>,
+    /// Hears of every write whether it was done.
+    pub readiness: Arc<Readiness>,
     readers: Mutex<Vec<Connection>>,
     _lock: FolderLock,
+}
+
+/// The right to write, for one at a time in the order in which they came.
+#[derive(Clone)]
+pub struct Turn {
+    /// So long a lock of another program is waited for.
+    until: Instant,
+    _permit: Arc<OwnedSemaphorePermit>,
 }
 
 /// The data folder is ours until this is dropped.
@@ -76,7 +95,30 @@ impl Sqlite {
         let version = recognised(&path, &writer)?;
         prepare(&mut writer, version).map_err(|error| unopened(&path, error))?;
         let identity = identity(&path).map_err(|error| Unopened::Folder(folder.to_owned(), error))?;
-        Ok(Self { path, identity, writer: Mutex::new(writer), readers: Mutex::default(), _lock: lock })
+        let opened = Self {
+            path,
+            identity,
+            log: OnceLock::new(),
+            writer: Mutex::new(writer),
+            turns: Arc::new(Semaphore::new(1)),
+            readiness: Arc::default(),
+            readers: Mutex::default(),
+            _lock: lock,
+        };
+        opened.log_is_in_its_place();
+        Ok(opened)
+    }
+
+    /// Waits for it no longer than a write may take.
+    pub async fn turn(&self) -> Result<Turn, StoreError> {
+        let until = Instant::now() + BUSY;
+        match tokio::time::timeout_at(until.into(), self.turns.clone().acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(Turn { until, _permit: Arc::new(permit) }),
+            _ => {
+                let why = "other changes wait for it as well; perhaps another program has locked it";
+                Err(StoreError::Away(why.to_owned()))
+            }
+        }
     }
 
     /// Reads a state of the database that no write changes meanwhile.
@@ -102,12 +144,13 @@ impl Sqlite {
         durability: Durability,
         write: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.write_then(durability, write, || ()).await
+        self.write_then(self.turn().await?, durability, write, || ()).await
     }
 
-    /// The same; what is to be done `then`, in memory, is done before anybody else writes.
+    /// The same, when it is its turn; what is to be done `then`, in memory, is done before anybody else writes.
     pub async fn write_then<T: Send + 'static>(
         self: &Arc<Self>,
+        turn: Turn,
         durability: Durability,
         write: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
         then: impl FnOnce() + Send + 'static,
@@ -115,7 +158,8 @@ impl Sqlite {
         let this = self.clone();
         blocking(move || {
             let mut writer = this.writer.lock().unwrap_or_else(PoisonError::into_inner);
-            this.is_in_its_place()?;
+            this.is_in_its_place(&writer)?;
+            writer.busy_timeout(turn.until.saturating_duration_since(Instant::now()))?;
             let synchronous = match durability {
                 Durability::Power => "FULL",
                 Durability::Process => "NORMAL",
@@ -125,19 +169,47 @@ impl Sqlite {
             let written = write(&transaction)?;
             transaction.commit()?;
             then();
+            // Here, since whoever waits for it may be gone.
+            drop(turn);
             Ok(written)
         })
         .await
+        .inspect(|_| self.readiness.has("database"))
+        .inspect_err(|error| self.is_unready(error))
+    }
+
+    /// What contradicts what is there says nothing of the database.
+    fn is_unready(&self, error: &StoreError) {
+        match error {
+            StoreError::Missing(_) | StoreError::Conflict(_) => {}
+            error => self.readiness.lacks("database", error.to_string()),
+        }
     }
 
     /// What is written into a file that was moved or removed would be gone with the next start.
-    fn is_in_its_place(&self) -> Result<(), StoreError> {
-        if identity(&self.path).ok() == Some(self.identity) {
+    fn is_in_its_place(&self, writer: &Connection) -> Result<(), StoreError> {
+        if identity(&self.path).ok() != Some(self.identity) {
+            let why = "ops-meta.db was moved, removed or replaced while it is in use; put it back, or restart ops-meta";
+            return Err(StoreError::Away(why.to_owned()));
+        }
+        if self.log_is_in_its_place() {
             return Ok(());
         }
-        let why =
-            "ops-meta.db was moved, removed or replaced while it is in use; put it back, or restart ops-meta";
-        Err(StoreError::Away(why.to_owned()))
+        // What was written before is brought to where the next start finds it. Where that fails it is tried again.
+        let _ = writer.query_row("PRAGMA wal_checkpoint", [], |_| Ok(()));
+        let why = format!("{LOG} was moved, removed or replaced while it is in use; restart ops-meta");
+        Err(StoreError::Away(why))
+    }
+
+    /// Once it was seen it stays where it is, and the same. A log that has no name any more is written all the same, and
+    /// gone with the next start.
+    fn log_is_in_its_place(&self) -> bool {
+        match (self.log.get(), identity(&self.path.with_file_name(LOG))) {
+            (Some(known), Ok(found)) => *known == found,
+            (Some(_), Err(_)) => false,
+            (None, Ok(found)) => *self.log.get_or_init(|| found) == found,
+            (None, Err(_)) => true,
+        }
     }
 
     /// A connection for reading, for a while.

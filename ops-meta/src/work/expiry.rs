@@ -72,9 +72,10 @@ mod tests {
     async fn hosts_that_are_forgotten_leave_one_event() {
         let folder = tempfile::TempDir::new().unwrap();
         let app = Arc::new(App::for_test(folder.path()).await);
+        let most = app.running().config.limits.fleet;
         let beat = |n: u32, at| {
             let beat = Heartbeat { hostname: format!("host{n}"), ..Heartbeat::default() };
-            app.fleet.record(&beat, &Said { body: b"", known_by: 0 }, at, 1000);
+            app.fleet.record(&beat, &Said { body: b"", known_by: 0 }, at, most);
         };
         let (long_ago, now) = (now_ms() - 4 * 24 * 3600 * 1000, now_ms());
         (0..30).for_each(|n| beat(n, long_ago));

@@ -32,7 +32,10 @@ pub async fn run(app: Arc<App>, mut end: oneshot::Receiver<()>) -> Result<(), St
             _ = &mut end => return last(&app).await,
         }
         let run = listens(&app);
-        let due = run.since != noted.since || run.until - noted.until >= LISTENED_SECS;
+        // Where the last write failed, somebody has to find out when one does not.
+        let due = app.readiness.is_lacking("database")
+            || run.since != noted.since
+            || run.until - noted.until >= LISTENED_SECS;
         match write_all(&app, due.then_some(run)).await {
             Ok(()) if due => noted = run,
             Ok(()) => {}
@@ -64,7 +67,6 @@ async fn write_all(app: &Arc<App>, mut listened: Option<Run>) -> Result<(), Stri
         app.metrics.flushed(began.elapsed(), written.as_ref().ok().copied());
         match written {
             Ok(written) => {
-                app.readiness.has("database");
                 listened = None;
                 if written < BATCH_HOSTS {
                     return Ok(());
@@ -72,7 +74,6 @@ async fn write_all(app: &Arc<App>, mut listened: Option<Run>) -> Result<(), Stri
             }
             Err(not) => {
                 app.fleet.give_back(not.batch);
-                app.readiness.lacks("database", not.error.to_string());
                 return Err(not.error.to_string());
             }
         }

@@ -2,11 +2,12 @@
 
 use std::io::{ErrorKind, Write as _};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 
-use crate::support::{Server, beat, config_with, eventually};
+use crate::support::{Server, beat, config_with, eventually, exchange, request};
 
 /// Fewer where this process may not open so many.
 const HALF_OPEN: u64 = 10_000;
@@ -33,7 +34,10 @@ fn is_open(stream: &TcpStream) -> bool {
 
 #[test]
 fn thousands_of_half_open_connections_keep_no_beat_from_its_answer() {
-    let limits = json!({ "connectionsMax": HALF_OPEN + 1000, "timeouts": { "headerMillis": 3000 } });
+    let most = HALF_OPEN + 1000;
+    let limits = json!({
+        "connectionsMax": most, "connectionsPerAddressMax": most, "timeouts": { "headerMillis": 3000 }
+    });
     let server = Server::start(&config_with(limits));
     let streams: Vec<TcpStream> = (0..openable()).map(|_| half_a_head(&server)).collect();
     let mut answered = 0;
@@ -48,4 +52,38 @@ fn thousands_of_half_open_connections_keep_no_beat_from_its_answer() {
         eventually(&format!("the end of half-open connection {n}"), || (!is_open(stream)).then_some(()));
     }
     assert_eq!(server.get("/healthz").status, 200);
+}
+
+#[test]
+fn connections_that_were_answered_and_wait_make_room_for_whoever_has_something_to_say() {
+    let server = Server::start(&config_with(json!({
+        "connectionsMax": 8, "connectionsPerAddressMax": 8, "timeouts": { "headerMillis": 15_000 }
+    })));
+    let mut idle: Vec<TcpStream> = (0..8).map(|_| server.connect()).collect();
+    for stream in &mut idle {
+        assert_eq!(exchange(stream, &request("GET", "/healthz", &[], b"")).unwrap().status, 200);
+    }
+    let began = Instant::now();
+    for n in 0..20 {
+        assert_eq!(server.post("/heartbeat", &beat(&format!("web{n}"), "started")).status, 200);
+    }
+    assert!(began.elapsed() < Duration::from_secs(5), "it took {:?}", began.elapsed());
+}
+
+#[test]
+fn one_address_has_a_share_of_the_places() {
+    let server = Server::start(&config_with(json!({
+        "connectionsMax": 8, "connectionsPerAddressMax": 4, "timeouts": { "headerMillis": 15_000 }
+    })));
+    let streams: Vec<TcpStream> = (0..12).map(|_| half_a_head(&server)).collect();
+    eventually("no more than its share to be open", || {
+        (streams.iter().filter(|stream| is_open(stream)).count() == 4).then_some(())
+    });
+    server.wait_for_log(&["event=too_many_connections", "127.0.0.1"]);
+    let (began, body) = (Instant::now(), beat("web01", "started").to_string());
+    let said = request("POST", "/heartbeat", &[], body.as_bytes());
+    assert_eq!(exchange(&mut server.connect_from([127, 0, 0, 2]), &said).unwrap().status, 200);
+    assert!(began.elapsed() < Duration::from_secs(5), "it took {:?}", began.elapsed());
+    drop(streams);
+    eventually("its places back", || exchange(&mut server.connect(), &said).ok());
 }

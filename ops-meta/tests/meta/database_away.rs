@@ -39,6 +39,27 @@ fn while_another_program_holds_it_changes_are_refused_and_beats_go_on() {
     assert_eq!(admin.get("/api/v1/events").json()["events"][0]["generation"], 3);
 }
 
+#[test]
+fn changes_that_wait_one_behind_another_are_all_refused_in_time() {
+    let server = Server::start(&config());
+    let admin = Operator::first(&server);
+    assert_eq!(create(&admin, "before").status, 201);
+    let other = rusqlite::Connection::open(server.path("data/ops-meta.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (admin, began) = (&admin, Instant::now());
+    std::thread::scope(|scope| {
+        for n in 0..6 {
+            scope.spawn(move || assert_eq!(create(admin, &format!("a{n}")).status, 503));
+        }
+    });
+    assert!(began.elapsed() < Duration::from_secs(4), "it took {:?}", began.elapsed());
+    let unready = server.get("/readyz");
+    assert!(unready.status == 503 && unready.text().contains("database"), "{}", unready.text());
+    other.execute_batch("ROLLBACK").unwrap();
+    eventually("it to be ready again", || (server.get("/readyz").status == 200).then_some(()));
+    assert_eq!(create(admin, "a0").status, 201);
+}
+
 /// Every write to the database fails as on a full disk, until this is dropped.
 struct FullDisk(Child);
 
@@ -143,6 +164,24 @@ fn what_would_be_written_into_a_database_that_was_moved_is_refused() {
     server.post("/heartbeat", &beat("web09", "started"));
     eventually("it to be told", || (server.get("/readyz").status == 503).then_some(()));
     std::fs::rename(&there, &here).unwrap();
+    assert_eq!(create(&admin, "kept").status, 201);
+}
+
+#[test]
+fn a_log_of_the_database_that_was_removed_is_noticed_and_nothing_is_lost_with_it() {
+    let mut server = Server::start(&config());
+    let admin = Operator::first(&server);
+    assert_eq!(create(&admin, "before").status, 201);
+    std::fs::remove_file(server.path("data/ops-meta.db-wal")).unwrap();
+    let refused = create(&admin, "lost");
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert!(refused.json()["detail"].as_str().unwrap().contains("ops-meta.db-wal"), "{}", refused.text());
+    assert_eq!(server.get("/readyz").status, 503);
+    let token = admin.token.clone();
+    server.restart_killed();
+    let admin = Operator::with(&server, token);
+    let tokens = admin.get("/api/v1/tokens").text();
+    assert!(tokens.contains("before") && !tokens.contains("lost"), "{tokens}");
     assert_eq!(create(&admin, "kept").status, 201);
 }
 

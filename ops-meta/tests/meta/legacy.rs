@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 
-use crate::support::{Server, beat, config, config_with, eventually, read_reply, request};
+use crate::support::{Server, beat, config, config_with, eventually, exchange, read_reply, request};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -113,6 +113,40 @@ fn a_reload_that_came_through_a_proxy_is_not_from_this_machine() {
         let reply = server.ask("GET", "/config/reload", &[head], b"");
         assert_eq!((reply.status, reply.text().trim_end()), (403, "no privilege"), "{head}");
     }
+}
+
+#[test]
+fn a_reload_that_a_page_of_another_site_asks_for_is_not_from_this_machine() {
+    let server = Server::start(&config());
+    let port = server.address.rsplit_once(':').unwrap().1;
+    for (host, status) in [
+        ("evil.example".to_owned(), 403),
+        (format!("evil.example:{port}"), 403),
+        ("localhost.evil.example".to_owned(), 403),
+        ("127.0.0.1.evil.example".to_owned(), 403),
+        ("10.0.0.1".to_owned(), 403),
+        (String::new(), 403),
+        (format!("127.0.0.1:{port}"), 200),
+        (format!("localhost:{port}"), 200),
+        ("LOCALHOST".to_owned(), 200),
+        (format!("[::1]:{port}"), 200),
+    ] {
+        let text = format!("GET /config/reload HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let reply = exchange(&mut server.connect(), text.as_bytes()).unwrap();
+        assert_eq!(reply.status, status, "{host}");
+    }
+}
+
+#[test]
+fn the_answer_of_a_reload_has_no_password_in_it() {
+    let mut config = config();
+    config["agents"][0]["default"]["tarball"] = json!("http://falcon:hunter2@10.0.0.1:8888/falcon");
+    let server = Server::start(&config);
+    let said = server.get("/config/reload");
+    assert_eq!(said.json()["msg"], "success");
+    assert!(!said.text().contains("hunter2"), "{}", said.text());
+    let shown = &said.json()["data"]["agents"][0]["default"]["tarball"];
+    assert_eq!(shown, "http://...@10.0.0.1:8888/falcon");
 }
 
 #[test]

@@ -10,6 +10,7 @@
 )]
 
 mod backup;
+mod bounds;
 mod cli;
 mod cli_events;
 mod cli_hosts;

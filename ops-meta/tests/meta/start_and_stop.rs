@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::process::Command;
 
 use crate::support::command_line::{command, run};
-use crate::support::{Server, beat, config, config_with, read_reply, refused, request};
+use crate::support::{Operator, Server, beat, config, config_with, read_reply, refused, request};
 use nix::sys::signal::Signal;
 use serde_json::json;
 
@@ -268,9 +268,28 @@ fn a_request_under_way_is_finished_before_the_end() {
 
 #[test]
 fn connections_beyond_the_most_wait_their_turn() {
-    let few = json!({ "connectionsMax": 2, "timeouts": { "headerMillis": 300, "idleMillis": 300 } });
+    let few = json!({ "connectionsMax": 2, "connectionsPerAddressMax": 2, "timeouts": { "headerMillis": 300, "idleMillis": 300 } });
     let server = Server::start(&config_with(few));
     let silent = [server.connect(), server.connect(), server.connect()];
     assert_eq!(server.get("/health").text(), "ok");
     drop(silent);
+}
+
+#[test]
+fn tokens_of_hosts_can_be_demanded_where_there_are_agents_and_on_loopback() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("cfg.json"), config().to_string()).unwrap();
+    let server = Server::run(folder, &["serve", "-c", "cfg.json", "--require-host-tokens"]);
+    server.wait_for_log(&["event=hosts_need_tokens"]);
+    let without = server.post("/heartbeat", &beat("web01", "started"));
+    assert_eq!(without.status, 401, "{}", without.text());
+    assert_eq!(server.get("/status/text/falcon-agent").status, 401);
+    let admin = Operator::first(&server);
+    let (_, host) = admin.create("fleet", "host", &json!({}));
+    assert_eq!(host.post("/heartbeat", &beat("web01", "started")).status, 200);
+    server.configure(&config_with(json!({ "agents": [] })));
+    assert_eq!(server.get("/config/reload").json()["msg"], "success");
+    assert!(!server.log().iter().any(|line| line.contains("needs_restart")), "{:?}", server.log());
+    let both = ["serve", "--listen", "127.0.0.1:0", "--require-host-tokens", "--allow-anonymous-hosts"];
+    assert!(refused(&both, None).contains("cannot be used with"));
 }

@@ -131,7 +131,7 @@ fn create_in(store: &Store, args: &Args) -> Result<Value, Failed> {
 }
 
 fn change(store: &Store, change: Change) -> Result<Changed, Failed> {
-    let runtime = Builder::new_current_thread().build().map_err(refused)?;
+    let runtime = Builder::new_current_thread().enable_time().build().map_err(refused)?;
     runtime.block_on(store.change(Actor("command line".to_owned()), change)).map_err(refused)
 }
 

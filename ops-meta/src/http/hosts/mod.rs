@@ -192,11 +192,13 @@ fn page_of(
         until: Instant::now() + Duration::from_secs(LIST_SECS_MAX),
     })?;
     let mut looked = looked.into_inner();
-    Ok(HostList {
-        next: page.next.map(|last| Cursor { begun, last }.to_string()),
-        total: page.total,
-        hosts: page.hosts.iter().map(|(at, host)| Shown::of(&at.hostname, host, &mut looked)).collect(),
-    })
+    let shown = page.hosts.iter().map(|(at, host)| Shown::of(&at.hostname, host, &mut looked));
+    let hosts = page::fitting(shown);
+    let last = match hosts.len() < page.hosts.len() {
+        true => page.hosts.into_iter().take(hosts.len()).next_back().map(|(at, _)| at),
+        false => page.next,
+    };
+    Ok(HostList { hosts, next: last.map(|last| Cursor { begun, last }.to_string()), total: page.total })
 }
 
 /// Where the next page begins, `RANK~BEGUN~HOSTNAME`.

@@ -78,6 +78,9 @@ pub fn real(real: &Real) -> conformity::Real<'_> {
     }
 }
 
+/// In a list a status is cut here, in bytes: a host has as many as it has agents, and may say 2 KiB in each.
+const STATUS_BYTES_MAX: usize = 256;
+
 /// One host.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Host)]
@@ -116,7 +119,7 @@ pub struct AgentShown {
     pub name: String,
     /// Empty: ordered, but not installed yet.
     pub version: String,
-    /// `started`, `stoped`, or a sentence of the host's.
+    /// `started`, `stoped`, or a sentence of the host's; in a list a long one is cut, with `...` behind it.
     pub status: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<&'static str>,
@@ -130,7 +133,7 @@ pub struct AgentShown {
 
 impl Shown {
     pub fn of(hostname: &str, host: &Host, looked: &mut Looked<'_>) -> Self {
-        let agents = host.agents.0.iter().map(AgentShown::of).collect();
+        let agents = host.agents.0.iter().map(AgentShown::in_a_list).collect();
         Self { head: Head::of(hostname, host, looked), agents }
     }
 }
@@ -156,16 +159,31 @@ impl Head {
 }
 
 impl AgentShown {
+    fn in_a_list(real: &Real) -> Self {
+        Self::with(real, cut(real.status.as_str()))
+    }
+
     pub fn of(real: &Real) -> Self {
+        Self::with(real, real.status.to_string())
+    }
+
+    fn with(real: &Real, status: String) -> Self {
         let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         Self {
             name: real.name.to_string(),
             version: real.version.to_string(),
-            status: real.status.to_string(),
+            status,
             phase: real.phase.map(Phase::as_str),
             desired_version: given(&real.desired_version),
             error_code: given(&real.error_code),
             reboot_required: real.reboot_required,
         }
+    }
+}
+
+fn cut(status: &str) -> String {
+    match status.len() {
+        ..=STATUS_BYTES_MAX => status.to_owned(),
+        _ => format!("{}...", &status[..status.floor_char_boundary(STATUS_BYTES_MAX)]),
     }
 }

@@ -30,7 +30,7 @@ impl Reply {
 
 /// The bytes of a request; `head` is further header lines.
 pub fn request(method: &str, path: &str, head: &[&str], body: &[u8]) -> Vec<u8> {
-    let mut text = format!("{method} {path} HTTP/1.1\r\nHost: meta\r\n");
+    let mut text = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n");
     if !body.is_empty() {
         text += &format!("Content-Length: {}\r\n", body.len());
     }
