@@ -98,7 +98,7 @@ impl Large {
             fs::write(&path, bytes).unwrap();
             fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         }
-        let pack = concat!(env!("CARGO_MANIFEST_DIR"), "/../demo/pack.sh");
+        let pack = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/pack.sh");
         succeeds(Command::new(pack).args([AGENT, VERSION]).arg(content.path()).arg(meta.tarballs()));
         let tarball = meta.tarballs().join(file_name());
         let sum = Command::new("sha256sum").arg(&tarball).output().unwrap().stdout;

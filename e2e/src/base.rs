@@ -102,6 +102,11 @@ impl Base {
         self.folder.path()
     }
 
+    /// Writes the file that `tokenFile` may name.
+    pub fn show_token(&self, token: &str) {
+        fs::write(self.outside().join("token"), token).unwrap();
+    }
+
     pub fn path(&self) -> PathBuf {
         self.folder.path().join("base")
     }

@@ -1,5 +1,5 @@
 //! End-to-end tests: the harness. A [`Base`] is one host with an ops-updater, [`FakeMeta`] and [`FileServer`] are the
-//! servers it talks to and may misbehave in every way, [`Meta`] is the real ops-meta, [`Sim`] is thousands of hosts,
+//! servers it talks to and may misbehave in every way, [`Meta`] is the real ops-meta, [`DurableMeta`] one that comes back, [`Sim`] is thousands of hosts,
 //! [`Package`] makes tarballs.
 //!
 //! The binaries are those in the folder that `OPS_BIN_DIR` names.
@@ -15,6 +15,7 @@
 
 mod base;
 mod control;
+mod durable_meta;
 mod fake_meta;
 mod file_server;
 mod http;
@@ -29,6 +30,7 @@ mod wait;
 
 pub use base::{Base, Ran, changes, error_code, snapshot};
 pub use control::{Sick, agent_script, script};
+pub use durable_meta::DurableMeta;
 pub use fake_meta::{Answer, FakeMeta};
 pub use file_server::{Fault, FileServer};
 pub use http::{Reply, get};

@@ -1,25 +1,23 @@
 //! A file as an answer: whole or in part, with a tag by which it is recognised.
 
 use std::fs::File;
-use std::io::{self, SeekFrom};
-use std::pin::Pin;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::SystemTime;
 
 use axum::body::Body;
 use axum::http::header::*;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt, ReadBuf};
-use tokio_util::io::ReaderStream;
+use bytes::Bytes;
+use futures_util::stream::try_unfold;
 
 use super::error::Refusal;
 use crate::domain::range::{self, Part};
 use crate::running::{App, Download};
 
-/// What is read from the disk at once.
-const BUFFER_BYTES: usize = 128 << 10;
+/// What is read from the disk at once: every time two threads take turns.
+const PIECE_BYTES: u64 = 256 << 10;
 /// A file of this size needs no place among the downloads: a host that has just fetched a tarball must get its md5.
 const SMALL_BYTES_MAX: u64 = 64 << 10;
 
@@ -124,10 +122,9 @@ impl Opened {
             ..=SMALL_BYTES_MAX => None,
             _ => Some(app.download().ok_or(Refusal::Busy)?),
         };
-        let mut file = tokio::fs::File::from_std(self.file);
-        file.seek(SeekFrom::Start(part.first())).await.map_err(|_| Refusal::Failed)?;
-        let reader = Counted { inner: file.take(part.length(self.size)), _download: download };
-        *response.body_mut() = Body::from_stream(ReaderStream::with_capacity(reader, BUFFER_BYTES));
+        let reading =
+            Reading { file: self.file, at: part.first(), left: part.length(self.size), _download: download };
+        *response.body_mut() = Body::from_stream(try_unfold(reading, Reading::next));
         Ok(response)
     }
 
@@ -144,18 +141,32 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// A download that counts as one for as long as it is read.
-struct Counted<R> {
-    inner: R,
+/// What is still to be read of a file. It counts as a download for so long.
+struct Reading {
+    file: File,
+    at: u64,
+    left: u64,
     _download: Option<Download>,
 }
 
-impl<R: AsyncRead + Unpin> AsyncRead for Counted<R> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buf)
+impl Reading {
+    /// The next piece, read on a thread that may wait for the disk, into memory that nobody has to clear or to copy.
+    async fn next(mut self) -> io::Result<Option<(Bytes, Self)>> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let read = tokio::task::spawn_blocking(move || {
+            let wanted = self.left.min(PIECE_BYTES);
+            let mut piece = Vec::with_capacity(wanted as usize);
+            self.file.seek(SeekFrom::Start(self.at))?;
+            (&self.file).take(wanted).read_to_end(&mut piece)?;
+            if piece.len() as u64 != wanted {
+                // Somebody has cut it: whoever fetches it must not take it for whole.
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            (self.at, self.left) = (self.at + wanted, self.left - wanted);
+            Ok(Some((Bytes::from(piece), self)))
+        });
+        read.await.map_err(io::Error::other)?
     }
 }
