@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use super::say;
 
@@ -12,7 +13,11 @@ pub enum Failed {
     WrongUse(String),
     NotFound(String),
     /// The server or the network: perhaps for a while.
-    Away(String),
+    Away {
+        why: String,
+        /// What the server says is worth waiting.
+        retry_after: Option<Duration>,
+    },
     Refused(String),
     /// Some of many, told already; the exit code of the worst.
     Some(u8),
@@ -29,7 +34,7 @@ impl Failed {
     fn number(&self) -> u8 {
         match self {
             Self::ReaderGone => 0,
-            Self::Away(_) | Self::Refused(_) => 1,
+            Self::Away { .. } | Self::Refused(_) => 1,
             Self::WrongUse(_) => 2,
             Self::NotFound(_) => 3,
             Self::Some(number) => *number,
@@ -41,6 +46,11 @@ impl Failed {
         let failed = items.iter().filter_map(|item| each(item).err());
         let worst = failed.inspect(|failed| say(&format!("ops-meta: {failed}"))).map(|it| it.number()).min();
         worst.map_or(Ok(()), |number| Err(Self::Some(number)))
+    }
+
+    /// The server or the network, and nobody knows for how long.
+    pub fn away(why: String) -> Self {
+        Self::Away { why, retry_after: None }
     }
 
     /// Of the output.
@@ -55,7 +65,7 @@ impl Failed {
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::WrongUse(why) | Self::NotFound(why) | Self::Away(why) | Self::Refused(why) => {
+            Self::WrongUse(why) | Self::NotFound(why) | Self::Away { why, .. } | Self::Refused(why) => {
                 f.write_str(why)
             }
             Self::Some(_) => f.write_str("not everything was done"),

@@ -3,6 +3,7 @@
 
 mod backup;
 mod client;
+mod confirm;
 mod event;
 mod failed;
 mod host;

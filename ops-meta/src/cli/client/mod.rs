@@ -218,21 +218,22 @@ impl Client {
                         "`{url}` leads to `{to}`; if that is ops-meta, give that address"
                     ))
                 }
-                status if status.is_server_error() => Failed::Away(format!("`{url}` answered {status}")),
+                status if status.is_server_error() => Failed::away(format!("`{url}` answered {status}")),
                 status => Failed::Refused(format!(
                     "`{url}{path}` answered {status}: is this the address of an ops-meta, and is that one new enough?"
                 )),
             };
         };
-        match status {
-            StatusCode::UNAUTHORIZED => self.unauthorized(&detail),
-            StatusCode::NOT_FOUND => Failed::NotFound(detail),
-            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
-                let secs = header(header::RETRY_AFTER).parse::<u32>();
+        let secs = header(header::RETRY_AFTER).parse::<u32>().ok();
+        match (status, secs) {
+            (StatusCode::UNAUTHORIZED, _) => self.unauthorized(&detail),
+            (StatusCode::NOT_FOUND, _) => Failed::NotFound(detail),
+            (_, Some(secs)) => Failed::Away {
                 // What to do is in the detail.
-                let later = secs.map(|secs| format!(" (wait {secs} s)")).unwrap_or_default();
-                Failed::Away(detail + &later)
-            }
+                why: format!("{detail} (wait {secs} s)"),
+                retry_after: Some(Duration::from_secs(secs.into())),
+            },
+            (StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS, None) => Failed::away(detail),
             _ => Failed::Refused(detail),
         }
     }

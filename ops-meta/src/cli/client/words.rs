@@ -22,7 +22,7 @@ pub fn failed(url: &str, error: &ureq::Error) -> Failed {
         }
         other => other.to_string(),
     };
-    Failed::Away(format!(
+    Failed::away(format!(
         "failed to reach ops-meta at `{}`: {why}; --url or OPS_META_URL names another",
         shown(url)
     ))

@@ -95,8 +95,8 @@ fn follow(client: &Client, args: &ListArgs, listing: &mut Listing) -> Result<(),
                 newest = last.unwrap_or(newest);
                 away = false;
             }
-            Err(Failed::Away(why)) if away => drop(why),
-            Err(Failed::Away(why)) => {
+            Err(Failed::Away { .. }) if away => {}
+            Err(Failed::Away { why, .. }) => {
                 say(&format!("ops-meta: {why}; it is asked again"));
                 away = true;
             }

@@ -1,9 +1,8 @@
 //! `ops-meta host drop`
 
-use std::io::{self, IsTerminal as _};
-
 use super::HOSTS;
 use crate::cli::client::{Server, part};
+use crate::cli::confirm::confirm;
 use crate::cli::failed::Failed;
 use crate::cli::say;
 use crate::domain::one_line::one_line;
@@ -26,7 +25,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<(), Failed> {
     if !args.yes {
-        confirm(&args.hostnames)?;
+        confirm("drop", "dropped", &args.hostnames.join(" "))?;
     }
     let client = args.server.client()?;
     Failed::of_each(&args.hostnames, |hostname| {
@@ -34,17 +33,4 @@ pub fn run(args: &Args) -> Result<(), Failed> {
         say(&format!("{} is dropped", one_line(hostname)));
         Ok(())
     })
-}
-
-fn confirm(hostnames: &[String]) -> Result<(), Failed> {
-    if !io::stdin().is_terminal() {
-        return Err(Failed::WrongUse("nobody is there to ask; --yes drops without asking".to_owned()));
-    }
-    say(&format!("drop {}? [y/N]", one_line(&hostnames.join(" "))));
-    let mut answer = String::new();
-    let read = io::stdin().read_line(&mut answer);
-    match (read, answer.trim()) {
-        (Ok(_), "y" | "Y" | "yes") => Ok(()),
-        _ => Err(Failed::Refused("nothing was dropped".to_owned())),
-    }
 }
