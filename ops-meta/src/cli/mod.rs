@@ -9,9 +9,12 @@ mod failed;
 mod host;
 mod output;
 mod package;
+mod push;
 mod restore;
+mod sizes;
 mod times;
 mod token;
+mod upload;
 mod whoami;
 
 use std::io::Write as _;
@@ -26,15 +29,17 @@ pub enum Verb {
     /// What ops-meta knows of hosts
     #[command(subcommand)]
     Host(host::Verb),
+    /// Bring packages
+    Push(push::Args),
+    /// What agents come in: made here, kept on the server
+    #[command(subcommand)]
+    Package(package::Verb),
     /// Who may speak to ops-meta
     #[command(subcommand)]
     Token(token::Verb),
     /// What happened
     #[command(subcommand)]
     Event(event::Verb),
-    /// What agents come in
-    #[command(subcommand)]
-    Package(package::Verb),
     /// Whom ops-meta takes the token for
     Whoami(whoami::Args),
     /// Copy the database while ops-meta serves
@@ -46,9 +51,10 @@ pub enum Verb {
 pub fn run(verb: Verb) -> ExitCode {
     let done = match verb {
         Verb::Host(verb) => host::run(verb),
+        Verb::Push(args) => push::run(args),
+        Verb::Package(verb) => package::run(verb),
         Verb::Token(verb) => token::run(verb),
         Verb::Event(verb) => event::run(verb),
-        Verb::Package(verb) => package::run(verb),
         Verb::Whoami(args) => whoami::run(&args),
         Verb::Backup(args) => backup::run(&args),
         Verb::Restore(args) => restore::run(&args),

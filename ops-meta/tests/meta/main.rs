@@ -16,6 +16,8 @@ mod cli_events;
 mod cli_hosts;
 mod cli_pack;
 mod cli_package;
+mod cli_packages;
+mod cli_push;
 mod connections;
 mod database_away;
 mod faults_of_2015;

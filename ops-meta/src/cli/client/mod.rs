@@ -2,6 +2,7 @@
 
 mod names;
 mod trust;
+mod upload;
 mod words;
 
 use std::env;
@@ -20,12 +21,17 @@ use super::failed::Failed;
 use crate::absolute;
 use crate::domain::one_line::one_line;
 
+pub use upload::Upload;
+
 /// Until it is clear that nobody answers.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a whole answer: a page of a list takes a server with a million hosts half a second.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// For work that reads whole packages, until the first byte of its answer.
+const WORK_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// A page of hosts with 256 agents each has less.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
+const TEXT_BYTES_MAX: u64 = 64 << 10;
 /// The most that the API gives at once.
 const PAGE_ROWS_MAX: u64 = 1000;
 /// What a hostname or a number may have unescaped in a path.
@@ -141,8 +147,29 @@ impl Client {
         self.answer(path, request.header(header::CONTENT_TYPE, "application/json").send(body.to_string()))
     }
 
+    /// Asks for work that may take minutes.
+    pub fn work(&self, path: &str, query: &Query, body: &Value) -> Result<Value, Failed> {
+        let request = self.agent.post(self.at(path)).header(header::AUTHORIZATION, self.bearer());
+        let request = request.header(header::CONTENT_TYPE, "application/json");
+        let request = query.iter().fold(request, |request, (key, value)| request.query(key, value));
+        let request = request.config().timeout_global(Some(WORK_TIMEOUT)).build();
+        self.answer(path, request.send(body.to_string()))
+    }
+
+    pub fn patch(&self, path: &str, body: &Value) -> Result<Value, Failed> {
+        let request = self.agent.patch(self.at(path)).header(header::AUTHORIZATION, self.bearer());
+        self.answer(path, request.header(header::CONTENT_TYPE, "application/json").send(body.to_string()))
+    }
+
     pub fn delete(&self, path: &str, query: &Query) -> Result<(), Failed> {
         self.ask(path, query, self.agent.delete(self.at(path))).map(drop)
+    }
+
+    /// A short text; `None` where there is none.
+    pub fn text(&self, path: &str) -> Option<String> {
+        let request = self.agent.get(self.at(path)).header(header::AUTHORIZATION, self.bearer());
+        let mut response = request.call().ok().filter(|it| it.status() == StatusCode::OK)?;
+        response.body_mut().with_config().limit(TEXT_BYTES_MAX).read_to_string().ok()
     }
 
     fn ask(&self, path: &str, query: &Query, request: RequestBuilder<WithoutBody>) -> Result<Value, Failed> {

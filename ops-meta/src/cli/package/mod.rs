@@ -1,60 +1,21 @@
-//! `ops-meta package`
+//! `ops-meta package`: on this machine, and on the server.
 
-mod aside;
-mod check;
-mod contents;
-mod identity;
-mod new;
-mod pack;
-mod sums;
-
-use std::ffi::OsStr;
-use std::path::Path;
+mod local;
+pub mod remote;
 
 use super::failed::Failed;
-use super::say;
-use crate::domain::one_line::one_line;
 
-// What each does stands at its arguments; said here, it would hide what is said there.
 #[derive(clap::Subcommand)]
 pub enum Verb {
-    New(new::Args),
-    Pack(pack::Args),
-    Check(check::Args),
+    #[command(flatten)]
+    Local(local::Verb),
+    #[command(flatten)]
+    Remote(remote::Verb),
 }
 
 pub fn run(verb: Verb) -> Result<(), Failed> {
     match verb {
-        Verb::New(args) => new::run(&args),
-        Verb::Pack(args) => pack::run(&args),
-        Verb::Check(args) => check::run(&args),
+        Verb::Local(verb) => local::run(verb),
+        Verb::Remote(verb) => remote::run(verb),
     }
-}
-
-/// A path as a sentence may have it: names of files may be anything.
-fn shown(path: &Path) -> String {
-    let plain = path.strip_prefix(".").ok().filter(|rest| !rest.as_os_str().is_empty());
-    one_line(&plain.unwrap_or(path).to_string_lossy())
-}
-
-/// Tells each of what is wrong with one file or folder.
-fn tell(path: &Path, problems: &[String]) {
-    for problem in problems {
-        say(&format!("ops-meta: {}: {problem}", shown(path)));
-    }
-}
-
-/// What a folder or a package is called, without `.tar.gz`; `.` is called what the folder is.
-fn called(path: &Path) -> String {
-    let real = || path.canonicalize().ok()?.file_name().map(OsStr::to_owned);
-    let name = path.file_name().map(OsStr::to_owned).or_else(real).unwrap_or_default();
-    let name = name.to_string_lossy();
-    name.strip_suffix(".tar.gz").unwrap_or(&name).to_owned()
-}
-
-/// A misspelt key would do nothing, and nobody would know.
-fn unknown_keys(keys: &[String]) -> Vec<String> {
-    let warning =
-        |key| format!("warning: manifest.json has the key `{key}`, which this ops-meta does not know");
-    keys.iter().map(warning).collect()
 }

@@ -38,3 +38,20 @@ pub fn sha256(bytes: &[u8]) -> String {
 pub fn md5(bytes: &[u8]) -> String {
     format!("{:x}", Md5::digest(bytes))
 }
+
+/// A good one of about so many bytes, which do not become fewer.
+pub fn large_package(bytes: usize) -> Vec<u8> {
+    let (mut noise, mut block) = (Vec::with_capacity(bytes + 32), Sha256::digest(b"noise"));
+    while noise.len() < bytes {
+        noise.extend(block);
+        block = Sha256::digest(block);
+    }
+    tarball(&[("control", b"#!/bin/sh\n"), ("noise", &noise)])
+}
+
+/// Writes it with the `.md5` beside it.
+pub fn write_with_md5(folder: &std::path::Path, file: &str, bytes: &[u8]) {
+    std::fs::create_dir_all(folder).unwrap();
+    std::fs::write(folder.join(file), bytes).unwrap();
+    std::fs::write(folder.join(format!("{file}.md5")), format!("{}  {file}\n", md5(bytes))).unwrap();
+}
