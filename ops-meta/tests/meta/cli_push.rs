@@ -306,3 +306,16 @@ fn without_a_server_or_a_token_the_first_file_is_the_last() {
     let said = run(server.command(&["push", folder]).env("OPS_META_TOKEN", token.trim()));
     assert!(said.code == 1 && said.err.contains("publisher"), "{said:?}");
 }
+
+#[test]
+fn who_reads_only_the_first_line_gets_all_packages_pushed() {
+    let (server, folder) = (server(), tempfile::tempdir().unwrap());
+    for name in ["a-1.tar.gz", "b-2.tar.gz", "c-3.tar.gz"] {
+        write(folder.path(), name, &package(name));
+    }
+    let mut pushing = server.command(&["push", folder.path().to_str().unwrap()]);
+    let mut child = pushing.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(Operator::first(&server).get("/api/v1/packages?total=true").json()["total"], 3);
+}

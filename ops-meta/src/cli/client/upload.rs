@@ -12,6 +12,8 @@ use crate::cli::failed::Failed;
 
 /// Without a byte that the server takes.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Until the body is sent to a server that does not say whether it wants it: a proxy may keep that to itself.
+const WANTED_TIMEOUT: Duration = Duration::from_secs(5);
 const SIGNATURE: &str = "X-Minisign";
 
 /// Bytes that are put somewhere.
@@ -45,6 +47,7 @@ impl Client {
         }
         let request = query.iter().fold(request, |request, (key, value)| request.query(key, value));
         let config = request.config().timeout_global(None).timeout_per_write(Some(IDLE_TIMEOUT));
+        let config = config.timeout_await_100(Some(WANTED_TIMEOUT));
         // When all is there the server reads it once more before it answers.
         let request = config.timeout_recv_response(Some(WORK_TIMEOUT)).build();
         self.answer(path, request.send(SendBody::from_reader(body)))
