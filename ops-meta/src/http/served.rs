@@ -1,7 +1,8 @@
 //! A file as an answer: whole or in part, with a tag by which it is recognised.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, IoSliceMut};
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -9,15 +10,16 @@ use axum::body::Body;
 use axum::http::header::*;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::stream::try_unfold;
+use rustix::io::{ReadWriteFlags, preadv2};
 
 use super::error::Refusal;
 use crate::domain::range::{self, Part};
 use crate::running::{App, Download};
 
-/// What is read from the disk at once: every time two threads take turns.
-const PIECE_BYTES: u64 = 256 << 10;
+/// What is read at once: so much is still in the processor's cache when it is sent.
+const PIECE_BYTES: u64 = 32 << 10;
 /// A file of this size needs no place among the downloads: a host that has just fetched a tarball must get its md5.
 const SMALL_BYTES_MAX: u64 = 64 << 10;
 
@@ -122,8 +124,8 @@ impl Opened {
             ..=SMALL_BYTES_MAX => None,
             _ => Some(app.download().ok_or(Refusal::Busy)?),
         };
-        let reading =
-            Reading { file: self.file, at: part.first(), left: part.length(self.size), _download: download };
+        let (at, left) = (part.first(), part.length(self.size));
+        let reading = Reading { file: self.file, at, left, piece: Bytes::new(), _download: download };
         *response.body_mut() = Body::from_stream(try_unfold(reading, Reading::next));
         Ok(response)
     }
@@ -146,27 +148,48 @@ struct Reading {
     file: File,
     at: u64,
     left: u64,
+    /// The last piece: its memory has the next one, once it is sent.
+    piece: Bytes,
     _download: Option<Download>,
 }
 
 impl Reading {
-    /// The next piece, read on a thread that may wait for the disk, into memory that nobody has to clear or to copy.
+    /// The next piece: read at once where it lies in memory already, else by a thread that may wait for the disk.
     async fn next(mut self) -> io::Result<Option<(Bytes, Self)>> {
         if self.left == 0 {
             return Ok(None);
         }
-        let read = tokio::task::spawn_blocking(move || {
-            let wanted = self.left.min(PIECE_BYTES);
-            let mut piece = Vec::with_capacity(wanted as usize);
-            self.file.seek(SeekFrom::Start(self.at))?;
-            (&self.file).take(wanted).read_to_end(&mut piece)?;
-            if piece.len() as u64 != wanted {
-                // Somebody has cut it: whoever fetches it must not take it for whole.
-                return Err(io::ErrorKind::UnexpectedEof.into());
+        let last = std::mem::take(&mut self.piece).try_into_mut();
+        let mut piece = last.unwrap_or_else(|_| BytesMut::new());
+        piece.resize(self.left.min(PIECE_BYTES) as usize, 0);
+        match self.read_without_waiting(&mut piece) {
+            0 => {
+                let read = tokio::task::spawn_blocking(move || self.read(piece)).await;
+                read.map_err(io::Error::other)?.map(Some)
             }
-            (self.at, self.left) = (self.at + wanted, self.left - wanted);
-            Ok(Some((Bytes::from(piece), self)))
-        });
-        read.await.map_err(io::Error::other)?
+            len => {
+                piece.truncate(len);
+                Ok(Some(self.pass_on(piece)))
+            }
+        }
+    }
+
+    /// How much there was; 0: nothing, or nobody can tell.
+    fn read_without_waiting(&self, piece: &mut [u8]) -> usize {
+        let into = &mut [IoSliceMut::new(piece)];
+        preadv2(&self.file, into, self.at, ReadWriteFlags::NOWAIT).unwrap_or(0)
+    }
+
+    fn read(self, mut piece: BytesMut) -> io::Result<(Bytes, Self)> {
+        // It fails where somebody has cut the file: whoever fetches it must not take it for whole.
+        self.file.read_exact_at(&mut piece, self.at)?;
+        Ok(self.pass_on(piece))
+    }
+
+    fn pass_on(mut self, piece: BytesMut) -> (Bytes, Self) {
+        let len = piece.len() as u64;
+        (self.at, self.left) = (self.at + len, self.left - len);
+        self.piece = piece.freeze();
+        (self.piece.clone(), self)
     }
 }
