@@ -357,3 +357,106 @@ fn what_is_not_ours_or_too_new_is_left_as_it_is() {
     let newer = refused(Err("PRAGMA application_id = 1330664269; PRAGMA user_version = 99"));
     assert!(matches!(newer, Unopened::Newer { found: 99, .. }), "{newer}");
 }
+
+fn new_package(version: &str, digit: &str) -> NewPackage {
+    let digest = |digits| ops_wire::HexDigest::parse(&digit.repeat(digits), digits).unwrap();
+    NewPackage {
+        build: crate::domain::package::Build::check("a", version, "linux", "").unwrap(),
+        content: Content {
+            sha256: digest(64),
+            md5: digest(32),
+            size: 5,
+            unpacked_size: 7,
+            entries: 2,
+            seen: "as it was".to_owned(),
+            manifest: json!({ "trialSecs": 3 }),
+        },
+        signature: None,
+        deprecated: None,
+        listing: "[]".to_owned(),
+    }
+}
+
+async fn bring(store: &Store, version: &str, digit: &str) -> i64 {
+    let new = Change::CreatePackage(Box::new(new_package(version, digit)));
+    store.change(actor(), new).await.unwrap().id.unwrap()
+}
+
+async fn kinds(store: &Store) -> Vec<String> {
+    let events = store.events(EventsAsked { limit: 99, ..EventsAsked::default() }).await.unwrap();
+    events.into_iter().rev().map(|event| event.kind).collect()
+}
+
+#[tokio::test]
+async fn a_package_is_kept_whole() {
+    let (store, folder) = store();
+    let id = bring(&store, "1", "a").await;
+    drop(store);
+    let store = Store::open(folder.path()).unwrap();
+    let package = store.package(id).await.unwrap().unwrap();
+    assert_eq!(store.packages().unwrap(), std::slice::from_ref(&package));
+    let new = new_package("1", "a");
+    assert_eq!((&package.build, &package.content), (&new.build, &new.content));
+    assert_eq!(
+        (package.state, package.protected, package.actor.as_str()),
+        (PackageState::Ready, false, "a test")
+    );
+    assert_eq!(store.package_entries(id).await.unwrap().as_deref(), Some("[]"));
+    let again = store.change(actor(), Change::CreatePackage(Box::new(new))).await.unwrap_err();
+    assert!(matches!(again, StoreError::Conflict(_)), "{again}");
+}
+
+#[tokio::test]
+async fn what_becomes_of_a_package_is_told_once_each() {
+    let (store, _folder) = store();
+    let id = bring(&store, "1", "a").await;
+    let change = async |change| store.change(actor(), Change::Package { id, change }).await;
+    let marks = |protected| PackageChange::Mark {
+        deprecated: Some(Some("old".to_owned())),
+        protected: Some(protected),
+    };
+    change(PackageChange::Sign("signed".to_owned())).await.unwrap();
+    change(marks(true)).await.unwrap();
+    assert!(change(marks(true)).await.unwrap().event.is_none(), "it is marked so already");
+    let refused = change(PackageChange::Delete).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Conflict(_)), "{refused}");
+    change(marks(false)).await.unwrap();
+    change(PackageChange::Delete).await.unwrap();
+    assert!(change(PackageChange::Delete).await.unwrap().event.is_none(), "it goes already");
+    change(PackageChange::DeleteFailed("why".to_owned())).await.unwrap();
+    let package = store.package(id).await.unwrap().unwrap();
+    assert_eq!((package.state, package.why.as_deref()), (PackageState::DeleteFailed, Some("why")));
+    assert_eq!((package.signature.as_deref(), package.deprecated.as_deref()), (Some("signed"), Some("old")));
+    change(marks(true)).await.unwrap();
+    change(PackageChange::Delete).await.unwrap();
+    assert_eq!(store.package(id).await.unwrap().unwrap().why, None);
+    change(PackageChange::Gone).await.unwrap();
+    assert_eq!((store.package(id).await.unwrap(), store.package_entries(id).await.unwrap()), (None, None));
+    let gone = change(PackageChange::Delete).await.unwrap_err();
+    assert!(matches!(gone, StoreError::Missing(_)), "{gone}");
+    let told = [
+        "created",
+        "signed",
+        "marked",
+        "marked",
+        "deleting",
+        "delete_failed",
+        "marked",
+        "deleting",
+        "deleted",
+    ];
+    assert_eq!(kinds(&store).await, told.map(|kind| format!("package.{kind}")));
+}
+
+#[tokio::test]
+async fn the_file_of_a_blob_is_noted_for_every_package_that_has_it() {
+    let (store, _folder) = store();
+    let ids = [bring(&store, "1", "a").await, bring(&store, "2", "b").await, bring(&store, "3", "a").await];
+    store.blob_seen(new_package("1", "a").content.sha256, "anew".to_owned()).await.unwrap();
+    let mut seen = Vec::new();
+    for id in ids {
+        seen.push(store.package(id).await.unwrap().unwrap().content.seen);
+    }
+    assert_eq!(seen, ["anew", "as it was", "anew"]);
+    assert_eq!(kinds(&store).await.len(), 3, "nobody decided that");
+}
