@@ -39,8 +39,12 @@ pub enum NotDone {
     Differs(Arc<Package>),
     /// It is on its way out.
     Leaving(Arc<Package>),
+    /// Hosts would fetch it by the same path as this other one.
+    Taken(Build, Build),
     /// Its blob has other bytes than were brought.
     Altered(String),
+    /// Its blob stays.
+    NotDeleted(Build, BlobError),
 }
 
 impl From<StoreError> for NotDone {
@@ -72,7 +76,17 @@ impl fmt::Display for NotDone {
                     package.build
                 )
             }
+            Self::Taken(build, other) => write!(
+                f,
+                "package {build} would be fetched as `/packages/{}`, as package {other} is, which is there; take another \
+                 version",
+                build.path()
+            ),
             Self::Altered(why) => f.write_str(why),
+            Self::NotDeleted(build, why) => write!(
+                f,
+                "package {build} is served no more, and its file is still there: {why}; mend that and delete it again"
+            ),
         }
     }
 }
@@ -146,12 +160,20 @@ impl Packages {
         if let Some(there) = self.find(&new.build) {
             return self.bring_again(store, actor, there, received, new).await;
         }
-        new.content.seen = self.blobs.keep(received).await?;
-        let (build, created) = (new.build.clone(), Change::CreatePackage(Box::new(new)));
-        let id = store.change(actor, created).await?.id.unwrap_or_default();
+        if let Some(other) = self.table().paths.get(&new.build.path()).cloned() {
+            received.spool.discard();
+            return Err(NotDone::Taken(new.build, other));
+        }
+        let seen = self.blobs.keep(received).await?;
+        new.content.seen = seen.clone();
+        let (build, sha256) = (new.build.clone(), new.content.sha256.clone());
+        let id = store.change(actor, Change::CreatePackage(Box::new(new))).await?.id.unwrap_or_default();
         let package = store.package(id).await?;
         let package = package.ok_or_else(|| StoreError::Missing(format!("package {build}")))?;
-        Ok(Brought::New(self.put(package)))
+        let package = self.put(package);
+        // Of whatever other version has these bytes: they lie in another file now. Where that is not noted it is read anew.
+        let _ = self.is_seen(store, &sha256, &seen).await;
+        Ok(Brought::New(package))
     }
 
     /// A signature may come later than the bytes. A file that is gone or looks otherwise is put back.
@@ -163,14 +185,19 @@ impl Packages {
         received: Received,
         new: NewPackage,
     ) -> Result<Brought, NotDone> {
+        // Nobody is to go on with what is not wanted.
         if there.state != PackageState::Ready {
+            received.spool.discard();
             return Err(NotDone::Leaving(there));
         }
         if there.content.sha256 != new.content.sha256 {
+            received.spool.discard();
             return Err(NotDone::Differs(there));
         }
         let blob = self.blobs.open_blob(&there.content.sha256).await;
-        if !blob.is_ok_and(|blob| blob.seen == there.content.seen) {
+        if blob.is_ok_and(|blob| blob.seen == there.content.seen) {
+            received.spool.discard();
+        } else {
             let seen = self.blobs.keep(received).await?;
             self.is_seen(store, &there.content.sha256, &seen).await?;
         }
@@ -220,7 +247,7 @@ impl Packages {
         if !others && let Err(why) = self.blobs.remove(sha256).await {
             let failed = PackageChange::DeleteFailed(why.to_string());
             self.changed(store, actor, &leaving, failed).await?;
-            return Err(why.into());
+            return Err(NotDone::NotDeleted(leaving.build.clone(), why));
         }
         store.change(actor, Change::Package { id: leaving.id, change: PackageChange::Gone }).await?;
         self.remove(&leaving.build);
@@ -294,6 +321,8 @@ impl Packages {
             package.build,
             digest.map_or_else(String::new, |it| it.to_string())
         );
+        // As it looks it was seen to be right, perhaps; it is not to be served, and a fresh push takes its place.
+        self.is_seen(store, wanted, "").await?;
         if altered.insert(blob.seen, why.clone()).is_none() {
             let change = PackageChange::Altered(why.clone());
             let actor = Actor("ops-meta".to_owned());

@@ -18,7 +18,7 @@ use crate::log;
 use crate::routes;
 use crate::running::App;
 use crate::shares::Shares;
-use crate::work::{expiry, flush, usage};
+use crate::work::{deletion, expiry, flush, usage};
 
 /// How long requests under way may take after SIGTERM.
 const FINISH_SECS: u64 = 10;
@@ -47,6 +47,7 @@ pub async fn serve(app: Arc<App>, listen: SocketAddr, warn: impl FnOnce()) -> io
     set_up(&listener)?;
     tell_who_listens(&app, &listener)?;
     warn();
+    tokio::spawn(deletion::run(app.clone()));
     tokio::spawn(expiry::run(app.clone()));
     let (end, ended) = oneshot::channel();
     let writing = tokio::spawn(flush::run(app.clone(), ended));

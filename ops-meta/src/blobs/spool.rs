@@ -133,10 +133,6 @@ impl Spool {
         File::open(&self.path)
     }
 
-    pub(super) fn sync(&self) -> io::Result<()> {
-        File::open(&self.path)?.sync_all()
-    }
-
     /// The file bears another name now.
     pub(super) fn renamed(mut self) {
         self.stays = true;
@@ -172,6 +168,7 @@ impl Spool {
             file.write_all(&piece)?;
             digesting.write_all(&piece)?;
         }
+        file.sync_all()?;
         let (inner, outer) = digesting.finish();
         let digests = outer.sha256.zip(inner.finish().1.md5);
         let (sha256, md5) = digests.ok_or_else(|| io::Error::other("there are no digests"))?;

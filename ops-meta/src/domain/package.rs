@@ -38,7 +38,7 @@ impl fmt::Display for NoBuild {
         match self {
             Self::Name(why) => write!(f, "the name {why}"),
             Self::Version(why) => write!(f, "the version {why}"),
-            Self::Platform(why) => write!(f, "`{}` {why}", why.field()),
+            Self::Platform(why) => write!(f, "`{}`: {why}", why.field()),
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, Method, Uri};
 use axum::response::{IntoResponse, Response};
 
@@ -40,7 +40,8 @@ pub async fn package(
         Beside::Sha256 => format!("{}  {file}\n", package.content.sha256),
         Beside::Signature => package.signature.clone().ok_or(Refusal::NotFound)?,
     };
-    Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
+    let heads = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    Ok((heads, text).into_response())
 }
 
 /// What is asked for of a package.
@@ -64,11 +65,14 @@ fn find(app: &App, asked: &str) -> Option<(Arc<Package>, Beside)> {
 /// Its tag is its digest: the same from every server, and after every restart.
 async fn tarball(
     app: &Arc<App>,
-    package: &Package,
+    package: &Arc<Package>,
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Response, Refusal> {
-    let blob = app.packages.blob(&app.store, package).await.map_err(|why| {
+    // A file that has to be read anew is read to its end, also for who has no patience: the next one finds it read.
+    let (reading, it) = (app.clone(), package.clone());
+    let blob = tokio::spawn(async move { reading.packages.blob(&reading.store, &it).await });
+    let blob = blob.await.map_err(|_| Refusal::Failed)?.map_err(|why| {
         let fields =
             [("level", "error"), ("package", &*package.build.to_string()), ("why", &*why.to_string())];
         log::line("package_not_served", &fields);

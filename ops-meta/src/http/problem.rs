@@ -20,12 +20,14 @@ pub struct Problem {
     detail: String,
     /// The parameter or the field of the body that is wrong.
     field: Option<String>,
+    code: Option<&'static str>,
+    offset: Option<u64>,
     retry_after_secs: Option<u64>,
 }
 
 impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), field: None, retry_after_secs: None }
+        Self { status, detail: detail.into(), field: None, code: None, offset: None, retry_after_secs: None }
     }
 
     /// 400: this parameter or this field of the body is wrong.
@@ -35,6 +37,18 @@ impl Problem {
 
     pub fn missing(what: impl std::fmt::Display) -> Self {
         Self::new(StatusCode::NOT_FOUND, format!("there is no {what}"))
+    }
+
+    /// A word for programs, where one status has several reasons.
+    #[must_use]
+    pub fn code(self, code: &'static str) -> Self {
+        Self { code: Some(code), ..self }
+    }
+
+    /// Where an upload goes on.
+    #[must_use]
+    pub fn offset(self, bytes: u64) -> Self {
+        Self { offset: Some(bytes), ..self }
     }
 
     #[must_use]
@@ -56,6 +70,12 @@ pub struct Told<'a> {
     /// The parameter or the field of the body that is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
+    /// Why an archive is refused or a package was not deleted, in a word for programs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    /// Where an upload goes on, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<u64>,
 }
 
 impl IntoResponse for Problem {
@@ -66,6 +86,8 @@ impl IntoResponse for Problem {
             status: self.status.as_u16(),
             detail: &self.detail,
             field: self.field.as_deref(),
+            code: self.code,
+            offset: self.offset,
         };
         let content_type = [(CONTENT_TYPE, "application/problem+json")];
         let mut response =

@@ -236,7 +236,8 @@ pub(super) fn change(
             done("package.marked", build, Some(was), Some(told(&deprecated, protected)))
         }
         PackageChange::Delete => {
-            if before.protected {
+            // What is on its way out was not protected when it was to go.
+            if before.protected && before.state == PackageState::Ready {
                 let why =
                     format!("package {build} is protected; `ops-meta package protect --off` lifts that");
                 return Err(StoreError::Conflict(why));

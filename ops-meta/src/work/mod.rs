@@ -1,5 +1,6 @@
 //! What runs in the background, one file each.
 
+pub mod deletion;
 pub mod expiry;
 pub mod flush;
 pub mod usage;

@@ -1,11 +1,11 @@
 //! What happens when the database does not: the disk is full, somebody else holds it, it is not what it was.
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::support::full_disk::FullDisk;
 use crate::support::{Operator, Reply, Server, beat, config, eventually, refused};
 
 fn create(admin: &Operator<'_>, name: &str) -> Reply {
@@ -60,40 +60,12 @@ fn changes_that_wait_one_behind_another_are_all_refused_in_time() {
     assert_eq!(create(admin, "a0").status, 201);
 }
 
-/// Every write to the database fails as on a full disk, until this is dropped.
-struct FullDisk(Child);
-
-impl FullDisk {
-    fn of(server: &Server) -> Self {
-        let said = server.path("strace");
-        let mut strace = Command::new("strace");
-        strace.args(["-f", "-e", "inject=write,pwrite64:error=ENOSPC", "-e", "trace=write,pwrite64"]);
-        for file in ["data/ops-meta.db", "data/ops-meta.db-wal"] {
-            strace.arg("-P").arg(server.path(file).canonicalize().unwrap());
-        }
-        strace.args(["-p", &server.pid().to_string(), "-o", "/dev/null"]);
-        strace.stdin(Stdio::null()).stderr(std::fs::File::create(&said).unwrap());
-        let disk = Self(strace.spawn().expect("packaging/deps.sh brings strace"));
-        eventually("strace to be there", || std::fs::read_to_string(&said).ok()?.find("attached"));
-        disk
-    }
-}
-
-impl Drop for FullDisk {
-    fn drop(&mut self) {
-        // SIGTERM lets it detach.
-        let pid = nix::unistd::Pid::from_raw(self.0.id() as i32);
-        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn on_a_full_disk_changes_are_refused_and_beats_go_on() {
     let server = Server::start(&config());
     let admin = Operator::first(&server);
     assert_eq!(create(&admin, "before").status, 201);
-    let disk = FullDisk::of(&server);
+    let disk = FullDisk::of(&server, &["ops-meta.db", "ops-meta.db-wal"]);
     let refused = create(&admin, "a");
     assert_eq!(refused.status, 507, "{}", refused.text());
     assert!(refused.json()["detail"].as_str().unwrap().contains("disk of the data folder is full"));

@@ -16,7 +16,10 @@ use super::super::whole::whole;
 use super::uses::Uses;
 use crate::packages::NotDone;
 use crate::running::App;
-use crate::store::Package;
+use crate::store::{Package, PackageState};
+
+/// More versions of one agent than anybody has.
+const KEEP_MAX: usize = 1_000_000;
 
 /// What is to be freed.
 #[derive(Deserialize, ToSchema)]
@@ -24,11 +27,10 @@ use crate::store::Package;
 pub struct Wanted {
     /// Versions of each agent that stay, the newest, whether used or not.
     #[serde(default = "keep")]
-    #[schema(value_type = Option<u32>, default = 3)]
+    #[schema(default = 3, minimum = 0, maximum = 1_000_000)]
     keep: usize,
     /// Only say what would be freed.
     #[serde(default)]
-    #[schema(value_type = Option<bool>)]
     dry_run: bool,
 }
 
@@ -83,33 +85,36 @@ pub async fn gc(
     _: Query<Nothing>,
     asked::Json(wanted): asked::Json<Wanted>,
 ) -> Result<Json<Freed>, Problem> {
+    if wanted.keep > KEEP_MAX {
+        return Err(Problem::field("keep", format!("`keep` has to be {KEEP_MAX} at most")));
+    }
     let all = app.packages.all();
     let uses = Uses::of(&app, all.iter().map(|it| it.build.name.clone())).await?;
     let unused = unused(all.clone(), wanted.keep, |package| uses.sentences(&app, &package.build).is_empty());
-    let bytes = freed_bytes(&all, &unused);
     let freed = whole(async move {
-        let (mut deleted, mut failed) = (Vec::new(), Vec::new());
+        let (mut gone, mut failed) = (Vec::new(), Vec::new());
         for package in unused {
-            let told = FreedPackage::of(&package);
-            if wanted.dry_run {
-                deleted.push(told);
-                continue;
-            }
-            match app.packages.delete(&app.store, publisher.caller.actor(), &package).await {
-                Ok(()) => deleted.push(told),
-                Err(why) => failed.push(FreedPackage { why: Some(why.to_string()), ..told }),
+            let deleted = match wanted.dry_run {
+                true => Ok(()),
+                false => app.packages.delete(&app.store, publisher.caller.actor(), &package).await,
+            };
+            match deleted {
+                Ok(()) => gone.push(package),
+                Err(why) => {
+                    failed.push(FreedPackage { why: Some(why.to_string()), ..FreedPackage::of(&package) });
+                }
             }
         }
         let orphans = app.packages.orphans(!wanted.dry_run).await?;
-        let bytes = bytes + orphans.iter().sum::<u64>();
-        let failed_bytes: u64 = failed.iter().map(|it: &FreedPackage| it.size).sum();
-        let orphans = orphans.len();
-        Ok::<_, NotDone>(Freed { deleted, orphans, bytes: bytes.saturating_sub(failed_bytes), failed })
+        let bytes = freed_bytes(&all, &gone) + orphans.iter().sum::<u64>();
+        let deleted = gone.iter().map(|it| FreedPackage::of(it)).collect();
+        Ok::<_, NotDone>(Freed { deleted, orphans: orphans.len(), bytes, failed })
     });
     Ok(Json(freed.await?))
 }
 
-/// All versions but the newest of each agent, the used and the protected. Builds of one version stay or go together.
+/// All versions but the newest of each agent, the used and the protected. Builds of one version stay or go together. What is on
+/// its way out goes, and is none of the newest.
 fn unused(
     mut packages: Vec<Arc<Package>>,
     keep: usize,
@@ -117,7 +122,7 @@ fn unused(
 ) -> Vec<Arc<Package>> {
     packages.sort_unstable_by_key(|package| std::cmp::Reverse(package.id));
     let mut newest: HashMap<_, Vec<_>> = HashMap::new();
-    for package in &packages {
+    for package in packages.iter().filter(|it| it.state == PackageState::Ready) {
         let versions = newest.entry(package.build.name.clone()).or_default();
         if versions.len() < keep && !versions.contains(&package.build.version) {
             versions.push(package.build.version.clone());
@@ -133,7 +138,7 @@ fn unused(
         let is_new = newest.get(&build.name).is_some_and(|versions| versions.contains(&build.version));
         let is_protected =
             protected.iter().any(|(name, version)| (name, version) == (&build.name, &build.version));
-        !is_new && !is_protected && is_unused(package)
+        package.state != PackageState::Ready || !is_new && !is_protected && is_unused(package)
     });
     packages
 }
@@ -144,4 +149,118 @@ fn freed_bytes(all: &[Arc<Package>], going: &[Arc<Package>]) -> u64 {
     let stays = |sha256: &HexDigest| all.iter().any(|it| it.content.sha256 == *sha256 && !goes(it.id));
     let blobs: HashMap<_, _> = going.iter().map(|it| (&it.content.sha256, it.content.size)).collect();
     blobs.into_iter().filter(|(sha256, _)| !stays(sha256)).map(|(_, size)| size).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "a test fails by panicking"
+    )]
+
+    use super::*;
+    use crate::domain::package::Build;
+    use crate::store::Content;
+
+    /// `NAME VERSION[ OS]`, with a blob of so many bytes that is told by a digit.
+    fn package(id: i64, said: &str, blob: char, size: u64) -> Package {
+        let words: Vec<_> = said.split(' ').chain([""]).collect();
+        let [name, version, os, ..] = words[..] else { panic!("{said}") };
+        let digest = |digits| HexDigest::parse(&blob.to_string().repeat(digits), digits).unwrap();
+        Package {
+            id,
+            build: Build::check(name, version, os, "").unwrap(),
+            state: PackageState::Ready,
+            why: None,
+            content: Content {
+                sha256: digest(64),
+                md5: digest(32),
+                size,
+                unpacked_size: 0,
+                entries: 1,
+                seen: String::new(),
+                manifest: serde_json::Value::Null,
+            },
+            signature: None,
+            deprecated: None,
+            protected: false,
+            created: 0,
+            actor: String::new(),
+        }
+    }
+
+    /// Brought in this order.
+    fn packages(all: &[&str]) -> Vec<Package> {
+        let of = |(n, it): (usize, &&str)| package(n as i64, it, char::from_digit(n as u32, 16).unwrap(), 1);
+        all.iter().enumerate().map(of).collect()
+    }
+
+    fn shown(packages: &[Arc<Package>]) -> Vec<String> {
+        packages.iter().map(|it| it.build.to_string()).collect()
+    }
+
+    fn goes(all: Vec<Package>, keep: usize, used: &[&str]) -> Vec<String> {
+        let all = all.into_iter().map(Arc::new).collect();
+        shown(&unused(all, keep, |it| !used.contains(&&*format!("{} {}", it.build.name, it.build.version))))
+    }
+
+    #[test]
+    fn the_newest_versions_of_each_agent_and_the_used_ones_stay() {
+        let all = ["a 9", "a 1", "b 1", "a 2", "a 3"];
+        let none: &[&str] = &[];
+        for (keep, used, expected) in [
+            (0, none, &["a 3", "a 2", "b 1", "a 1", "a 9"][..]),
+            (1, none, &["a 2", "a 1", "a 9"]),
+            (2, none, &["a 1", "a 9"]),
+            (2, &["a 1"], &["a 9"]),
+            (0, &["a 9", "b 1"], &["a 3", "a 2", "a 1"]),
+            (4, none, &[]),
+            (usize::MAX, none, &[]),
+        ] {
+            assert_eq!(goes(packages(&all), keep, used), expected, "{keep} {used:?}");
+        }
+        assert_eq!(goes(Vec::new(), 0, none), none);
+    }
+
+    #[test]
+    fn builds_of_one_version_stay_or_go_together() {
+        let all = ["a 1", "a 1 linux", "a 2", "a 2 linux", "a 3"];
+        for (keep, used, expected) in [
+            (1, "", &["a 2 for linux", "a 2", "a 1 for linux", "a 1"][..]),
+            (2, "", &["a 1 for linux", "a 1"]),
+            (1, "a 1", &["a 2 for linux", "a 2"]),
+        ] {
+            assert_eq!(goes(packages(&all), keep, &[used]), expected, "{keep} {used:?}");
+        }
+        let mut one_protected = packages(&all);
+        one_protected[1].protected = true;
+        assert_eq!(goes(one_protected, 1, &[]), ["a 2 for linux", "a 2"]);
+    }
+
+    #[test]
+    fn what_is_on_its_way_out_goes_and_is_none_of_the_newest() {
+        for state in [PackageState::Deleting, PackageState::DeleteFailed] {
+            let mut all = packages(&["a 1", "a 2", "a 3"]);
+            all[2].state = state;
+            assert_eq!(goes(all, 1, &["a 3"]), ["a 3", "a 1"], "{state}");
+        }
+    }
+
+    #[test]
+    fn bytes_are_freed_once_and_only_where_nobody_else_has_them() {
+        let all = [("a 1", '1', 10), ("a 2", '2', 200), ("b 1", '1', 10), ("b 2", '3', 3000)];
+        let all: Vec<_> = all
+            .iter()
+            .zip(0..)
+            .map(|(&(said, blob, size), id)| Arc::new(package(id, said, blob, size)))
+            .collect();
+        for (going, bytes) in
+            [(&[][..], 0), (&[0], 0), (&[1], 200), (&[0, 2], 10), (&[0, 1, 3], 3200), (&[0, 1, 2, 3], 3210)]
+        {
+            let going: Vec<_> = going.iter().map(|&n: &usize| all[n].clone()).collect();
+            assert_eq!(freed_bytes(&all, &going), bytes, "{:?}", shown(&going));
+        }
+    }
 }

@@ -41,7 +41,10 @@ impl From<NotDone> for Problem {
     fn from(why: NotDone) -> Self {
         let status = match why {
             NotDone::Store(error) => return error.into(),
-            NotDone::Differs(_) | NotDone::Leaving(_) => StatusCode::CONFLICT,
+            NotDone::NotDeleted(..) => {
+                return Self::new(StatusCode::INTERNAL_SERVER_ERROR, why.to_string()).code("delete_failed");
+            }
+            NotDone::Differs(_) | NotDone::Leaving(_) | NotDone::Taken(..) => StatusCode::CONFLICT,
             NotDone::Blob(_) | NotDone::Altered(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, why.to_string())
@@ -236,7 +239,7 @@ pub async fn entries(
 pub struct Marks {
     /// Why nobody should use it any more; null: it may be used.
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>, max_length = 1024)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 1024)]
     deprecated: Option<Option<String>>,
     /// Whether it cannot be deleted.
     protected: Option<bool>,
@@ -308,6 +311,13 @@ pub async fn delete(
     let Some(build) = chosen.first().map(|it| it.build.clone()) else {
         return Err(Problem::missing("such package"));
     };
+    if let Some(protected) = chosen.iter().find(|it| it.protected && it.state == PackageState::Ready) {
+        let detail = format!(
+            "package {} is protected; `ops-meta package protect --off` lifts that; nothing was deleted",
+            protected.build
+        );
+        return Err(Problem::new(StatusCode::CONFLICT, detail));
+    }
     let used = Uses::of(&app, [build.name.clone()]).await?.sentences(&app, &build);
     if let Some(first) = used.first() {
         let more = if used.len() > 1 { format!(", and {} more", used.len() - 1) } else { String::new() };
@@ -345,8 +355,8 @@ pub async fn verify(
     Query(asked): Query<OneBuild>,
 ) -> Result<Json<Verified>, Problem> {
     let package = asked.find(&app, &name, &version)?;
-    let verified = app.packages.verify(&app.store, &package).await;
-    let (state, why) = match verified {
+    let verified = whole(async move { Ok::<_, Problem>(app.packages.verify(&app.store, &package).await) });
+    let (state, why) = match verified.await? {
         Ok(()) => ("good", None),
         Err(NotDone::Blob(crate::blobs::BlobError::Missing)) => {
             ("missing", Some("its file is gone; push the package again".to_owned()))

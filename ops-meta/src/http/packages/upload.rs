@@ -34,6 +34,8 @@ const PIECES_MAX: usize = 16;
 const SIGNATURE_BYTES_MAX: usize = 4096;
 /// Carries the `.minisig` file, in base64.
 const SIGNATURE: &str = "x-minisign";
+/// The code of a manifest that cannot be read, or contradicts what was asked for.
+const MANIFEST_INVALID: &str = "manifest_invalid";
 /// For who asks again while another upload is under way.
 const RETRY_AFTER_SECS: u64 = 5;
 
@@ -180,7 +182,7 @@ async fn begin(app: &Arc<App>, told: &Told, offset: u64) -> Result<Spool, Proble
         let detail = format!(
             "{there} bytes of this upload are there, and it would go on at {offset}; go on at {there}"
         );
-        return Err(Problem::new(StatusCode::CONFLICT, detail));
+        return Err(Problem::new(StatusCode::CONFLICT, detail).offset(there));
     }
     Ok(spool)
 }
@@ -235,7 +237,11 @@ async fn accept(app: &App, actor: Actor, told: Told, received: Received) -> Resu
         Err(refused) => {
             received.spool.discard();
             let detail = format!("{} is refused: {refused}", told.build.file());
-            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
+            let code = match refused {
+                WalkError::Refused(refusal) => refusal.code(),
+                _ => MANIFEST_INVALID,
+            };
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).code(code));
         }
     };
     match new_package(told, &received, inspected) {
@@ -254,7 +260,7 @@ fn new_package(told: Told, received: &Received, inspected: Inspected) -> Result<
     let unlike = |field: &str, is: &dyn std::fmt::Display, wanted: &dyn std::fmt::Display| {
         let detail =
             format!("manifest.json has `{field}` {is}, and it is pushed as {wanted}; one of them is wrong");
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).code(MANIFEST_INVALID)
     };
     if let Some(other) = manifest.name.as_ref().filter(|it| **it != name) {
         return Err(unlike("name", other, &name));

@@ -1,12 +1,29 @@
 //! Packages: brought, fetched, listed, deleted; and whatever is wrong with one.
 
+mod blobs;
+mod deletes;
+mod fetched;
+mod kills;
+mod refused;
+mod sweeps;
+mod uploads;
+
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 
-use crate::support::tarball::{md5, package, sha256, tarball};
+use crate::support::tarball::{sha256, tarball};
 use crate::support::{Operator, Reply, Server, bearer, config_with};
 
 fn server() -> Server {
-    Server::start(&config_with(json!({ "agents": [] })))
+    server_with(json!({}))
+}
+
+/// Nothing is ordered.
+fn server_with(other: Value) -> Server {
+    let mut config = config_with(json!({ "agents": [] }));
+    config.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
+    Server::start(&config)
 }
 
 impl Operator<'_> {
@@ -15,48 +32,56 @@ impl Operator<'_> {
         let head = [&[&*token], head].concat();
         self.server.ask("PUT", &format!("/api/v1/packages/{path}"), &head, tarball)
     }
+
+    /// What has to be new.
+    fn bring(&self, path: &str, tarball: &[u8]) -> Value {
+        let pushed = self.push(path, &[], tarball);
+        assert_eq!(pushed.status, 201, "{path}: {}", pushed.text());
+        pushed.json()
+    }
+
+    /// Every package there is.
+    fn packages(&self) -> Vec<Value> {
+        self.get("/api/v1/packages?limit=1000").json()["packages"].as_array().unwrap().clone()
+    }
+
+    /// How many events there are of a kind.
+    fn events(&self, kind: &str) -> usize {
+        self.get(&format!("/api/v1/events?kind={kind}")).json()["events"].as_array().unwrap().len()
+    }
 }
 
+/// The sentence of a refusal.
 fn detail(reply: &Reply, status: u16) -> String {
     assert_eq!(reply.status, status, "{}", reply.text());
     reply.json()["detail"].as_str().unwrap_or_default().to_owned()
 }
 
-#[test]
-fn what_was_pushed_is_fetched_byte_for_byte_with_its_digests() {
-    let server = server();
-    let admin = Operator::first(&server);
-    let bytes = package("one");
-    let pushed = admin.push("falcon-agent/1.0.0-2", &[], &bytes);
-    assert_eq!(pushed.status, 201, "{}", pushed.text());
-    let it = pushed.json();
-    assert_eq!(
-        (&it["sha256"], &it["md5"], &it["size"], &it["entries"], &it["state"], &it["signed"]),
-        (
-            &json!(sha256(&bytes)),
-            &json!(md5(&bytes)),
-            &json!(bytes.len()),
-            &json!(1),
-            &json!("ready"),
-            &json!(false)
-        )
-    );
-    let file = "falcon-agent-1.0.0-2.tar.gz";
-    assert_eq!(it["path"], format!("/packages/{file}"));
-    // Hosts have no token for this, and 2015's prefixes may end in a slash.
-    for path in [format!("/packages/{file}"), format!("//packages/{file}")] {
-        let fetched = server.get(&path);
-        assert_eq!((fetched.status, &fetched.body), (200, &bytes), "{path}");
-        assert_eq!(fetched.header("etag"), format!("\"{}\"", sha256(&bytes)));
-    }
-    let text = |ending: &str| server.get(&format!("/packages/{file}{ending}"));
-    assert_eq!(text(".md5").text(), format!("{}  {file}\n", md5(&bytes)));
-    assert_eq!(text(".sha256").text(), format!("{}  {file}\n", sha256(&bytes)));
-    assert_eq!(text(".minisig").status, 404);
-    let part = server.ask("GET", &format!("/packages/{file}"), &["Range: bytes=3-9"], b"");
-    assert_eq!((part.status, &part.body[..]), (206, &bytes[3..10]));
-    let known = format!("If-None-Match: \"{}\"", sha256(&bytes));
-    assert_eq!(server.ask("GET", &format!("/packages/{file}"), &[&known], b"").status, 304);
-    let head = server.ask("HEAD", &format!("/packages/{file}"), &[], b"");
-    assert_eq!((head.status, head.header("content-length")), (200, &*bytes.len().to_string()));
+/// Names of what lies in the folder of uploads.
+fn uploads(server: &Server) -> Vec<String> {
+    let entries = std::fs::read_dir(server.path("data/packages/uploads")).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+fn blob(server: &Server, bytes: &[u8]) -> PathBuf {
+    let digest = sha256(bytes);
+    server.path(&format!("data/packages/blobs/{}/{digest}", &digest[..2]))
+}
+
+/// Names of all blobs.
+fn blobs(server: &Server) -> Vec<String> {
+    let folders = std::fs::read_dir(server.path("data/packages/blobs")).unwrap();
+    let files = folders.flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
+    files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// A good one of at least so many bytes, which nothing makes smaller.
+fn large(size: usize) -> Vec<u8> {
+    let mut state = size as u64 | 1;
+    let next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as u8
+    };
+    let noise: Vec<u8> = std::iter::repeat_with(next).take(size).collect();
+    tarball(&[("control", b"#!/bin/sh\n"), ("noise", &noise)])
 }
