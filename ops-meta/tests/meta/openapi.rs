@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::support::tarball::package;
 use crate::support::{Operator, Server, config};
 
 /// Where packaging/deps.sh puts it.
@@ -12,12 +13,14 @@ const SCHEMATHESIS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/schem
 /// No token that schemathesis thinks of: it would revoke its own.
 const FIRST_ID: i64 = 7_000_000;
 
-/// A host's token for beats. What the description cannot say: `hostname` goes with the role host only,
-/// and not every text is a regular expression.
+/// A host's token for beats. What the description cannot say: `hostname` goes with the role host only, `arch` with `os`;
+/// not every text is a regular expression, the name of a package, or a reason of so many bytes; 3.0 is no whole number.
 fn settings(folder: &Path, host: &str) -> PathBuf {
     let path = folder.join("schemathesis.toml");
     let text = format!(
         r#"
+hooks = "hooks.py"
+
 [[operations]]
 include-operation-id = "heartbeat"
 headers = {{ Authorization = "Bearer {host}" }}
@@ -27,13 +30,60 @@ include-operation-id = "listHosts"
 checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 429]
 
 [[operations]]
+include-operation-id = "pushPackage"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 422, 429]
+
+[[operations]]
+include-operation-id = "collectPackages"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 429]
+
+[[operations]]
+include-operation-id = "markPackage"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 429]
+
+[[operations]]
+include-operation-id = "listPackageEntries"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 429]
+
+[[operations]]
+include-operation-id = "verifyPackage"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 429]
+
+[[operations]]
+include-operation-id = "deletePackage"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 429]
+
+[[operations]]
 include-operation-id = "createToken"
 checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 429]
 "#
     );
     std::fs::write(&path, text).unwrap();
+    std::fs::write(folder.join("hooks.py"), HOOKS).unwrap();
+    std::fs::write(folder.join("package.tar.gz"), package("schemathesis")).unwrap();
     path
 }
+
+/// Bodies that are tarballs: a good one, half of it, and anything.
+const HOOKS: &str = r#"
+import pathlib
+import schemathesis
+from hypothesis import strategies
+
+good = pathlib.Path("package.tar.gz").read_bytes()
+bodies = strategies.sampled_from([good, good[: len(good) // 2]]) | strategies.binary(max_size=100)
+schemathesis.openapi.media_type("application/gzip", bodies)
+
+
+@schemathesis.serializer("application/gzip")
+def tarball(ctx, value):
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+@schemathesis.deserializer("application/gzip")
+def read(ctx, response):
+    return "bytes"
+"#;
 
 fn begin_ids_late(server: &Server) {
     let database = rusqlite::Connection::open(server.path("data/ops-meta.db")).unwrap();
@@ -41,30 +91,44 @@ fn begin_ids_late(server: &Server) {
     assert_eq!(database.execute(sql, [FIRST_ID]).unwrap(), 1);
 }
 
-#[test]
-fn every_answer_is_as_the_description_says() {
+/// Runs schemathesis once with each of these choices of calls, against a server of its own: it shows many a wrong token, and
+/// who does that too often is not heard for a while.
+fn holds(choices: &[&[&str]]) {
     let server = Server::start(&config());
     let first = Operator::first(&server);
     begin_ids_late(&server);
     let (_, admin) = first.create("schemathesis", "admin", &Value::Null);
     let (_, host) = first.create("host of schemathesis", "host", &Value::Null);
     let settings = settings(&server.path(""), &host.token);
-    let run = |operations: &[&str]| {
+    for choice in choices {
         let run = Command::new(SCHEMATHESIS)
             .arg("--config-file")
             .arg(&settings)
             .args(["run", "--checks", "all", "--max-examples", "20", "--seed", "1", "--no-color"])
             .args(["--max-redirects", "0", "--request-timeout", "10"])
+            // Of what stands in a path much is thrown away.
+            .args(["--suppress-health-check", "filter_too_much"])
             .args(["-H", &format!("Authorization: Bearer {}", admin.token)])
-            .args(operations)
+            .args(*choice)
             .arg(format!("http://{}/api/openapi.json", server.address))
             .current_dir(server.path(""))
             .output()
             .expect("packaging/deps.sh brings schemathesis");
         assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
         assert_eq!(admin.get("/api/v1/whoami").json()["role"], "admin", "it lost its token on the way");
-    };
-    // From a list of tokens it would pick its own, and revoke it.
-    run(&["--exclude-operation-id", "revokeToken"]);
-    run(&["--include-operation-id", "createToken", "--include-operation-id", "revokeToken"]);
+    }
+}
+
+#[test]
+fn every_answer_is_as_the_description_says() {
+    holds(&[
+        // From a list of tokens it would pick its own, and revoke it.
+        &["--exclude-operation-id", "revokeToken", "--exclude-tag", "packages"],
+        &["--include-operation-id", "createToken", "--include-operation-id", "revokeToken"],
+    ]);
+}
+
+#[test]
+fn every_answer_about_packages_is_as_the_description_says() {
+    holds(&[&["--include-tag", "packages"]]);
 }
