@@ -8,6 +8,7 @@ use std::fs::{DirBuilder, File};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 use object_store::local::LocalFileSystem;
@@ -15,6 +16,7 @@ use object_store::path::Path as Key;
 use object_store::{Error, GetResultPayload, ObjectStore, ObjectStoreExt};
 use ops_package::{Algorithm, Digesting};
 use ops_wire::HexDigest;
+use tokio::sync::Semaphore;
 
 use spool::Underway;
 pub use spool::{Received, Spool};
@@ -23,6 +25,8 @@ pub use spool::{Received, Spool};
 const FOLDER: &str = "packages";
 const BLOBS: &str = "blobs";
 const UPLOADS: &str = "uploads";
+/// Uploads at once: each holds a thread for as long as it comes, and downloads need threads too.
+const UPLOADS_MAX: usize = 32;
 /// What is read at once.
 const BUFFER_BYTES: usize = 1 << 20;
 
@@ -32,6 +36,8 @@ pub struct Blobs {
     /// Where uploads are written.
     uploads: PathBuf,
     underway: Underway,
+    /// For uploads.
+    pub places: Arc<Semaphore>,
 }
 
 /// Why a blob cannot be had, or kept.
@@ -101,7 +107,12 @@ impl Blobs {
         let store = LocalFileSystem::new_with_prefix(&root).map_err(io::Error::other)?.with_fsync(true);
         let uploads = root.join(UPLOADS);
         spool::remove_nameless(&uploads)?;
-        Ok(Self { store, uploads, underway: Underway::default() })
+        Ok(Self {
+            store,
+            uploads,
+            underway: Underway::default(),
+            places: Arc::new(Semaphore::new(UPLOADS_MAX)),
+        })
     }
 
     /// An upload of a package, whose sha256 may be known; `None`: it is being uploaded already.

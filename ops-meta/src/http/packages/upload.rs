@@ -155,6 +155,10 @@ pub async fn put(
     if length.is_some_and(|length| length.saturating_add(offset) > most) {
         return Err(too_large(most));
     }
+    let _place = app.packages.blobs.places.clone().try_acquire_owned().map_err(|_| {
+        let detail = "too many packages are being uploaded at once; try again later";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(RETRY_AFTER_SECS)
+    })?;
     let spool = begin(&app, &told, offset).await?;
     let received = receive(spool, offset, body, most).await?;
     if let Err(problem) = told.fits(&received) {

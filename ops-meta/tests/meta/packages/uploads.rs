@@ -218,6 +218,17 @@ fn of_two_uploads_at_once_the_second_is_refused() {
 }
 
 #[test]
+fn slow_uploads_take_no_more_than_their_places() {
+    let (server, bytes) = (server(), package("one"));
+    let admin = Operator::first(&server);
+    let slow: Vec<_> = (0..32).map(|n| begin(&admin, &format!("slow/{n}"), 1000, &vec![0; n + 1])).collect();
+    let refused = admin.push("a/1", &[], &bytes);
+    assert_eq!((refused.status, refused.header("retry-after")), (503, "5"), "{}", refused.text());
+    drop(slow);
+    eventually("a place", || (admin.push("a/1", &[], &bytes).status == 201).then_some(()));
+}
+
+#[test]
 fn on_a_full_disk_nothing_is_kept_and_the_rest_goes_on() {
     let (server, bytes, there) = (server(), large(100_000), package("there"));
     let admin = Operator::first(&server);
