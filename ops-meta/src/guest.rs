@@ -70,17 +70,26 @@ impl Guest {
     pub async fn serve(self, stream: TcpStream) {
         let running = self.app.running().clone();
         let stream = Patient::new(stream, running.config.limits.patience);
+        let working = stream.working();
         match running.tls.clone() {
-            None => self.speak(stream).await,
+            None => self.speak(stream, &working).await,
             // What a handshake needs is large, and a connection without one should not carry it about.
-            Some(tls) => Box::pin(self.speak_tls(tls, stream, running.config.limits.header)).await,
+            Some(tls) => {
+                Box::pin(self.speak_tls(tls, stream, &working, running.config.limits.header)).await;
+            }
         }
     }
 
-    async fn speak_tls(self, tls: Arc<ServerConfig>, stream: Patient<TcpStream>, patience: Duration) {
+    async fn speak_tls(
+        self,
+        tls: Arc<ServerConfig>,
+        stream: Patient<TcpStream>,
+        working: &AtomicBool,
+        patience: Duration,
+    ) {
         let handshake = TlsAcceptor::from(tls).accept(stream).into_fallible();
         match tokio::time::timeout(patience, handshake).await {
-            Ok(Ok(stream)) => self.speak(stream).await,
+            Ok(Ok(stream)) => self.speak(stream, working).await,
             Ok(Err((error, stream))) => {
                 self.refuse_tls(&error.to_string());
                 let _ = tokio::time::timeout(PARTING, hear_out(stream)).await;
@@ -94,7 +103,7 @@ impl Guest {
         self.app.told.tls.warn("no_tls", &[("peer", &self.peer.to_string()), ("why", why)]);
     }
 
-    async fn speak(mut self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static) {
+    async fn speak(mut self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static, working: &AtomicBool) {
         let answered = AtomicBool::new(false);
         let service = service_fn(|request: hyper::Request<Incoming>| {
             let mut request = request.map(Body::new);
@@ -102,7 +111,9 @@ impl Guest {
             let answer = routes::answer(&self.app, &self.router, request);
             let answered = &answered;
             async move {
+                working.store(true, Relaxed);
                 let answer = answer.await;
+                working.store(false, Relaxed);
                 answered.store(true, Relaxed);
                 answer
             }

@@ -4,6 +4,9 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -28,6 +31,8 @@ pub struct Patient<S> {
     timer: Pin<Box<Sleep>>,
     /// `None` while the client takes what it is given at once.
     taking: Option<Taking>,
+    /// Whether it is we who are waited for.
+    working: Arc<AtomicBool>,
 }
 
 /// How a client takes an answer that it has to be waited for with.
@@ -49,7 +54,14 @@ impl Patience {
 impl<S> Patient<S> {
     pub fn new(inner: S, patience: Patience) -> Self {
         let timer = Box::pin(sleep(patience.idle_max));
-        Self { inner, patience, moved: Instant::now(), timer, taking: None }
+        let working = Arc::default();
+        Self { inner, patience, moved: Instant::now(), timer, taking: None, working }
+    }
+
+    /// To be set while a request is worked on: a client that waits for its answer says nothing. Whoever reads the body of
+    /// a request meanwhile looks at the time himself.
+    pub fn working(&self) -> Arc<AtomicBool> {
+        self.working.clone()
     }
 
     fn judged<T>(&mut self, poll: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
@@ -58,6 +70,9 @@ impl<S> Patient<S> {
             return poll;
         }
         while self.timer.as_mut().poll(cx).is_ready() {
+            if self.working.load(Relaxed) {
+                self.moved = Instant::now();
+            }
             let due = self.moved + self.patience.idle_max;
             if due <= Instant::now() {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));

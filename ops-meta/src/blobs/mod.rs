@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::TryStreamExt;
+use nix::sys::statvfs::statvfs;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 use object_store::{Error, GetResultPayload, ObjectStore, ObjectStoreExt};
@@ -123,6 +124,12 @@ impl Blobs {
     /// How much there is of an upload that was cut. Blocks.
     pub fn offset(&self, sha256: &HexDigest) -> u64 {
         spool::offset(&self.uploads, sha256)
+    }
+
+    /// How much there is for uploads. Blocks.
+    pub fn free_bytes(&self) -> io::Result<u64> {
+        let it = statvfs(&self.uploads)?;
+        Ok(it.blocks_available() * it.fragment_size())
     }
 
     /// Removes uploads that nobody went on with. Blocks.

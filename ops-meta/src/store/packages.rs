@@ -103,6 +103,15 @@ pub struct NewPackage {
     pub listing: String,
 }
 
+impl NewPackage {
+    /// As it is kept from then on. `created` in Unix milliseconds.
+    pub fn kept(self, id: i64, created: i64, actor: String) -> Package {
+        let Self { build, content, signature, deprecated, .. } = self;
+        let (state, why, protected) = (PackageState::Ready, None, false);
+        Package { id, build, state, why, content, signature, deprecated, protected, created, actor }
+    }
+}
+
 /// What is to become of a package that is there.
 #[derive(Debug, Clone)]
 pub enum PackageChange {
@@ -121,6 +130,26 @@ pub enum PackageChange {
     Altered(String),
 }
 
+impl Package {
+    /// After a change that is in the database.
+    pub fn after(&self, change: &PackageChange) -> Self {
+        let mut it = self.clone();
+        match change {
+            PackageChange::Sign(signature) => it.signature = Some(signature.clone()),
+            PackageChange::Mark { deprecated, protected } => {
+                it.deprecated = deprecated.clone().unwrap_or(it.deprecated);
+                it.protected = protected.unwrap_or(it.protected);
+            }
+            PackageChange::Delete => (it.state, it.why) = (PackageState::Deleting, None),
+            PackageChange::DeleteFailed(why) => {
+                (it.state, it.why) = (PackageState::DeleteFailed, Some(why.clone()));
+            }
+            PackageChange::Gone | PackageChange::Altered(_) => {}
+        }
+        it
+    }
+}
+
 impl Store {
     /// Every package. Blocks; for the start.
     pub fn packages(&self) -> Result<Vec<Package>, StoreError> {
@@ -132,14 +161,6 @@ impl Store {
             packages.push(package(row)?);
         }
         Ok(packages)
-    }
-
-    pub async fn package(&self, id: i64) -> Result<Option<Package>, StoreError> {
-        let found = move |it: &Connection| {
-            let sql = "SELECT * FROM packages WHERE id = ?";
-            it.query_row(sql, [id], |row| Ok(package(row))).optional()?.transpose()
-        };
-        self.sqlite.read(found).await
     }
 
     /// What is in it, in JSON.

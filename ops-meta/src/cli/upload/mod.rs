@@ -8,6 +8,7 @@ mod patience;
 mod progress;
 mod tarball;
 
+use std::cmp::Ordering;
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -255,7 +256,12 @@ impl<'a> One<'a> {
         let Tarball { size: whole, sha256, .. } = self.tarball;
         let there = self.client.get(&format!("/api/v1/uploads/{sha256}"), &Query::new())?;
         let offset = number(&there, "offset").and_then(|it| u64::try_from(it).ok()).unwrap_or_default();
-        Ok(if offset < *whole { offset } else { 0 })
+        Ok(match offset.cmp(whole) {
+            Ordering::Less => offset,
+            // All of it is there, and was not looked at: the last byte goes again.
+            Ordering::Equal => whole.saturating_sub(1),
+            Ordering::Greater => 0,
+        })
     }
 
     fn unread(&self, error: &io::Error) -> Failed {

@@ -1,6 +1,7 @@
 //! A package on its way in: its bytes are written aside while they come, read to their end, and only then a package.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
@@ -14,6 +15,7 @@ use ops_package::{Inspected, Limits, WalkError, inspect};
 use ops_wire::HexDigest;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use utoipa::{IntoParams, ToSchema};
 
 use super::super::asked::{Nothing, Query, Segment};
@@ -24,7 +26,7 @@ use super::shown::{Entry, EntryList, Shown};
 use crate::blobs::{Received, Spool};
 use crate::domain::package::Build;
 use crate::domain::range::{Sent, sent};
-use crate::packages::Brought;
+use crate::packages::{Brought, NotDone};
 use crate::running::App;
 use crate::store::{Actor, Content, NewPackage};
 
@@ -159,8 +161,10 @@ pub async fn put(
         let detail = "too many packages are being uploaded at once; try again later";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(RETRY_AFTER_SECS)
     })?;
+    unwanted(&app, &told)?;
+    room(&app, length).await?;
     let spool = begin(&app, &told, offset).await?;
-    let received = receive(spool, offset, body, most).await?;
+    let received = receive(&app, spool, offset, body).await?;
     if let Err(problem) = told.fits(&received) {
         received.spool.discard();
         return Err(problem);
@@ -174,6 +178,26 @@ pub async fn put(
     Ok((status, Json(Shown::of(&package))))
 }
 
+/// Refuses what is refused in the end anyway: a client that waits for `100 Continue` has sent nothing yet.
+fn unwanted(app: &App, told: &Told) -> Result<(), Problem> {
+    let there = app.packages.find(&told.build);
+    match there.zip(told.sha256.as_ref()) {
+        Some((there, sha256)) if there.content.sha256 != *sha256 => Err(NotDone::Differs(there).into()),
+        _ => Ok(()),
+    }
+}
+
+/// Whether so much fits on the disk, as far as anybody can tell now.
+async fn room(app: &Arc<App>, length: Option<u64>) -> Result<(), Problem> {
+    let (app, wanted) = (app.clone(), length.unwrap_or_default());
+    let free = tokio::task::spawn_blocking(move || app.packages.blobs.free_bytes());
+    match free.await.map_err(|_| broken_off())? {
+        Ok(free) if free < wanted => Err(full()),
+        // It is seen when it is written.
+        _ => Ok(()),
+    }
+}
+
 async fn begin(app: &Arc<App>, told: &Told, offset: u64) -> Result<Spool, Problem> {
     let begun = app.packages.blobs.begin(&told.build.path(), told.sha256.as_ref());
     let spool = begun.ok_or_else(|| {
@@ -182,9 +206,9 @@ async fn begin(app: &Arc<App>, told: &Told, offset: u64) -> Result<Spool, Proble
     })?;
     let looked = tokio::task::spawn_blocking(move || (spool.offset(), spool));
     let (there, spool) = looked.await.map_err(|_| broken_off())?;
-    if offset > 0 && offset != there {
+    if offset > there {
         let detail = format!(
-            "{there} bytes of this upload are there, and it would go on at {offset}; go on at {there}"
+            "{there} bytes of this upload are there, and it would go on at {offset}; go on at {there}, or before"
         );
         return Err(Problem::new(StatusCode::CONFLICT, detail).offset(there));
     }
@@ -192,10 +216,12 @@ async fn begin(app: &Arc<App>, told: &Told, offset: u64) -> Result<Spool, Proble
 }
 
 /// Writes the body aside while it comes.
-async fn receive(spool: Spool, offset: u64, body: Body, most: u64) -> Result<Received, Problem> {
+async fn receive(app: &App, spool: Spool, offset: u64, body: Body) -> Result<Received, Problem> {
+    let limits = &app.running().config.limits;
+    let (most, idle) = (limits.package_bytes_max, limits.patience.idle_max);
     let (pieces, coming) = mpsc::channel(PIECES_MAX);
     let writing = tokio::task::spawn_blocking(move || spool.receive(offset, coming));
-    let sent = send(body, pieces, most.saturating_sub(offset)).await;
+    let sent = send(body, pieces, most.saturating_sub(offset), idle).await;
     let received = writing.await.map_err(|_| broken_off())?.map_err(|error| unwritten(&error))?;
     match sent {
         Ok(()) => Ok(received),
@@ -215,9 +241,14 @@ enum Broken {
     TooLarge,
 }
 
-async fn send(mut body: Body, pieces: mpsc::Sender<bytes::Bytes>, most: u64) -> Result<(), Broken> {
+async fn send(
+    mut body: Body,
+    pieces: mpsc::Sender<bytes::Bytes>,
+    most: u64,
+    idle: Duration,
+) -> Result<(), Broken> {
     let mut count = 0;
-    while let Some(frame) = body.frame().await {
+    while let Some(frame) = timeout(idle, body.frame()).await.map_err(|_| Broken::Cut)? {
         let Ok(piece) = frame.map_err(|_| Broken::Cut)?.into_data() else { continue };
         count += piece.len() as u64;
         if count > most {
@@ -328,13 +359,14 @@ fn too_large(most: u64) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
 }
 
+fn full() -> Problem {
+    let detail = "the disk of the data folder is full; make room (`ops-meta package gc`), nothing was kept";
+    Problem::new(StatusCode::INSUFFICIENT_STORAGE, detail)
+}
+
 fn unwritten(error: &std::io::Error) -> Problem {
     match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-            let detail =
-                "the disk of the data folder is full; make room (`ops-meta package gc`), nothing was kept";
-            Problem::new(StatusCode::INSUFFICIENT_STORAGE, detail)
-        }
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => full(),
         _ => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("failed to keep the upload: {error}")),
     }
 }

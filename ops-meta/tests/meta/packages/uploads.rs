@@ -47,7 +47,7 @@ fn a_cut_upload_goes_on_where_it_was_cut_also_after_kill_9() {
     let admin = Operator::with(&server, token);
     assert_eq!(offset(&admin, &bytes), 100_000);
 
-    let elsewhere = admin.push(&path, &[&range(99_999, bytes.len())], &bytes[99_999..]);
+    let elsewhere = admin.push(&path, &[&range(100_001, bytes.len())], &bytes[100_001..]);
     assert!(detail(&elsewhere, 409).contains("go on at 100000"));
     assert_eq!(elsewhere.json()["offset"], 100_000);
 
@@ -63,8 +63,9 @@ fn a_cut_upload_goes_on_where_it_was_cut_also_after_kill_9() {
     eventually("more to be there", || (offset(&admin, &bytes) == 200_000).then_some(()));
     drop(stream);
 
+    // From a little before, as who does not know what arrived.
     let done = eventually("the end of the upload before", || {
-        let reply = admin.push(&path, &[&range(200_000, bytes.len())], &bytes[200_000..]);
+        let reply = admin.push(&path, &[&range(199_990, bytes.len())], &bytes[199_990..]);
         (reply.status != 409).then_some(reply)
     });
     assert_eq!((done.status, &done.json()["sha256"]), (201, &json!(sha256(&bytes))), "{}", done.text());
@@ -182,8 +183,10 @@ fn what_is_not_what_was_told_is_refused() {
 fn a_length_that_is_a_lie_makes_no_package() {
     let (server, bytes) = (server(), package("one"));
     let admin = Operator::first(&server);
-    let stream = begin(&admin, "a/1", bytes.len() + 1, &bytes);
+    let mut stream = begin(&admin, "a/1", bytes.len() + 1, &bytes);
     stream.shutdown(std::net::Shutdown::Write).unwrap();
+    // Until the server has seen it.
+    assert!(read_reply(&mut stream, false).is_ok_and(|reply| reply.status == 400));
     has_nothing(&admin, "more was told");
     let mut stream = server.connect();
     let head = [&*bearer(&admin.token), &format!("Content-Length: {}", bytes.len() - 1)];
@@ -255,4 +258,20 @@ fn on_a_full_disk_nothing_is_kept_and_the_rest_goes_on() {
     assert_eq!(server.get("/packages/b-1.tar.gz").status, 404);
     admin.bring("b/1", &package("b"));
     assert!(server.get("/packages/b-1.tar.gz").body == package("b"));
+}
+
+#[test]
+fn a_client_that_waits_for_what_takes_long_is_not_taken_for_one_that_is_gone() {
+    let server = Server::start(&config_with(json!({ "agents": [], "timeouts": { "idleMillis": 50 } })));
+    let admin = Operator::first(&server);
+    // Small to send, and long to look at.
+    let bytes = tarball(&[("control", b"#!/bin/sh\n"), ("zeros", &vec![0; 200 << 20])]);
+    let began = std::time::Instant::now();
+    let reply = admin.push("a/1", &[], &bytes);
+    assert_eq!(reply.status, 201, "{}", reply.text());
+    assert!(
+        began.elapsed() > std::time::Duration::from_millis(100),
+        "{:?}: too fast to tell",
+        began.elapsed()
+    );
 }

@@ -1,14 +1,16 @@
 //! Every package, in memory: found by what it is called and by what hosts fetch. Its row and its blob come and go
 //! together: a change is whole, and they are made one after the other.
 
+mod reading;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use ops_wire::HexDigest;
 use tokio::sync::Mutex;
 
-use crate::blobs::{Blob, BlobError, Blobs, Received};
+use crate::blobs::{BlobError, Blobs, Received};
+use crate::clock::now_ms;
 use crate::domain::package::Build;
 use crate::store::{Actor, Change, NewPackage, Package, PackageChange, PackageState, Store, StoreError};
 
@@ -166,11 +168,11 @@ impl Packages {
         }
         let seen = self.blobs.keep(received).await?;
         new.content.seen = seen.clone();
-        let (build, sha256) = (new.build.clone(), new.content.sha256.clone());
-        let id = store.change(actor, Change::CreatePackage(Box::new(new))).await?.id.unwrap_or_default();
-        let package = store.package(id).await?;
-        let package = package.ok_or_else(|| StoreError::Missing(format!("package {build}")))?;
-        let package = self.put(package);
+        let created = Change::CreatePackage(Box::new(new.clone()));
+        let changed = store.change(actor.clone(), created).await?;
+        let at = changed.event.map_or_else(now_ms, |event| event.at);
+        let sha256 = new.content.sha256.clone();
+        let package = self.put(new.kept(changed.id.unwrap_or_default(), at, actor.0));
         // Of whatever other version has these bytes: they lie in another file now. Where that is not noted it is read anew.
         let _ = self.is_seen(store, &sha256, &seen).await;
         Ok(Brought::New(package))
@@ -230,12 +232,9 @@ impl Packages {
         package: &Package,
         change: PackageChange,
     ) -> Result<Arc<Package>, NotDone> {
-        let id = package.id;
+        let (id, after) = (package.id, package.after(&change));
         store.change(actor, Change::Package { id, change }).await?;
-        match store.package(id).await? {
-            Some(package) => Ok(self.put(package)),
-            None => Err(StoreError::Missing(format!("package {}", package.build)).into()),
-        }
+        Ok(self.put(after))
     }
 
     /// Serves it no more, removes its blob, then its row. Where the blob stays, it says so, and why.
@@ -269,76 +268,5 @@ impl Packages {
             sizes.push(size);
         }
         Ok(sizes)
-    }
-
-    /// The blob of a package, as it was brought: one that looks otherwise than when it was last read is read anew.
-    pub async fn blob(&self, store: &Store, package: &Package) -> Result<Blob, NotDone> {
-        let blob = self.blobs.open_blob(&package.content.sha256).await?;
-        if blob.seen == package.content.seen {
-            return Ok(blob);
-        }
-        let mut altered = self.reading.lock().await;
-        if let Some(why) = altered.get(&blob.seen) {
-            return Err(NotDone::Altered(why.clone()));
-        }
-        // Another may have read it meanwhile.
-        match self.find(&package.build).is_some_and(|it| it.content.seen == blob.seen) {
-            true => Ok(blob),
-            false => self.read_anew(store, package, blob, &mut altered).await,
-        }
-    }
-
-    /// Reads the blob to its end, whatever it looks like.
-    pub async fn verify(&self, store: &Store, package: &Package) -> Result<(), NotDone> {
-        let mut altered = self.reading.lock().await;
-        let blob = self.blobs.open_blob(&package.content.sha256).await?;
-        self.read_anew(store, package, blob, &mut altered).await.map(drop)
-    }
-
-    async fn read_anew(
-        &self,
-        store: &Store,
-        package: &Package,
-        mut blob: Blob,
-        altered: &mut HashMap<String, String>,
-    ) -> Result<Blob, NotDone> {
-        let read = tokio::task::spawn_blocking(move || {
-            let digest = blob.digest();
-            (blob, digest)
-        });
-        let (blob, digest) =
-            read.await.map_err(|_| BlobError::Failed("reading was broken off".to_owned()))?;
-        let digest = digest.map_err(BlobError::from)?;
-        let wanted = &package.content.sha256;
-        if digest.as_ref() == Some(wanted) {
-            altered.remove(&blob.seen);
-            self.is_seen(store, wanted, &blob.seen).await?;
-            return Ok(blob);
-        }
-        let why = format!(
-            "the file of package {} has other bytes than were brought (sha256 {} instead of {wanted}); push the package \
-             again, or put its file back from a backup",
-            package.build,
-            digest.map_or_else(String::new, |it| it.to_string())
-        );
-        // As it looks it was seen to be right, perhaps; it is not to be served, and a fresh push takes its place.
-        self.is_seen(store, wanted, "").await?;
-        if altered.insert(blob.seen, why.clone()).is_none() {
-            let change = PackageChange::Altered(why.clone());
-            let actor = Actor("ops-meta".to_owned());
-            store.change(actor, Change::Package { id: package.id, change }).await?;
-        }
-        Err(NotDone::Altered(why))
-    }
-
-    /// Notes what a blob that is right looks like, for all packages that have it.
-    async fn is_seen(&self, store: &Store, sha256: &HexDigest, seen: &str) -> Result<(), NotDone> {
-        store.blob_seen(sha256.clone(), seen.to_owned()).await?;
-        for same in self.all().iter().filter(|it| it.content.sha256 == *sha256) {
-            let mut package = Package::clone(same);
-            package.content.seen = seen.to_owned();
-            self.put(package);
-        }
-        Ok(())
     }
 }
