@@ -45,19 +45,15 @@ impl Side {
 
     /// nginx, one process, with a constant answer. It reads the body of the beat, and throws it away.
     pub fn nginx(tls: Option<&Authority>) -> Self {
-        let conf = |port, path: &Path| (path.join("nginx.conf"), nginx_conf(port, path, tls));
+        let location = format!("return 200 '{}';", "x".repeat(ANSWER_BYTES));
+        let conf = |port, path: &Path| (path.join("nginx.conf"), nginx_conf(port, path, tls, &location));
         Self::start(tls, conf, nginx)
     }
 
     /// nginx, one process, that gives the files of a folder, and copies them itself as ops-meta does.
     pub fn nginx_of_files(root: &Path) -> Self {
-        let conf = |port, path: &Path| {
-            let root = format!("root {}; sendfile off;", root.display());
-            let text = nginx_conf(port, path, None);
-            let constant = text.find("return 200").zip(text.find("; }"));
-            let (begin, end) = constant.expect("it answers a constant");
-            (path.join("nginx.conf"), text[..begin].to_owned() + &root + &text[end + 1..])
-        };
+        let location = format!("root {}; sendfile off;", root.display());
+        let conf = |port, path: &Path| (path.join("nginx.conf"), nginx_conf(port, path, None, &location));
         Self::start(None, conf, nginx)
     }
 
@@ -252,8 +248,8 @@ fn ours_cfg(port: u16, tls: Option<&Authority>) -> String {
 }
 
 /// Without tickets, since the load resumes no session.
-fn nginx_conf(port: u16, path: &Path, tls: Option<&Authority>) -> String {
-    let (path, answer) = (path.display(), "x".repeat(ANSWER_BYTES));
+fn nginx_conf(port: u16, path: &Path, tls: Option<&Authority>, location: &str) -> String {
+    let path = path.display();
     let tls = match tls {
         None => ("", String::new()),
         Some(_) => (
@@ -273,7 +269,7 @@ fn nginx_conf(port: u16, path: &Path, tls: Option<&Authority>) -> String {
              uwsgi_temp_path {path}/tmp/d; scgi_temp_path {path}/tmp/e;
              server {{
                  listen 127.0.0.1:{port}{} backlog=4096; {}
-                 location / {{ return 200 '{answer}'; }}
+                 location / {{ {location} }}
              }}
          }}\n",
         tls.0, tls.1

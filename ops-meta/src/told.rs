@@ -16,6 +16,8 @@ pub struct Told {
     pub connections: Seldom,
     /// Tokens that do not count.
     pub tokens: Seldom,
+    /// Packages that are there, and cannot be given.
+    pub packages: Seldom,
 }
 
 impl Default for Told {
@@ -27,6 +29,7 @@ impl Default for Told {
             tls: Seldom::new(10),
             connections: Seldom::new(2),
             tokens: Seldom::new(5),
+            packages: Seldom::new(10),
         }
     }
 }

@@ -146,6 +146,11 @@ impl Blobs {
         Ok(self.open_blob(&sha256).await?.seen)
     }
 
+    /// Makes an upload of it again, that can be gone on with.
+    pub async fn take_back(&self, sha256: &HexDigest) -> Result<(), BlobError> {
+        Ok(self.store.rename(&key(sha256), &Key::from_iter([UPLOADS, sha256.as_str()])).await?)
+    }
+
     pub async fn open_blob(&self, sha256: &HexDigest) -> Result<Blob, BlobError> {
         let GetResultPayload::File(file, _) = self.store.get(&key(sha256)).await?.payload else {
             return Err(BlobError::Failed("the store of blobs gave no file".to_owned()));

@@ -119,6 +119,11 @@ impl Spool {
         Some(Self { path: folder.join(name), stays: sha256.is_some(), _begun: begun })
     }
 
+    /// Whether somebody can go on with it where it is cut.
+    pub fn is_resumable(&self) -> bool {
+        self.stays
+    }
+
     pub(super) fn name(&self) -> &str {
         self.path.file_name().and_then(|it| it.to_str()).unwrap_or_default()
     }

@@ -13,7 +13,6 @@ use super::error::Refusal;
 use super::files;
 use super::served::Opened;
 use crate::blobs::BlobError;
-use crate::log;
 use crate::packages::NotDone;
 use crate::running::App;
 use crate::store::Package;
@@ -69,16 +68,13 @@ async fn tarball(
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Response, Refusal> {
-    // A file that has to be read anew is read to its end, also for who has no patience: the next one finds it read.
-    let (reading, it) = (app.clone(), package.clone());
-    let blob = tokio::spawn(async move { reading.packages.blob(&reading.store, &it).await });
-    let blob = blob.await.map_err(|_| Refusal::Failed)?.map_err(|why| {
-        let fields =
-            [("level", "error"), ("package", &*package.build.to_string()), ("why", &*why.to_string())];
-        log::line("package_not_served", &fields);
+    let blob = app.packages.blob(&app.store, package).await.map_err(|why| {
+        let fields = [("package", &*package.build.to_string()), ("why", &*why.to_string())];
+        app.told.packages.warn("package_not_served", &fields);
         match why {
             // It may be put back.
             NotDone::Blob(BlobError::Missing) => Refusal::NotFound,
+            NotDone::Reading => Refusal::Busy,
             _ => Refusal::Failed,
         }
     })?;

@@ -1,18 +1,26 @@
 //! Every package, in memory: found by what it is called and by what hosts fetch. Its row and its blob come and go
 //! together: a change is whole, and they are made one after the other.
 
+mod not_done;
 mod reading;
 
-use std::collections::{BTreeMap, HashMap};
-use std::fmt;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
-use tokio::sync::Mutex;
+use ops_wire::HexDigest;
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::timeout;
 
-use crate::blobs::{BlobError, Blobs, Received};
-use crate::clock::now_ms;
+use crate::blobs::{Blobs, Received};
 use crate::domain::package::Build;
+use crate::log;
 use crate::store::{Actor, Change, NewPackage, Package, PackageChange, PackageState, Store, StoreError};
+pub use not_done::NotDone;
+use reading::Reading;
+
+/// How long a change waits for others.
+const WAIT: Duration = Duration::from_secs(2);
 
 /// All packages, and their bytes.
 pub struct Packages {
@@ -20,9 +28,7 @@ pub struct Packages {
     pub blobs: Blobs,
     /// One change at a time: whether a blob is another package's too must not change between the look and the deed.
     change: Mutex<()>,
-    /// One blob at a time is read anew, and whoever else wants it waits for the outcome. Files that were found to have other
-    /// bytes: they are not read again for everybody who asks.
-    reading: Mutex<HashMap<String, String>>,
+    reading: Reading,
 }
 
 #[derive(Default)]
@@ -31,69 +37,6 @@ struct Table {
     /// By what hosts fetch.
     paths: HashMap<String, Build>,
 }
-
-/// Why a package is not there, or not as wanted.
-#[derive(Debug)]
-pub enum NotDone {
-    Store(StoreError),
-    Blob(BlobError),
-    /// Other bytes lie under this version.
-    Differs(Arc<Package>),
-    /// It is on its way out.
-    Leaving(Arc<Package>),
-    /// Hosts would fetch it by the same path as this other one.
-    Taken(Build, Build),
-    /// Its blob has other bytes than were brought.
-    Altered(String),
-    /// Its blob stays.
-    NotDeleted(Build, BlobError),
-}
-
-impl From<StoreError> for NotDone {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<BlobError> for NotDone {
-    fn from(error: BlobError) -> Self {
-        Self::Blob(error)
-    }
-}
-
-impl fmt::Display for NotDone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Store(error) => error.fmt(f),
-            Self::Blob(error) => error.fmt(f),
-            Self::Differs(package) => write!(
-                f,
-                "package {} is there with other bytes (sha256 {}); a version never changes: take another one",
-                package.build, package.content.sha256
-            ),
-            Self::Leaving(package) => {
-                write!(
-                    f,
-                    "package {} is being deleted; delete it again, or wait until it is gone",
-                    package.build
-                )
-            }
-            Self::Taken(build, other) => write!(
-                f,
-                "package {build} would be fetched as `/packages/{}`, as package {other} is, which is there; take another \
-                 version",
-                build.path()
-            ),
-            Self::Altered(why) => f.write_str(why),
-            Self::NotDeleted(build, why) => write!(
-                f,
-                "package {build} is served no more, and its file is still there: {why}; mend that and delete it again"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for NotDone {}
 
 /// What became of a package that was brought.
 pub enum Brought {
@@ -104,8 +47,8 @@ pub enum Brought {
 
 impl Packages {
     pub fn new(packages: Vec<Package>, blobs: Blobs) -> Self {
-        let it =
-            Self { table: RwLock::default(), blobs, change: Mutex::default(), reading: Mutex::default() };
+        let (table, change, reading) = (RwLock::default(), Mutex::default(), Reading::default());
+        let it = Self { table, blobs, change, reading };
         packages.into_iter().for_each(|package| _ = it.put(package));
         it
     }
@@ -144,6 +87,27 @@ impl Packages {
         package
     }
 
+    /// Changes in memory what is there now, whatever was there when somebody looked.
+    fn update(&self, is_it: impl Fn(&Package) -> bool, change: impl Fn(&Package) -> Package) {
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        for package in table.all.values_mut().filter(|it| is_it(it)) {
+            *package = Arc::new(change(package));
+        }
+    }
+
+    /// The package as it is now: another may have changed it, or be there under its name.
+    fn now(&self, package: &Package) -> Result<Arc<Package>, NotDone> {
+        let is_it = |it: &Arc<Package>| it.id == package.id;
+        let found = self.find(&package.build).filter(is_it);
+        found.ok_or_else(|| StoreError::Missing(format!("package {}", package.build)).into())
+    }
+
+    /// To change packages. Whoever cannot in time is told so, however many wait.
+    async fn turn(&self) -> Result<MutexGuard<'_, ()>, NotDone> {
+        let why = || StoreError::Away("other changes of packages wait for it as well".to_owned());
+        Ok(timeout(WAIT, self.change.lock()).await.map_err(|_| why())?)
+    }
+
     fn remove(&self, build: &Build) {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         table.paths.remove(&build.path());
@@ -158,24 +122,54 @@ impl Packages {
         received: Received,
         mut new: NewPackage,
     ) -> Result<Brought, NotDone> {
-        let _one_at_a_time = self.change.lock().await;
+        let _turn = self.turn().await?;
         if let Some(there) = self.find(&new.build) {
             return self.bring_again(store, actor, there, received, new).await;
         }
-        if let Some(other) = self.table().paths.get(&new.build.path()).cloned() {
+        let taken = self.table().paths.get(&new.build.path()).cloned();
+        if let Some(other) = taken {
             received.spool.discard();
-            return Err(NotDone::Taken(new.build, other));
+            return Err(NotDone::Taken(Box::new((new.build, other))));
         }
+        let is_resumable = received.spool.is_resumable();
         let seen = self.blobs.keep(received).await?;
         new.content.seen = seen.clone();
-        let created = Change::CreatePackage(Box::new(new.clone()));
-        let changed = store.change(actor.clone(), created).await?;
-        let at = changed.event.map_or_else(now_ms, |event| event.at);
         let sha256 = new.content.sha256.clone();
-        let package = self.put(new.kept(changed.id.unwrap_or_default(), at, actor.0));
-        // Of whatever other version has these bytes: they lie in another file now. Where that is not noted it is read anew.
-        let _ = self.is_seen(store, &sha256, &seen).await;
+        let created = Change::CreatePackage(Box::new(new.clone()));
+        let changed = match store.change(actor.clone(), created).await {
+            Ok(changed) => changed,
+            Err(why) => {
+                // As it was before: what came need not come again.
+                self.take_back(&sha256, is_resumable).await;
+                return Err(why.into());
+            }
+        };
+        let package = self.put(new.kept(changed.id.unwrap_or_default(), actor.0));
+        // Whatever other version has these bytes: they lie in another file now.
+        self.is_seen(store, &sha256, &seen).await;
         Ok(Brought::New(package))
+    }
+
+    /// A blob that became nobody's.
+    async fn take_back(&self, sha256: &HexDigest, is_resumable: bool) {
+        if self.has(sha256) {
+            return;
+        }
+        let taken_back = match is_resumable {
+            true => self.blobs.take_back(sha256).await,
+            false => self.blobs.remove(sha256).await,
+        };
+        if let Err(why) = taken_back {
+            log::line(
+                "blob_of_nobody",
+                &[("level", "warning"), ("sha256", sha256.as_str()), ("why", &why.to_string())],
+            );
+        }
+    }
+
+    /// Whether a package has these bytes.
+    fn has(&self, sha256: &HexDigest) -> bool {
+        self.table().all.values().any(|it| it.content.sha256 == *sha256)
     }
 
     /// A signature may come later than the bytes. A file that is gone or looks otherwise is put back.
@@ -201,7 +195,7 @@ impl Packages {
             received.spool.discard();
         } else {
             let seen = self.blobs.keep(received).await?;
-            self.is_seen(store, &there.content.sha256, &seen).await?;
+            self.is_seen(store, &there.content.sha256, &seen).await;
         }
         let signature = new.signature.filter(|it| there.signature.as_ref() != Some(it));
         match signature {
@@ -220,7 +214,7 @@ impl Packages {
         package: &Package,
         change: PackageChange,
     ) -> Result<Arc<Package>, NotDone> {
-        let _one_at_a_time = self.change.lock().await;
+        let _turn = self.turn().await?;
         self.changed(store, actor, package, change).await
     }
 
@@ -232,41 +226,68 @@ impl Packages {
         package: &Package,
         change: PackageChange,
     ) -> Result<Arc<Package>, NotDone> {
-        let (id, after) = (package.id, package.after(&change));
-        store.change(actor, Change::Package { id, change }).await?;
-        Ok(self.put(after))
+        let id = self.now(package)?.id;
+        store.change(actor, Change::Package { id, change: change.clone() }).await?;
+        self.update(|it| it.id == id, |it| it.after(&change));
+        self.now(package)
     }
 
-    /// Serves it no more, removes its blob, then its row. Where the blob stays, it says so, and why.
-    pub async fn delete(&self, store: &Store, actor: Actor, package: &Package) -> Result<(), NotDone> {
-        let _one_at_a_time = self.change.lock().await;
-        let leaving = self.changed(store, actor.clone(), package, PackageChange::Delete).await?;
-        let sha256 = &leaving.content.sha256;
-        let others = self.all().iter().any(|it| it.id != leaving.id && it.content.sha256 == *sha256);
-        if !others && let Err(why) = self.blobs.remove(sha256).await {
-            let failed = PackageChange::DeleteFailed(why.to_string());
-            self.changed(store, actor, &leaving, failed).await?;
-            return Err(NotDone::NotDeleted(leaving.build.clone(), why));
+    /// Serves it no more, removes its blob, then its row. Where the blob stays, it says so, and why. `missed_by` says who
+    /// would miss it at the last moment.
+    pub async fn delete(
+        &self,
+        store: &Store,
+        actor: Actor,
+        package: &Package,
+        missed_by: impl FnOnce(&Build) -> Option<String>,
+    ) -> Result<(), NotDone> {
+        let _turn = self.turn().await?;
+        if let Some(why) = missed_by(&package.build) {
+            return Err(NotDone::InUse(package.build.clone(), why));
         }
-        store.change(actor, Change::Package { id: leaving.id, change: PackageChange::Gone }).await?;
+        let leaving = self.changed(store, actor.clone(), package, PackageChange::Delete).await?;
+        let half = |why| NotDone::HalfDeleted(leaving.build.clone(), why);
+        let sha256 = &leaving.content.sha256;
+        let is_it = |it: &Arc<Package>| it.id != leaving.id && it.content.sha256 == *sha256;
+        if !self.all().iter().any(is_it)
+            && let Err(why) = self.blobs.remove(sha256).await
+        {
+            let failed = PackageChange::DeleteFailed(why.to_string());
+            return Err(match self.changed(store, actor, &leaving, failed).await {
+                Err(NotDone::Store(why)) => half(why),
+                _ => NotDone::NotDeleted(leaving.build.clone(), why),
+            });
+        }
+        let gone = Change::Package { id: leaving.id, change: PackageChange::Gone };
+        store.change(actor, gone).await.map_err(half)?;
         self.remove(&leaving.build);
         Ok(())
     }
 
-    /// Blobs that no package has, and their sizes; removed, where that is asked for.
-    pub async fn orphans(&self, remove: bool) -> Result<Vec<u64>, NotDone> {
-        let _one_at_a_time = self.change.lock().await;
-        let packages = self.all();
-        let mut sizes = Vec::new();
+    /// Blobs that no package has; removed, where that is asked for.
+    pub async fn orphans(&self, remove: bool) -> Result<Orphans, NotDone> {
+        let _turn = self.turn().await?;
+        let of_packages: HashSet<HexDigest> =
+            self.table().all.values().map(|it| it.content.sha256.clone()).collect();
+        let mut orphans = Orphans::default();
         for (sha256, size) in self.blobs.all().await? {
-            if packages.iter().any(|it| it.content.sha256 == sha256) {
+            if of_packages.contains(&sha256) {
                 continue;
             }
-            if remove {
-                self.blobs.remove(&sha256).await?;
+            let removed = if remove { self.blobs.remove(&sha256).await } else { Ok(()) };
+            match removed {
+                Ok(()) => orphans.sizes.push(size),
+                Err(why) => orphans.failed.push(format!("the file {sha256} of no package: {why}")),
             }
-            sizes.push(size);
         }
-        Ok(sizes)
+        Ok(orphans)
     }
+}
+
+/// Blobs of no package.
+#[derive(Debug, Default)]
+pub struct Orphans {
+    pub sizes: Vec<u64>,
+    /// Why some are still there.
+    pub failed: Vec<String>,
 }

@@ -378,6 +378,7 @@ fn new_package(version: &str, digit: &str) -> NewPackage {
         signature: None,
         deprecated: None,
         listing: "[]".to_owned(),
+        created: 1,
     }
 }
 

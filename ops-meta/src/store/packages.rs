@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use super::admin::Done;
 use super::sqlite::Durability;
 use super::{Store, StoreError};
-use crate::clock::now_ms;
 use crate::domain::package::Build;
 
 /// A package as it is kept.
@@ -101,12 +100,14 @@ pub struct NewPackage {
     pub deprecated: Option<String>,
     /// JSON.
     pub listing: String,
+    /// Unix milliseconds.
+    pub created: i64,
 }
 
 impl NewPackage {
-    /// As it is kept from then on. `created` in Unix milliseconds.
-    pub fn kept(self, id: i64, created: i64, actor: String) -> Package {
-        let Self { build, content, signature, deprecated, .. } = self;
+    /// As it is kept from then on.
+    pub fn kept(self, id: i64, actor: String) -> Package {
+        let Self { build, content, signature, deprecated, created, .. } = self;
         let (state, why, protected) = (PackageState::Ready, None, false);
         Package { id, build, state, why, content, signature, deprecated, protected, created, actor }
     }
@@ -215,7 +216,7 @@ pub(super) fn create(
             new.signature,
             content.manifest.to_string(),
             new.deprecated,
-            now_ms(),
+            new.created,
             actor,
         ],
     )?;

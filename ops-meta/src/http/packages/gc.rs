@@ -13,8 +13,8 @@ use super::super::asked::{self, Nothing, Query};
 use super::super::auth::{Publisher, With};
 use super::super::problem::{Problem, Problems};
 use super::super::whole::whole;
-use super::uses::Uses;
-use crate::packages::NotDone;
+use super::uses::{Uses, ordered};
+use crate::packages::{NotDone, Orphans};
 use crate::running::App;
 use crate::store::{Package, PackageState};
 
@@ -40,11 +40,14 @@ fn keep() -> usize {
 
 /// What was freed, or would be.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 #[schema(as = PackageGc)]
 pub struct Freed {
     deleted: Vec<FreedPackage>,
     /// Files of no package: what a crash left.
     orphans: usize,
+    /// Why some of them are still there.
+    orphans_failed: Vec<String>,
     /// In all; bytes that another package has too are not freed.
     bytes: u64,
     failed: Vec<FreedPackage>,
@@ -96,7 +99,10 @@ pub async fn gc(
         for package in unused {
             let deleted = match wanted.dry_run {
                 true => Ok(()),
-                false => app.packages.delete(&app.store, publisher.caller.actor(), &package).await,
+                false => {
+                    let actor = publisher.caller.actor();
+                    app.packages.delete(&app.store, actor, &package, |build| ordered(&app, build)).await
+                }
             };
             match deleted {
                 Ok(()) => gone.push(package),
@@ -105,10 +111,14 @@ pub async fn gc(
                 }
             }
         }
-        let orphans = app.packages.orphans(!wanted.dry_run).await?;
-        let bytes = freed_bytes(&all, &gone) + orphans.iter().sum::<u64>();
+        // What was deleted is told, whatever becomes of the rest.
+        let orphans = app.packages.orphans(!wanted.dry_run).await;
+        let orphans =
+            orphans.unwrap_or_else(|why| Orphans { sizes: Vec::new(), failed: vec![why.to_string()] });
+        let bytes = freed_bytes(&all, &gone) + orphans.sizes.iter().sum::<u64>();
         let deleted = gone.iter().map(|it| FreedPackage::of(it)).collect();
-        Ok::<_, NotDone>(Freed { deleted, orphans: orphans.len(), bytes, failed })
+        let (orphans, orphans_failed) = (orphans.sizes.len(), orphans.failed);
+        Ok::<_, NotDone>(Freed { deleted, orphans, orphans_failed, bytes, failed })
     });
     Ok(Json(freed.await?))
 }

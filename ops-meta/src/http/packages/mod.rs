@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderName, StatusCode};
 use ops_package::Platform;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -26,7 +27,7 @@ use crate::store::{Package, PackageChange, PackageState};
 pub use gc::{__path_gc, gc};
 use shown::Shown;
 pub use upload::{__path_put, __path_upload_offset, put, upload_offset};
-use uses::Uses;
+use uses::{Uses, ordered};
 
 /// The longest reason for which a package is deprecated, in bytes.
 const DEPRECATED_BYTES_MAX: usize = 1024;
@@ -44,7 +45,12 @@ impl From<NotDone> for Problem {
             NotDone::NotDeleted(..) => {
                 return Self::new(StatusCode::INTERNAL_SERVER_ERROR, why.to_string()).code("delete_failed");
             }
-            NotDone::Differs(_) | NotDone::Leaving(_) | NotDone::Taken(..) => StatusCode::CONFLICT,
+            NotDone::HalfDeleted(..) | NotDone::Reading => {
+                return Self::new(StatusCode::SERVICE_UNAVAILABLE, why.to_string()).retry_after(60);
+            }
+            NotDone::Differs(_) | NotDone::Leaving(_) | NotDone::Taken(..) | NotDone::InUse(..) => {
+                StatusCode::CONFLICT
+            }
             NotDone::Blob(_) | NotDone::Altered(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, why.to_string())
@@ -225,12 +231,13 @@ pub async fn entries(
     _: With<Viewer>,
     Segment((name, version)): Segment<(String, String)>,
     Query(asked): Query<OneBuild>,
-) -> Result<Json<shown::EntryList>, Problem> {
+) -> Result<([(HeaderName, &'static str); 1], String), Problem> {
     let package = asked.find(&app, &name, &version)?;
+    // Each may be large.
+    let _turn = app.event_lists.clone().acquire_owned().await;
     let listing = app.store.package_entries(package.id).await?;
     let listing = listing.ok_or_else(|| Problem::missing(format!("list of package {}", package.build)))?;
-    let damaged = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the list in the database is damaged");
-    serde_json::from_str(&listing).map(Json).map_err(damaged)
+    Ok(([(CONTENT_TYPE, "application/json")], listing))
 }
 
 /// What is to be changed; what is not given stays.
@@ -309,7 +316,7 @@ pub async fn delete(
         }
     };
     let Some(build) = chosen.first().map(|it| it.build.clone()) else {
-        return Err(Problem::missing("such package"));
+        return Err(Problem::missing(format!("package {name:?} {version:?}")));
     };
     if let Some(protected) = chosen.iter().find(|it| it.protected && it.state == PackageState::Ready) {
         let detail = format!(
@@ -326,7 +333,8 @@ pub async fn delete(
     }
     whole(async move {
         for package in &chosen {
-            app.packages.delete(&app.store, publisher.caller.actor(), package).await?;
+            let actor = publisher.caller.actor();
+            app.packages.delete(&app.store, actor, package, |build| ordered(&app, build)).await?;
         }
         Ok::<_, NotDone>(())
     })

@@ -24,6 +24,7 @@ use super::super::problem::{Problem, Problems};
 use super::super::whole::whole;
 use super::shown::{Entry, EntryList, Shown};
 use crate::blobs::{Received, Spool};
+use crate::clock::now_ms;
 use crate::domain::package::Build;
 use crate::domain::range::{Sent, sent};
 use crate::packages::{Brought, NotDone};
@@ -328,7 +329,7 @@ fn new_package(told: Told, received: &Received, inspected: Inspected) -> Result<
     let listing = EntryList { entries: entries.into_iter().map(Entry::from).collect(), truncated };
     let listing = serde_json::to_string(&listing).unwrap_or_default();
     let (build, signature) = (Build { name, version, platform }, told.signature);
-    Ok(NewPackage { build, content, signature, deprecated, listing })
+    Ok(NewPackage { build, content, signature, deprecated, listing, created: now_ms() })
 }
 
 /// How far an upload came.

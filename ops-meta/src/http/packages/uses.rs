@@ -101,15 +101,7 @@ impl Uses {
 
     /// Why a version cannot be missed, in a sentence each.
     pub fn sentences(&self, app: &App, build: &Build) -> Vec<String> {
-        let mut sentences: Vec<String> = app
-            .running()
-            .config
-            .policies
-            .iter()
-            .filter(|policy| policy.name == build.name)
-            .flat_map(|policy| policy.hosts_ordered(&build.version))
-            .map(|hosts| format!("cfg.json orders it for {hosts}"))
-            .collect();
+        let mut sentences: Vec<String> = orders(app, build);
         let hosts = self.of_version(build);
         let some = hosts.some.join(" ");
         if hosts.running > 0 {
@@ -120,4 +112,17 @@ impl Uses {
         }
         sentences
     }
+}
+
+/// Who is told to run it, in a sentence each.
+fn orders(app: &App, build: &Build) -> Vec<String> {
+    let running = app.running();
+    let of_it = running.config.policies.iter().filter(|policy| policy.name == build.name);
+    let hosts = of_it.flat_map(|policy| policy.hosts_ordered(&build.version));
+    hosts.map(|hosts| format!("cfg.json orders it for {hosts}")).collect()
+}
+
+/// The first of them: an order may have come since somebody looked.
+pub fn ordered(app: &App, build: &Build) -> Option<String> {
+    orders(app, build).into_iter().next()
 }

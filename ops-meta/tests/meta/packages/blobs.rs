@@ -35,7 +35,7 @@ fn a_missing_file_is_not_found_and_a_push_puts_it_back() {
     admin.bring("a/1", &bytes);
     fs::remove_file(blob(&server, &bytes)).unwrap();
     assert_eq!((server.get(PATH).status, verified(&admin).as_str()), (404, "missing"));
-    server.wait_for_log(&["event=package_not_served", "level=error", "a 1"]);
+    server.wait_for_log(&["event=package_not_served", "level=warning", "a 1"]);
     mends(&admin, &bytes, "missing");
 }
 

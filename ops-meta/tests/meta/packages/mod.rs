@@ -1,6 +1,7 @@
 //! Packages: brought, fetched, listed, deleted; and whatever is wrong with one.
 
 mod blobs;
+mod changes;
 mod deletes;
 mod fetched;
 mod kills;
