@@ -9,5 +9,9 @@ pub mod policy2015;
 mod prefixes;
 pub mod range;
 pub mod role;
+#[allow(dead_code, unused_imports, reason = "groups and policies, which will use it, are not there yet")]
+pub mod selector;
+#[allow(dead_code, unused_imports, reason = "as above")]
+pub mod version_order;
 
 pub use prefixes::Prefixes;

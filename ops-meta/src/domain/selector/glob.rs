@@ -1,0 +1,123 @@
+//! A text in which `*` stands for any text and `?` for one character.
+
+use std::fmt;
+
+use super::word::Word;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Glob {
+    text: Box<str>,
+    shape: Shape,
+}
+
+/// Most are one of the first two, and cost one comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Word,
+    /// A word and a `*`.
+    Prefix,
+    Pattern,
+}
+
+impl Glob {
+    pub fn new(text: &str) -> Self {
+        let shape = match text.find(['*', '?']) {
+            None => Shape::Word,
+            Some(at) if text.get(at..) == Some("*") => Shape::Prefix,
+            Some(_) => Shape::Pattern,
+        };
+        Self { text: text.into(), shape }
+    }
+
+    pub fn matches(&self, text: &str) -> bool {
+        match self.shape {
+            Shape::Word => *self.text == *text,
+            Shape::Prefix => text.starts_with(self.text.strip_suffix('*').unwrap_or(&self.text)),
+            Shape::Pattern => matches(&self.text, text),
+        }
+    }
+}
+
+/// Only the last `*` is ever tried again, at the next character: the time is the product of both lengths at most.
+fn matches(mut pattern: &str, mut text: &str) -> bool {
+    let mut last_star: Option<(&str, &str)> = None;
+    loop {
+        let (wanted, found) = (split(pattern), split(text));
+        match (wanted, found) {
+            (None, None) => return true,
+            (Some(('*', rest)), _) => {
+                last_star = Some((rest, text));
+                pattern = rest;
+                continue;
+            }
+            (Some((wanted, rest)), Some((found, others))) if wanted == '?' || wanted == found => {
+                (pattern, text) = (rest, others);
+                continue;
+            }
+            _ => {}
+        }
+        let Some((rest, from)) = last_star else { return false };
+        let Some((_, later)) = split(from) else { return false };
+        last_star = Some((rest, later));
+        (pattern, text) = (rest, later);
+    }
+}
+
+fn split(text: &str) -> Option<(char, &str)> {
+    let mut chars = text.chars();
+    chars.next().map(|first| (first, chars.as_str()))
+}
+
+impl fmt::Display for Glob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Word(&self.text).fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_glob_is_the_whole_text() {
+        for (glob, text, expected) in [
+            ("web", "web", true),
+            ("web", "web1", false),
+            ("web*", "web1.dc1", true),
+            ("web*", "we", false),
+            ("web?", "web1", true),
+            ("web?", "web12", false),
+            ("web?", "web", false),
+            ("k?se ??", "käse äö", true),
+            ("k??se", "käse", false),
+            ("*.dc1", "web1.dc1", true),
+            ("*.dc1", "web1.dc1.dc2", false),
+            ("*a*b", "xaxbxab", true),
+            ("w.b*", "web1", false),
+            ("*", "", true),
+            ("**", "a\nb", true),
+            ("?", "", false),
+        ] {
+            assert_eq!(Glob::new(glob).matches(text), expected, "{glob} {text}");
+        }
+    }
+
+    fn naive(pattern: &[char], text: &[char]) -> bool {
+        match (pattern, text) {
+            ([], []) => true,
+            (['*', rest @ ..], _) => (0..=text.len()).any(|n| naive(rest, &text[n..])),
+            (['?', rest @ ..], [_, others @ ..]) => naive(rest, others),
+            ([wanted, rest @ ..], [found, others @ ..]) => wanted == found && naive(rest, others),
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_way_to_match_is_found(glob in "[aä*?]{0,7}", text in "[aä]{0,7}") {
+            let chars = |text: &str| text.chars().collect::<Vec<_>>();
+            prop_assert_eq!(Glob::new(&glob).matches(&text), naive(&chars(&glob), &chars(&text)));
+        }
+    }
+}
