@@ -33,39 +33,46 @@ impl Glob {
         match self.shape {
             Shape::Word => *self.text == *text,
             Shape::Prefix => text.starts_with(self.text.strip_suffix('*').unwrap_or(&self.text)),
-            Shape::Pattern => matches(&self.text, text),
+            Shape::Pattern => matches(self.text.as_bytes(), text.as_bytes()),
         }
     }
 }
 
-/// Only the last `*` is ever tried again, at the next character: the time is the product of both lengths at most.
-fn matches(mut pattern: &str, mut text: &str) -> bool {
-    let mut last_star: Option<(&str, &str)> = None;
+/// Only the last `*` is ever tried again, at the next byte: the time is the product of both lengths at most. Bytes do for
+/// UTF-8, as the first one of a character is never taken for one of its others.
+fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut next, mut at) = (0, 0);
+    let mut last_star: Option<(usize, usize)> = None;
     loop {
-        let (wanted, found) = (split(pattern), split(text));
-        match (wanted, found) {
+        match (pattern.get(next), text.get(at)) {
             (None, None) => return true,
-            (Some(('*', rest)), _) => {
-                last_star = Some((rest, text));
-                pattern = rest;
+            (Some(b'*'), _) => {
+                next += 1;
+                last_star = Some((next, at));
                 continue;
             }
-            (Some((wanted, rest)), Some((found, others))) if wanted == '?' || wanted == found => {
-                (pattern, text) = (rest, others);
+            // A later beginning leaves even less.
+            (Some(_), None) => return false,
+            (Some(b'?'), Some(&byte)) if !is_inner(byte) => {
+                let inner = text.iter().skip(at + 1).take_while(|byte| is_inner(**byte)).count();
+                (next, at) = (next + 1, at + 1 + inner);
+                continue;
+            }
+            (Some(wanted), Some(found)) if wanted == found => {
+                (next, at) = (next + 1, at + 1);
                 continue;
             }
             _ => {}
         }
         let Some((rest, from)) = last_star else { return false };
-        let Some((_, later)) = split(from) else { return false };
-        last_star = Some((rest, later));
-        (pattern, text) = (rest, later);
+        last_star = Some((rest, from + 1));
+        (next, at) = (rest, from + 1);
     }
 }
 
-fn split(text: &str) -> Option<(char, &str)> {
-    let mut chars = text.chars();
-    chars.next().map(|first| (first, chars.as_str()))
+/// Not the first byte of its character.
+fn is_inner(byte: u8) -> bool {
+    byte & 0b1100_0000 == 0b1000_0000
 }
 
 impl fmt::Display for Glob {
