@@ -13,6 +13,10 @@ mod recording;
 // What reads the updater's cfg.json: a program has no crate to link, and this file needs no other room of it.
 #[path = "../src/config/values.rs"]
 pub mod values;
+// ops-meta is a program, too; what it decides by needs none of its other rooms.
+#[allow(dead_code, unused_imports, reason = "the program uses more of it")]
+#[path = "../ops-meta/src/domain/mod.rs"]
+pub mod domain;
 
 /// The longest sentence that one bad entry may bring about.
 const SENTENCE_BYTES_MAX: usize = 2048;

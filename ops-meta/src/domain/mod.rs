@@ -6,8 +6,14 @@ pub mod host;
 pub mod one_line;
 pub mod package;
 pub mod policy2015;
+#[allow(dead_code, unused_imports, reason = "groups and policies, which will use it, are not there yet")]
+pub mod precedence;
 mod prefixes;
 pub mod range;
 pub mod role;
+#[allow(dead_code, unused_imports, reason = "as above")]
+pub mod selector;
+#[allow(dead_code, unused_imports, reason = "as above")]
+pub mod version_order;
 
 pub use prefixes::Prefixes;
