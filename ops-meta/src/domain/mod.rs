@@ -11,9 +11,8 @@ pub mod precedence;
 mod prefixes;
 pub mod range;
 pub mod role;
-#[allow(dead_code, unused_imports, reason = "as above")]
+#[allow(dead_code, unused_imports, reason = "lists use its filters; selectors are for groups")]
 pub mod selector;
-#[allow(dead_code, unused_imports, reason = "as above")]
 pub mod version_order;
 
 pub use prefixes::Prefixes;

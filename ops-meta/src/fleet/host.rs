@@ -1,7 +1,7 @@
 //! One host in memory. There are a million of them: what they have in common is kept once, and the rest is small.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use ops_wire::{Heartbeat, Phase, RealAgent, Status};
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::hex::{hex, unhex};
 use crate::domain::host::{Heard, INTERVAL_SECS, INTERVAL_SECS_MAX};
+use crate::domain::selector::HostFacts;
 use crate::store::HostId;
 
 /// What ops-meta knows of a host without asking the database. Times are Unix seconds.
@@ -37,6 +38,12 @@ pub struct Host {
 }
 
 impl Host {
+    /// What groups and filters ask for.
+    pub fn stable<'a>(&'a self, hostname: &'a str) -> HostFacts<'a> {
+        let Facts { os, arch, labels, .. } = &*self.facts;
+        HostFacts { hostname, os, arch, ip: self.ip.address(), labels }
+    }
+
     pub fn heard(&self) -> Heard {
         Heard {
             first: self.first.into(),
@@ -216,6 +223,15 @@ impl Compact {
             Self::V4(octets) => Ipv4Addr::from(*octets).to_string(),
             Self::Hex(bytes) => hex(bytes),
             Self::Text(text) => text.to_string(),
+        }
+    }
+
+    /// As an address, where it is one.
+    pub fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::V4(octets) => Some(Ipv4Addr::from(*octets).into()),
+            Self::Text(text) => text.parse().ok(),
+            Self::Hex(_) => None,
         }
     }
 

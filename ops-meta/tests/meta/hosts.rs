@@ -70,6 +70,12 @@ fn hosts_are_found_by_what_they_are() {
         ("state=new", "db01 lg-01 web01 web02"),
         ("state=late,gone", ""),
         ("status=started&limit=2", "db01 lg-01"),
+        ("where=env%3Dprod+and+not+host~%22%5Elg-%22", "web01"),
+        ("where=version(falcon-agent)%3C1.0.1", "lg-01 web01 web02"),
+        ("where=ip+in+10.0.0.0/30+and+error(falcon-agent)%3D*", "web02"),
+        ("where=current+in+(failed,+pending)&hostname=lg*", "lg-01"),
+        ("where=reboot%3Dyes+or+state%3Dgone", "lg-01"),
+        ("where=all&limit=1", "db01"),
     ] {
         let reply = admin.get(&format!("/api/v1/hosts?{query}"));
         assert_eq!(reply.status, 200, "{query}: {}", reply.text());
@@ -141,6 +147,9 @@ fn what_is_wrong_with_a_filter_is_said() {
         ("match=(((a{100}){100}){100}){100}", "match"),
         ("hostnam=x", "hostnam"),
         ("rebootRequired=1", "rebootRequired"),
+        ("where=", "where"),
+        ("where=env%3D%3Dprod", "where"),
+        ("where=host+in+@edge", "where"),
     ] {
         let reply = admin.get(&format!("/api/v1/hosts?{query}"));
         assert_eq!((reply.status, &reply.json()["field"]), (400, &json!(field)), "{query}: {}", reply.text());

@@ -11,13 +11,14 @@ use crate::cli::times;
 use crate::clock::now_ms;
 use crate::domain::conformity::Conformity;
 use crate::domain::host::State;
+use crate::domain::selector::{ListFilter, Lists};
 
 /// The hosts that fit
 ///
 /// A host is listed when it fits everything that is said.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  ops-meta host list --state gone --sort lastSeen\n  \
-                        ops-meta host list --hostname 'web*' --agent nginx --status started\n  \
+                        ops-meta host list --where 'env=prod and version(nginx)<1.26 and not state=gone'\n  \
                         ops-meta host list --current failed -o json | jq -r .hostname")]
 pub struct Args {
     #[command(flatten)]
@@ -39,6 +40,9 @@ struct Filters {
     /// The name, with `*` and `?`
     #[arg(long, value_name = "GLOB")]
     hostname: Option<String>,
+    /// In words, see docs/selectors.md: `env=prod and version(nginx)<1.26`
+    #[arg(long = "where", value_name = "FILTER")]
+    filter: Option<String>,
     /// The name, as a regular expression
     #[arg(long = "match", value_name = "REGEX")]
     regex: Option<String>,
@@ -86,6 +90,7 @@ impl Args {
         let flag = |set: bool| set.then(|| "true".to_owned());
         let asked = [
             ("hostname", filters.hostname.clone()),
+            ("where", filters.filter.clone()),
             ("match", filters.regex.clone()),
             ("state", several(&filters.state)),
             ("current", several(&filters.current)),
@@ -113,6 +118,11 @@ fn several(words: &[String]) -> Option<String> {
 pub fn run(args: &Args) -> Result<(), Failed> {
     let heads = &["HOSTNAME", "STATE", "CURRENT", "LAST SEEN", "IP", "AGENTS", "NOTES"];
     let (mut listing, now) = (Listing::new(args.output.format, heads), now_ms());
+    if let Some(text) = &args.filters.filter {
+        // Here it can be shown where it is wrong.
+        ListFilter::parse(text, &Lists::new())
+            .map_err(|why| Failed::WrongUse(format!("--where, {}", why.shown_in(text))))?;
+    }
     let client = args.server.client()?;
     client.pages(HOSTS, "hosts", &args.query(), args.limit, |hosts| {
         listing.print(hosts, |host| row(host, now))

@@ -1,11 +1,14 @@
 //! Which hosts a list is to have.
 
+use std::cell::RefCell;
+
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::shown::Looked;
 use super::{ListAsked, conformities, states};
 use crate::domain::conformity::Conformity;
 use crate::domain::host::State;
+use crate::domain::selector::{AgentFacts, ListFilter, Lists, RealFacts};
 use crate::fleet::{Compact, Host, Real};
 use crate::http::problem::Problem;
 
@@ -31,6 +34,8 @@ pub struct Filter {
     ip: Option<Glob>,
     reboot_required: Option<bool>,
     claimed_twice: Option<bool>,
+    /// In words.
+    expression: Option<ListFilter>,
 }
 
 #[derive(Default)]
@@ -62,6 +67,7 @@ impl Filter {
             ip: glob("ip", &asked.ip)?,
             reboot_required: asked.reboot_required,
             claimed_twice: asked.claimed_twice,
+            expression: asked.filter.as_deref().map(expression).transpose()?,
         })
     }
 
@@ -82,6 +88,42 @@ impl Filter {
             })
             && self.agent.admits(host)
             && holds(&self.current, |current| current.contains(&looked.current(hostname, host)))
+            && holds(&self.expression, |filter| {
+                let facts = host.stable(hostname);
+                filter.matches(&facts, &Whole { hostname, host, looked: RefCell::new(looked) })
+            })
+    }
+}
+
+fn expression(text: &str) -> Result<ListFilter, Problem> {
+    // Named lists come with groups.
+    ListFilter::parse(text, &Lists::new()).map_err(|why| Problem::field("where", format!("`where`, {why}")))
+}
+
+/// A host with what it runs, and what is wanted of it.
+struct Whole<'a, 'b> {
+    hostname: &'a str,
+    host: &'a Host,
+    looked: RefCell<&'a mut Looked<'b>>,
+}
+
+impl RealFacts for Whole<'_, '_> {
+    fn state(&self) -> State {
+        self.looked.borrow().state(self.host)
+    }
+
+    fn current(&self) -> Conformity {
+        self.looked.borrow_mut().current(self.hostname, self.host)
+    }
+
+    fn agents(&self) -> impl Iterator<Item = AgentFacts<'_>> {
+        self.host.agents.0.iter().map(|real| AgentFacts {
+            name: &real.name,
+            version: &real.version,
+            status: real.status.as_str(),
+            error_code: &real.error_code,
+            reboot_required: real.reboot_required,
+        })
     }
 }
 

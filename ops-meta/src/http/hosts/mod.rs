@@ -62,6 +62,10 @@ pub struct ListAsked {
     total: bool,
     /// The whole name; `*` stands for any text, `?` for one character.
     hostname: Option<String>,
+    /// A filter in the language of docs/selectors.md: `env=prod and version(my-agent)<3.2`.
+    #[serde(rename = "where")]
+    #[param(rename = "where")]
+    filter: Option<String>,
     /// A regular expression that the name has a match for.
     #[serde(rename = "match")]
     #[param(rename = "match", max_length = 1024)]
