@@ -95,5 +95,9 @@ pub async fn list(
     };
     let running = |package: &Package| uses.as_ref().map(|uses| uses.of_version(&package.build).running);
     let shown = |package: &Arc<Package>| Shown::of(package).on(running(package));
-    Ok(Json(PackageList { packages: page.items.iter().map(shown).collect(), next: page.next, total }))
+    let packages = page::fitting(page.items.iter().map(shown));
+    // The page may be full before it has as many as were asked for.
+    let last = page.items.get(..packages.len()).filter(|fitting| fitting.len() < page.items.len());
+    let next = last.and_then(|fitting| fitting.last()).map(|it| it.id.to_string()).or(page.next);
+    Ok(Json(PackageList { packages, next, total }))
 }

@@ -5,6 +5,7 @@ mod changes;
 mod deletes;
 mod fetched;
 mod kills;
+mod lists;
 mod refused;
 mod sweeps;
 mod uploads;
