@@ -7,6 +7,7 @@ mod confirm;
 mod event;
 mod failed;
 mod host;
+mod identity;
 mod output;
 mod package;
 mod push;

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 
 use crate::support::command_line::{Said, asking, fake, run};
+use crate::support::packages::make_executable;
 use crate::support::tarball::{large_package, md5, package, sha256, tarball};
 use crate::support::{Operator, Server, bearer, eventually, request};
 
@@ -94,6 +95,29 @@ fn a_build_is_for_the_hosts_that_are_named() {
     for wrong in [&["--os", "Linux"][..], &["--arch", "x86_64"], &["--name", "a b"]] {
         assert_eq!(push(&server, &[&[&*file], wrong].concat()).code, 2, "{wrong:?}");
     }
+}
+
+#[test]
+fn what_pack_and_check_take_for_an_agent_is_the_same_for_push() {
+    let (server, folder, bytes) = (server(), tempfile::tempdir().unwrap(), package("one"));
+    let file = write(folder.path(), "agent-3-1.0.tar.gz", &bytes);
+    let said = push(&server, &[&file, "--name", "agent-3", "-o", "json"]).ok();
+    let it = &said.objects()[0];
+    assert_eq!((&it["name"], &it["version"]), (&json!("agent-3"), &json!("1.0")));
+    let said = push(&server, &[&file, "--name", "other"]);
+    assert!(said.code == 1 && said.err.contains("`agent-3-1.0` is not other-VERSION"), "{said:?}");
+
+    let dir = folder.path().join("agent-4-1.0");
+    std::fs::create_dir(&dir).unwrap();
+    write(&dir, "manifest.json", br#"{"name": "agent-4"}"#);
+    make_executable(Path::new(&write(&dir, "control", b"#!/bin/sh\n")));
+    let out = folder.path().join("out");
+    let (dir, out) = (dir.to_str().unwrap(), out.to_str().unwrap());
+    server.admin(&["package", "pack", dir, "--out", out]).ok();
+    server.admin(&["package", "check", &format!("{out}/agent-4-1.0.tar.gz")]).ok();
+    let said = push(&server, &[out, "-o", "json"]).ok();
+    let it = &said.objects()[0];
+    assert_eq!((&it["name"], &it["version"]), (&json!("agent-4"), &json!("1.0")));
 }
 
 #[test]

@@ -9,10 +9,10 @@ use ops_wire::{AgentName, HexDigest, Version};
 
 use super::aside::Aside;
 use super::contents::Contents;
-use super::identity::Said;
 use super::sums::Sums;
-use super::{called, shown, tell, unknown_keys};
+use super::{shown, tell, unknown_keys};
 use crate::cli::failed::Failed;
+use crate::cli::identity::{Said, called};
 use crate::cli::output::Out;
 
 /// What an entry's time may be without a form that older tars do not read.
@@ -52,7 +52,7 @@ pub fn run(args: &Args) -> Result<(), Failed> {
     let (manifest, called) = (contents.manifest.as_ref(), called(&args.dir));
     let said = Said { manifest, name: args.name.as_ref(), version: args.version.as_ref(), called: &called };
     let (name, version) = said
-        .identity()
+        .of_folder()
         .map_err(|why| Failed::WrongUse(format!("failed to pack `{}`: {why}", shown(&args.dir))))?;
     let target = args.folder()?.join(file_name(&name, &version));
     let packed = args.write(&contents, mtime, &target)?;
