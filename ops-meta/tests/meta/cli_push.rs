@@ -311,6 +311,44 @@ fn a_server_that_is_busy_is_asked_again_when_it_says() {
     assert_eq!(asked.iter().filter(|it| it.starts_with("PUT")).count(), 3);
 }
 
+/// A server that has 5 bytes of everything, and answers uploads so. How many there were, and what was said.
+fn refusing(status: &'static str, problem: &'static str) -> (usize, Said) {
+    let puts = Arc::new(AtomicUsize::new(0));
+    let counting = puts.clone();
+    let head = "Content-Type: application/problem+json\r\n";
+    let url = fake(move |request| match request {
+        it if it.starts_with("PUT") => {
+            counting.fetch_add(1, Ordering::SeqCst);
+            (status, head, problem.to_owned())
+        }
+        it if it.contains("/whoami") => ("200 OK", "", "{}".to_owned()),
+        it if it.contains("/uploads/") => ("200 OK", "", r#"{"offset": 5}"#.to_owned()),
+        _ => ("404 Not Found", head, r#"{"detail": "there is no such package"}"#.to_owned()),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let file = write(folder.path(), "a-1.tar.gz", &package("one"));
+    let said = run(&mut asking(&url, &["push", &file]));
+    (puts.load(Ordering::SeqCst), said)
+}
+
+#[test]
+fn only_what_is_wrong_with_the_part_that_was_there_is_sent_from_the_beginning() {
+    for (status, problem, puts) in [
+        ("400 Bad Request", r#"{"detail": "why", "field": "sha256"}"#, 2),
+        ("400 Bad Request", r#"{"detail": "why", "field": "md5"}"#, 2),
+        ("409 Conflict", r#"{"detail": "why", "offset": 0}"#, 2),
+        ("400 Bad Request", r#"{"detail": "why", "field": "os"}"#, 1),
+        ("409 Conflict", r#"{"detail": "why"}"#, 1),
+        ("413 Payload Too Large", r#"{"detail": "why"}"#, 1),
+        ("422 Unprocessable Entity", r#"{"detail": "why", "code": "too_large"}"#, 1),
+        ("507 Insufficient Storage", r#"{"detail": "why"}"#, 1),
+    ] {
+        let (asked, said) = refusing(status, problem);
+        assert_eq!((asked, said.code), (puts, 1), "{status} {problem}: {said:?}");
+        assert!(said.err.ends_with("a-1.tar.gz`: why\n"), "{said:?}");
+    }
+}
+
 #[test]
 fn without_a_server_or_a_token_the_first_file_is_the_last() {
     let (server, folder) = (server(), tempfile::tempdir().unwrap());
