@@ -11,6 +11,7 @@ mod identity;
 mod output;
 mod package;
 mod push;
+mod regular;
 mod restore;
 mod sizes;
 mod times;

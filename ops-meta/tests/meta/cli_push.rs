@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 
 use crate::support::command_line::{Said, asking, fake, run};
-use crate::support::packages::make_executable;
+use crate::support::packages::{make_executable, tool};
 use crate::support::tarball::{large_package, md5, package, sha256, tarball};
 use crate::support::{Operator, Server, bearer, eventually, request};
 
@@ -156,6 +156,24 @@ fn what_the_server_would_refuse_is_refused_before_anybody_is_asked() {
         assert_eq!(run(&mut asking(&url, args)).code, 2, "{args:?}");
     }
     assert_eq!(asked.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn for_what_is_no_file_nobody_waits() {
+    let (server, folder) = (server(), tempfile::tempdir().unwrap());
+    let bytes = package("one");
+    for (n, ending) in ["", ".md5", ".sha256", ".minisig"].iter().enumerate() {
+        let name = format!("a-{n}.tar.gz");
+        let file = folder.path().join(&name).to_str().unwrap().to_owned();
+        if !ending.is_empty() {
+            write(folder.path(), &name, &bytes);
+        }
+        tool(folder.path(), &["mkfifo", &format!("{name}{ending}")]);
+        let said = push(&server, &[&file]);
+        assert!(said.code > 0 && said.err.contains("it is no file"), "{said:?}");
+        let checked = server.admin(&["package", "check", &file]);
+        assert_eq!(checked.code > 0, *ending != ".minisig", "{checked:?}");
+    }
 }
 
 #[test]

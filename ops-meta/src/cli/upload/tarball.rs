@@ -1,7 +1,7 @@
 //! A tarball on this machine: read once, from front to back, and refused here where the server would refuse it.
 
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -11,6 +11,7 @@ use ops_wire::{AgentName, HexDigest, Version};
 
 use crate::cli::failed::Failed;
 use crate::cli::identity::Said;
+use crate::cli::regular;
 use crate::domain::one_line::one_line;
 use crate::domain::package::Build;
 
@@ -52,11 +53,7 @@ impl Tarball {
         let refused = |why: String| Failed::Refused(format!("`{shown}` is refused: {why}"));
         let name = path.file_name().and_then(|it| it.to_str());
         let name = name.ok_or_else(|| refused("its name is no text".to_owned()))?;
-        // To open a pipe might take for ever.
-        if !fs::metadata(path).map_err(unread)?.is_file() {
-            return Err(Failed::WrongUse(format!("`{shown}` is no file")));
-        }
-        let file = File::open(path).map_err(unread)?;
+        let file = regular::open(path).map_err(unread)?;
         let mut reading = Digesting::new(Digesting::new(&file, Algorithm::Md5), Algorithm::Sha256);
         let inspected = inspect(&mut reading, &Limits::default()).map_err(|why| refused(why.to_string()))?;
         let (inner, outer) = reading.finish();
@@ -123,14 +120,11 @@ fn beside(path: &Path, ending: &str, bytes_max: usize) -> Result<Option<Vec<u8>>
     let path = PathBuf::from(name);
     let unread =
         |error: io::Error| format!("failed to read `{}`: {error}", one_line(&path.display().to_string()));
-    let file = match File::open(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unread(error)),
-    };
-    let mut bytes = Vec::new();
-    file.take(bytes_max as u64 + 1).read_to_end(&mut bytes).map_err(unread)?;
-    Ok(Some(bytes))
+    match regular::read(&path, bytes_max) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unread(error)),
+    }
 }
 
 #[cfg(test)]

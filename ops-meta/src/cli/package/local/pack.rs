@@ -14,6 +14,7 @@ use super::{shown, tell, unknown_keys};
 use crate::cli::failed::Failed;
 use crate::cli::identity::{Said, called};
 use crate::cli::output::Out;
+use crate::cli::regular;
 
 /// What an entry's time may be without a form that older tars do not read.
 const MTIME_MAX: u64 = 0o77_777_777_777;
@@ -147,7 +148,7 @@ impl Args {
 fn sha256(path: &Path) -> Result<HexDigest, String> {
     let digest = || {
         let mut digesting = Digesting::new(io::sink(), Algorithm::Sha256);
-        io::copy(&mut File::open(path)?, &mut digesting)?;
+        io::copy(&mut regular::open(path)?, &mut digesting)?;
         digesting.finish().1.sha256.ok_or_else(|| io::Error::other("a digest is missing"))
     };
     digest().map_err(|error| format!("failed to read it: {error}"))
