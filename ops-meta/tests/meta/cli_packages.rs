@@ -93,7 +93,7 @@ fn a_page_about_a_version_says_who_has_to_do_with_it() {
         "b >=1",
         "30 s",
         "boot anew",
-        "1 run it",
+        "1 runs it",
         "web01",
         "cfg.json orders it",
         "0755  10     control",
@@ -199,7 +199,7 @@ fn a_check_finds_what_is_lost_and_what_is_altered() {
     let said = server.package(&["fsck", "-o", "json"]);
     assert_eq!(said.code, 1);
     assert!(
-        said.err.contains("2 are damaged") && said.err.contains("1 files of no package take 4 bytes"),
+        said.err.contains("2 are damaged") && said.err.contains("1 file of no package takes 4 bytes"),
         "{said:?}"
     );
     let found = said.objects();

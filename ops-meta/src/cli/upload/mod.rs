@@ -60,10 +60,12 @@ impl<'a> Bringing<'a> {
             left -= 1;
             let brought = self.one(path);
             if self.hopeless && left > 0 {
-                say(&format!(
-                    "ops-meta: the {left} files behind `{}` are not tried",
-                    one_line(&path.display().to_string())
-                ));
+                let path = one_line(&path.display().to_string());
+                let behind = match left {
+                    1 => format!("the file behind `{path}` is not tried"),
+                    _ => format!("the {left} files behind `{path}` are not tried"),
+                };
+                say(&format!("ops-meta: {behind}"));
             }
             brought
         })

@@ -15,6 +15,7 @@ use crate::cli::failed::Failed;
 use crate::cli::identity::{Said, called};
 use crate::cli::output::Out;
 use crate::cli::regular;
+use crate::cli::sizes::count;
 
 /// What an entry's time may be without a form that older tars do not read.
 const MTIME_MAX: u64 = 0o77_777_777_777;
@@ -59,9 +60,10 @@ pub fn run(args: &Args) -> Result<(), Failed> {
     let packed = args.write(&contents, mtime, &target)?;
     let unknown = manifest.map_or(&[][..], |manifest| &manifest.unknown);
     tell(&args.dir, &unknown_keys(unknown));
-    let (bytes, sha256, entries) = (packed.bytes, packed.sha256, contents.entries());
+    let (bytes, sha256) = (packed.bytes, packed.sha256);
+    let entries = count(contents.entries() as u64, "entry", "entries");
     let mut out = Out::new();
-    out.line(&format!("{}: {bytes} bytes, {entries} entries, sha256 {sha256}", shown(&target)))?;
+    out.line(&format!("{}: {bytes} bytes, {entries}, sha256 {sha256}", shown(&target)))?;
     out.flush()
 }
 
