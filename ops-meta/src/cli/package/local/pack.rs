@@ -111,15 +111,33 @@ impl Args {
                 missing.push((sums, digest));
             }
         }
-        // The digests first: who sees the package finds them too.
-        for (sums, digest) in missing {
-            sums.write(digest).map_err(|error| failed(&sums.path, &error))?;
+        let write = || {
+            missing
+                .iter()
+                .try_for_each(|(sums, digest)| sums.write(digest).map_err(|error| failed(&sums.path, &error)))
+        };
+        let put = || aside.put(target).map_err(|error| failed(target, &error));
+        let sync = || {
+            let folder = File::open(&self.out).and_then(|folder| folder.sync_all());
+            folder.map_err(|error| failed(target, &error))
+        };
+        if package_is_there {
+            write()?;
+        } else if target.symlink_metadata().is_ok() {
+            // No package has the digests of another beside it, whenever this ends.
+            for (sums, _) in &missing {
+                sums.remove().map_err(|error| failed(&sums.path, &error))?;
+            }
+            sync()?;
+            put()?;
+            sync()?;
+            write()?;
+        } else {
+            // The digests first: who sees the package finds them too.
+            write()?;
+            put()?;
         }
-        if !package_is_there {
-            aside.put(target).map_err(|error| failed(target, &error))?;
-        }
-        let folder = File::open(&self.out).and_then(|folder| folder.sync_all());
-        folder.map_err(|error| failed(target, &error))?;
+        sync()?;
         Ok(packed)
     }
 

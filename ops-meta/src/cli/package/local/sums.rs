@@ -1,5 +1,6 @@
 //! The files of digests beside a package.
 
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -35,6 +36,14 @@ impl Sums {
         let read = regular::read(&self.path, SUMS_BYTES_MAX);
         let text = read.map_err(|error| format!("failed to read it: {error}"))?;
         find_sum(&text, self.algorithm, &self.file).map_err(|why| why.to_string())
+    }
+
+    /// One that is not there is gone, too.
+    pub fn remove(&self) -> io::Result<()> {
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// As md5sum and sha256sum write it.
