@@ -205,9 +205,14 @@ fn a_signature_goes_along_and_may_come_later() {
     assert_eq!(result(), "signed");
     assert_eq!(server.get("/packages/a-1.tar.gz.minisig").text(), "untrusted comment: x\nRW\n");
     assert_eq!(result(), "already there");
-    write(folder.path(), "a-1.tar.gz.minisig", b"another\n");
+    // As long as a host takes it.
+    let longest = "x".repeat(16 << 10);
+    write(folder.path(), "a-1.tar.gz.minisig", longest.as_bytes());
     assert_eq!(result(), "signed");
-    assert_eq!(server.get("/packages/a-1.tar.gz.minisig").text(), "another\n");
+    assert_eq!(server.get("/packages/a-1.tar.gz.minisig").text(), longest);
+    write(folder.path(), "a-1.tar.gz.minisig", format!("{longest}x").as_bytes());
+    let said = push(&server, &[&file]);
+    assert!(said.code == 1 && said.err.contains("is no signature"), "{said:?}");
 }
 
 #[test]

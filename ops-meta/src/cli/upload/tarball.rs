@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use ops_package::{Algorithm, Digesting, Limits, Manifest, Platform, SUMS_BYTES_MAX, find_sum, inspect};
+use ops_package::{
+    Algorithm, Digesting, Limits, Manifest, Platform, SIGNATURE_BYTES_MAX, SUMS_BYTES_MAX, find_sum, inspect,
+};
 use ops_wire::{AgentName, HexDigest, Version};
 
 use crate::cli::failed::Failed;
@@ -14,9 +16,6 @@ use crate::cli::identity::Said;
 use crate::cli::regular;
 use crate::domain::one_line::one_line;
 use crate::domain::package::Build;
-
-/// A signature file has some 300 bytes.
-const SIGNATURE_BYTES_MAX: usize = 4096;
 
 /// One that the server can have.
 pub struct Tarball {
