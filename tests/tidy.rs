@@ -91,3 +91,17 @@ fn each_outside_crate_has_its_rooms() {
     }
     assert!(table(": ").contains_key("ureq"), "the table was read");
 }
+
+#[test]
+fn every_file_that_the_document_names_is_there() {
+    let text = fs::read_to_string(root().join("docs/ARCHITECTURE.md")).unwrap();
+    let (_, where_is) = text.split_once("## Where is").unwrap();
+    let is_path = |word: &&str| {
+        let is_in_one = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+        word.contains('/') && !word.starts_with('/') && word.chars().all(is_in_one)
+    };
+    let paths: BTreeSet<_> = where_is.split('`').skip(1).step_by(2).filter(is_path).collect();
+    let missing: Vec<_> = paths.iter().filter(|path| !root().join(path).exists()).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    assert!(paths.len() > 50, "only {}", paths.len());
+}

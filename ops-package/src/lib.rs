@@ -47,5 +47,5 @@ pub use platform::{Platform, PlatformError};
 pub use refusal::Refusal;
 pub use requirement::{Comparison, Requirement, RequirementError};
 pub use sink::Sink;
-pub use sums::{SUMS_BYTES_MAX, SumsError, find_sum};
+pub use sums::{SIGNATURE_BYTES_MAX, SUMS_BYTES_MAX, SumsError, find_sum};
 pub use walk::{Summary, WalkError, walk};

@@ -13,6 +13,9 @@ use crate::refusal::shown;
 /// Bytes of such a file; a longer one is none.
 pub const SUMS_BYTES_MAX: usize = 64 << 10;
 
+/// Bytes of the `.minisig` beside a tarball, which has four lines; a longer one is none.
+pub const SIGNATURE_BYTES_MAX: usize = 16 << 10;
+
 /// Why a file of digests says nothing about the wanted file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SumsError {

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{Read, Seek};
 
 use minisign_verify::{PublicKey, Signature};
+use ops_package::SIGNATURE_BYTES_MAX;
 use ops_wire::{ErrorCode, tarball_name};
 
 use super::Job;
@@ -12,8 +13,6 @@ use super::fetch::small_file;
 use crate::error::Fault;
 use crate::http;
 
-/// A signature file has four lines.
-const SIGNATURE_BYTES_MAX: u64 = 16 << 10;
 const CHUNK_BYTES: usize = 128 << 10;
 
 /// Whether `text` can be one of `publicKeys`: the second line of a minisign public key file.
@@ -46,7 +45,7 @@ fn beside_the_tarball(job: &Job) -> Result<Vec<Signature>, Fault> {
 }
 
 fn fetch(job: &Job, url: &str) -> Result<String, Fault> {
-    let text = small_file(job, url, SIGNATURE_BYTES_MAX, |_| {
+    let text = small_file(job, url, SIGNATURE_BYTES_MAX as u64, |_| {
         let sentence = format!("`{}` is not there, and `publicKeys` demand a signature", http::shown(url));
         Fault::new(ErrorCode::SignatureMissing, sentence)
     })?;

@@ -1,15 +1,20 @@
-//! Sizes, as people read them. On the wire they are bytes.
+//! Sizes and numbers, as people read them. On the wire they are bytes.
 
 /// `512 bytes`, `1.2 kB`, `34 MB`: two digits at least.
 pub fn size(bytes: u64) -> String {
     let units = [(1_000_000_000_000, "TB"), (1_000_000_000, "GB"), (1_000_000, "MB"), (1000, "kB")];
     match units.into_iter().find(|&(unit, _)| bytes >= unit) {
-        None => format!("{bytes} bytes"),
+        None => count(bytes, "byte", "bytes"),
         Some((unit, name)) if bytes < 10 * unit => {
             format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit)
         }
         Some((unit, name)) => format!("{} {name}", bytes / unit),
     }
+}
+
+/// `1 package`, `2 packages`
+pub fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 #[cfg(test)]
@@ -19,6 +24,7 @@ mod tests {
     #[test]
     fn a_size_has_a_unit_in_which_it_is_a_short_number() {
         assert_eq!((size(0), size(999)), ("0 bytes".into(), "999 bytes".into()));
+        assert_eq!(size(1), "1 byte");
         assert_eq!(
             (size(1000), size(9_999), size(10_000)),
             ("1.0 kB".into(), "9.9 kB".into(), "10 kB".into())

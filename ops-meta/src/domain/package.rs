@@ -45,12 +45,17 @@ impl fmt::Display for NoBuild {
 
 impl std::error::Error for NoBuild {}
 
-/// The folder that the tarballs for these hosts are fetched from; empty: none. Neither word has a `-`.
-fn folder(platform: &Platform) -> String {
-    match (platform.os(), platform.arch()) {
-        (os, "") => os.to_owned(),
-        (os, arch) => format!("{os}-{arch}"),
+/// `linux-x86_64`; empty: all hosts. The folder that the tarballs for these hosts are fetched from is called so. Neither
+/// word has a `-`.
+pub fn hosts_of(os: &str, arch: &str) -> String {
+    match arch {
+        "" => os.to_owned(),
+        arch => format!("{os}-{arch}"),
     }
+}
+
+fn folder(platform: &Platform) -> String {
+    hosts_of(platform.os(), platform.arch())
 }
 
 impl Build {

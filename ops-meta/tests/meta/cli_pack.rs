@@ -3,6 +3,8 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 use std::process::Command;
 
 use crate::support::command_line::{command, run};
@@ -86,6 +88,51 @@ fn another_package_of_the_name_is_kept_unless_forced() {
     fs::write(&sums, &other_form).unwrap();
     package(&folder, &AS_1_0).ok();
     assert_eq!(fs::read_to_string(&sums).unwrap(), other_form);
+}
+
+/// Packs, and is killed at the `nth` of the calls that change the folder. Whether it was.
+fn killed_at(folder: &Path, nth: usize) -> bool {
+    let mut strace = Command::new("strace");
+    let calls = "rename,renameat,renameat2,unlink,unlinkat,openat,fsync";
+    strace.args(["-f", "-o", "/dev/null", "-e", &format!("trace={calls}")]);
+    strace.args(["-e", &format!("inject={calls}:signal=KILL:when={nth}"), env!("CARGO_BIN_EXE_ops-meta")]);
+    strace.arg("package").args(AS_1_0).arg("--force").current_dir(folder);
+    let output = strace.output().expect("packaging/deps.sh brings strace");
+    assert!(output.status.success() || output.status.signal() == Some(9), "{output:?}");
+    !output.status.success()
+}
+
+#[test]
+fn a_kill_leaves_no_package_beside_the_digests_of_another() {
+    let folder = agent();
+    let [file, content] = ["agent-1.0.tar.gz", "agent/bin/agent"].map(|it| folder.path().join(it));
+    let (mut nth, mut kept, mut replaced) = (1, 0, 0);
+    loop {
+        fs::write(&content, "old").unwrap();
+        package(&folder, &[&AS_1_0[..], &["--force"]].concat()).ok();
+        assert_eq!(names(folder.path()).len(), 4, "what the kill before left is gone");
+        let old = fs::read(&file).unwrap();
+        fs::write(&content, "new").unwrap();
+        if !killed_at(folder.path(), nth) {
+            break;
+        }
+        package(&folder, &["check", "agent-1.0.tar.gz"]).ok();
+        *if fs::read(&file).unwrap() == old { &mut kept } else { &mut replaced } += 1;
+        nth += 1;
+    }
+    assert!(kept > 5 && replaced > 2, "{kept} {replaced}");
+}
+
+#[test]
+fn what_another_pack_is_writing_stays() {
+    let folder = agent();
+    let [left, held] = [".agent-1.0.tar.gz.4294967295.part", ".agent-1.0.tar.gz.4294967294.part"]
+        .map(|name| folder.path().join(name));
+    fs::write(&left, "left").unwrap();
+    let holding = fs::File::create(&held).unwrap();
+    holding.lock().unwrap();
+    package(&folder, &AS_1_0).ok();
+    assert_eq!((left.exists(), held.exists()), (false, true));
 }
 
 #[test]

@@ -162,7 +162,7 @@ fn scripts_get_an_object_for_each() {
     assert_eq!((said.code, objects.len()), (1, 2));
     let good = &objects[0];
     assert_eq!((&good["file"], &good["name"]), (&"agent-1.0.tar.gz".into(), &"agent".into()));
-    assert_eq!((&good["entries"], &good["unpackedBytes"]), (&5.into(), &103.into()));
+    assert_eq!((&good["entries"], &good["unpackedSize"]), (&5.into(), &103.into()));
     assert_eq!(good["manifest"]["requires"]["dns"], ">=2");
     assert_eq!((&good["manifest"]["os"], good["warnings"].as_array().unwrap().len()), (&"linux".into(), 1));
     assert_eq!(good["md5"].as_str().unwrap().len(), 32);

@@ -93,7 +93,7 @@ fn a_page_about_a_version_says_who_has_to_do_with_it() {
         "b >=1",
         "30 s",
         "boot anew",
-        "1 run it",
+        "1 runs it",
         "web01",
         "cfg.json orders it",
         "0755  10     control",
@@ -165,11 +165,23 @@ fn what_nobody_uses_is_told_and_then_freed() {
     std::fs::create_dir_all(server.path("data/packages/blobs/aa")).unwrap();
     std::fs::write(server.path(&format!("data/packages/blobs/aa/{}", "a".repeat(64))), "left").unwrap();
     let freed = bytes[0].len() + bytes[1].len() + 4;
-    let done = server.package(&["gc", "--keep", "1"]).ok();
-    assert_eq!(done.err, format!("2 packages and 1 files of no package are deleted: {freed} bytes\n"));
+    let said = server.package(&["gc", "--keep", "1"]);
+    assert!(said.code == 2 && said.err.contains("--yes"), "nobody can be asked: {said:?}");
+    let asked = server.on_a_terminal("package gc --keep 1", "n\n");
+    let question =
+        format!("delete 2 packages and 1 file of no package, {freed} bytes (--dry-run names them)? [y/N]");
+    assert!(asked.contains(&question) && asked.contains("nothing was deleted"), "{asked}");
+    assert!(server.blob(&bytes[0]).exists());
+    let done = server.package(&["gc", "--keep", "1", "--yes"]).ok();
+    assert_eq!(done.err, format!("2 packages and 1 file of no package are deleted: {freed} bytes\n"));
     assert!(!server.blob(&bytes[0]).exists() && server.blob(&bytes[2]).exists());
-    let none = server.package(&["gc", "-o", "json"]).ok().objects();
+    let none = server.package(&["gc", "--yes", "-o", "json"]).ok().objects();
     assert_eq!((&none[0]["deleted"], &none[0]["bytes"]), (&json!([]), &json!(0)));
+    server.has("a", "4", "4");
+    let asked = server.on_a_terminal("package gc --keep 1", "y\n");
+    assert!(asked.contains("delete 1 package, ") && asked.contains("1 package is deleted: "), "{asked}");
+    let asked = server.on_a_terminal("package gc --keep 1", "");
+    assert!(!asked.contains("[y/N]") && asked.contains("0 packages are deleted: 0 bytes"), "{asked}");
 }
 
 #[test]
@@ -187,7 +199,7 @@ fn a_check_finds_what_is_lost_and_what_is_altered() {
     let said = server.package(&["fsck", "-o", "json"]);
     assert_eq!(said.code, 1);
     assert!(
-        said.err.contains("2 are damaged") && said.err.contains("1 files of no package take 4 bytes"),
+        said.err.contains("2 are damaged") && said.err.contains("1 file of no package takes 4 bytes"),
         "{said:?}"
     );
     let found = said.objects();

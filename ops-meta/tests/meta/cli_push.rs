@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 
 use crate::support::command_line::{Said, asking, fake, run};
+use crate::support::packages::{make_executable, tool};
 use crate::support::tarball::{large_package, md5, package, sha256, tarball};
 use crate::support::{Operator, Server, bearer, eventually, request};
 
@@ -97,6 +98,29 @@ fn a_build_is_for_the_hosts_that_are_named() {
 }
 
 #[test]
+fn what_pack_and_check_take_for_an_agent_is_the_same_for_push() {
+    let (server, folder, bytes) = (server(), tempfile::tempdir().unwrap(), package("one"));
+    let file = write(folder.path(), "agent-3-1.0.tar.gz", &bytes);
+    let said = push(&server, &[&file, "--name", "agent-3", "-o", "json"]).ok();
+    let it = &said.objects()[0];
+    assert_eq!((&it["name"], &it["version"]), (&json!("agent-3"), &json!("1.0")));
+    let said = push(&server, &[&file, "--name", "other"]);
+    assert!(said.code == 1 && said.err.contains("`agent-3-1.0` is not other-VERSION"), "{said:?}");
+
+    let dir = folder.path().join("agent-4-1.0");
+    std::fs::create_dir(&dir).unwrap();
+    write(&dir, "manifest.json", br#"{"name": "agent-4"}"#);
+    make_executable(Path::new(&write(&dir, "control", b"#!/bin/sh\n")));
+    let out = folder.path().join("out");
+    let (dir, out) = (dir.to_str().unwrap(), out.to_str().unwrap());
+    server.admin(&["package", "pack", dir, "--out", out]).ok();
+    server.admin(&["package", "check", &format!("{out}/agent-4-1.0.tar.gz")]).ok();
+    let said = push(&server, &[out, "-o", "json"]).ok();
+    let it = &said.objects()[0];
+    assert_eq!((&it["name"], &it["version"]), (&json!("agent-4"), &json!("1.0")));
+}
+
+#[test]
 fn what_the_server_would_refuse_is_refused_before_anybody_is_asked() {
     let asked = Arc::new(AtomicUsize::new(0));
     let counting = asked.clone();
@@ -135,6 +159,24 @@ fn what_the_server_would_refuse_is_refused_before_anybody_is_asked() {
 }
 
 #[test]
+fn for_what_is_no_file_nobody_waits() {
+    let (server, folder) = (server(), tempfile::tempdir().unwrap());
+    let bytes = package("one");
+    for (n, ending) in ["", ".md5", ".sha256", ".minisig"].iter().enumerate() {
+        let name = format!("a-{n}.tar.gz");
+        let file = folder.path().join(&name).to_str().unwrap().to_owned();
+        if !ending.is_empty() {
+            write(folder.path(), &name, &bytes);
+        }
+        tool(folder.path(), &["mkfifo", &format!("{name}{ending}")]);
+        let said = push(&server, &[&file]);
+        assert!(said.code > 0 && said.err.contains("it is no file"), "{said:?}");
+        let checked = server.admin(&["package", "check", &file]);
+        assert_eq!(checked.code > 0, *ending != ".minisig", "{checked:?}");
+    }
+}
+
+#[test]
 fn of_a_folder_all_are_pushed_but_the_bad_ones() {
     let (server, folder) = (server(), tempfile::tempdir().unwrap());
     for name in ["a-1.tar.gz", "b-2.tar.gz"] {
@@ -163,9 +205,14 @@ fn a_signature_goes_along_and_may_come_later() {
     assert_eq!(result(), "signed");
     assert_eq!(server.get("/packages/a-1.tar.gz.minisig").text(), "untrusted comment: x\nRW\n");
     assert_eq!(result(), "already there");
-    write(folder.path(), "a-1.tar.gz.minisig", b"another\n");
+    // As long as a host takes it.
+    let longest = "x".repeat(16 << 10);
+    write(folder.path(), "a-1.tar.gz.minisig", longest.as_bytes());
     assert_eq!(result(), "signed");
-    assert_eq!(server.get("/packages/a-1.tar.gz.minisig").text(), "another\n");
+    assert_eq!(server.get("/packages/a-1.tar.gz.minisig").text(), longest);
+    write(folder.path(), "a-1.tar.gz.minisig", format!("{longest}x").as_bytes());
+    let said = push(&server, &[&file]);
+    assert!(said.code == 1 && said.err.contains("is no signature"), "{said:?}");
 }
 
 #[test]
@@ -285,6 +332,44 @@ fn a_server_that_is_busy_is_asked_again_when_it_says() {
     assert!(said.err.contains("it is under way") && said.err.contains("tried again in 2 s"), "{said:?}");
     let asked = asked.lock().unwrap();
     assert_eq!(asked.iter().filter(|it| it.starts_with("PUT")).count(), 3);
+}
+
+/// A server that has 5 bytes of everything, and answers uploads so. How many there were, and what was said.
+fn refusing(status: &'static str, problem: &'static str) -> (usize, Said) {
+    let puts = Arc::new(AtomicUsize::new(0));
+    let counting = puts.clone();
+    let head = "Content-Type: application/problem+json\r\n";
+    let url = fake(move |request| match request {
+        it if it.starts_with("PUT") => {
+            counting.fetch_add(1, Ordering::SeqCst);
+            (status, head, problem.to_owned())
+        }
+        it if it.contains("/whoami") => ("200 OK", "", "{}".to_owned()),
+        it if it.contains("/uploads/") => ("200 OK", "", r#"{"offset": 5}"#.to_owned()),
+        _ => ("404 Not Found", head, r#"{"detail": "there is no such package"}"#.to_owned()),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let file = write(folder.path(), "a-1.tar.gz", &package("one"));
+    let said = run(&mut asking(&url, &["push", &file]));
+    (puts.load(Ordering::SeqCst), said)
+}
+
+#[test]
+fn only_what_is_wrong_with_the_part_that_was_there_is_sent_from_the_beginning() {
+    for (status, problem, puts) in [
+        ("400 Bad Request", r#"{"detail": "why", "field": "sha256"}"#, 2),
+        ("400 Bad Request", r#"{"detail": "why", "field": "md5"}"#, 2),
+        ("409 Conflict", r#"{"detail": "why", "offset": 0}"#, 2),
+        ("400 Bad Request", r#"{"detail": "why", "field": "os"}"#, 1),
+        ("409 Conflict", r#"{"detail": "why"}"#, 1),
+        ("413 Payload Too Large", r#"{"detail": "why"}"#, 1),
+        ("422 Unprocessable Entity", r#"{"detail": "why", "code": "too_large"}"#, 1),
+        ("507 Insufficient Storage", r#"{"detail": "why"}"#, 1),
+    ] {
+        let (asked, said) = refusing(status, problem);
+        assert_eq!((asked, said.code), (puts, 1), "{status} {problem}: {said:?}");
+        assert!(said.err.ends_with("a-1.tar.gz`: why\n"), "{said:?}");
+    }
 }
 
 #[test]

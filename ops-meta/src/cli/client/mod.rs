@@ -21,7 +21,7 @@ use super::failed::Failed;
 use crate::absolute;
 use crate::domain::one_line::one_line;
 
-pub use upload::Upload;
+pub use upload::{NotPut, Upload};
 
 /// Until it is clear that nobody answers.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -222,13 +222,23 @@ impl Client {
     }
 
     fn answer(&self, path: &str, got: Result<Response<Body>, ureq::Error>) -> Result<Value, Failed> {
-        let mut response = got.map_err(|error| words::failed(&self.url, &error))?;
-        let read = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
-        let body = read.map_err(|error| words::failed(&self.url, &error))?;
+        let (response, body) = self.heard(got)?;
+        self.meant(path, &response, &body)
+    }
+
+    /// An answer, whatever it says.
+    fn heard(&self, got: Result<Response<Body>, ureq::Error>) -> Result<(Response<Body>, Vec<u8>), Failed> {
+        let failed = |error| words::failed(&self.url, &error);
+        let mut response = got.map_err(failed)?;
+        let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec().map_err(failed)?;
+        Ok((response, body))
+    }
+
+    fn meant(&self, path: &str, response: &Response<Body>, body: &[u8]) -> Result<Value, Failed> {
         match response.status() {
             StatusCode::NO_CONTENT => Ok(Value::Null),
-            status if status.is_success() => serde_json::from_slice(&body).map_err(|_| self.no_answer(path)),
-            status => Err(self.refusal(path, status, &response, &body)),
+            status if status.is_success() => serde_json::from_slice(body).map_err(|_| self.no_answer(path)),
+            status => Err(self.refusal(path, status, response, body)),
         }
     }
 

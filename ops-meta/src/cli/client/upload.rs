@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use ureq::SendBody;
-use ureq::http::header;
+use ureq::http::{StatusCode, header};
 
 use super::{Client, Query, WORK_TIMEOUT};
 use crate::cli::failed::Failed;
@@ -28,9 +28,33 @@ pub struct Upload<'a> {
     pub body: &'a mut dyn Read,
 }
 
+/// Why bytes were not put.
+pub enum NotPut {
+    /// What was there of them does not fit: they may be put from the beginning.
+    Rest(String),
+    Failed(Failed),
+}
+
+impl From<Failed> for NotPut {
+    fn from(failed: Failed) -> Self {
+        Self::Failed(failed)
+    }
+}
+
+/// With what was there before the whole has other digests, or less was there than it seemed.
+fn is_about_the_rest(status: StatusCode, body: &[u8]) -> bool {
+    let problem: Value = serde_json::from_slice(body).unwrap_or_default();
+    let field = problem.get("field").and_then(Value::as_str);
+    match status {
+        StatusCode::BAD_REQUEST => matches!(field, Some("sha256" | "md5")),
+        StatusCode::CONFLICT => problem.get("offset").is_some_and(Value::is_u64),
+        _ => false,
+    }
+}
+
 impl Client {
     /// The server is asked before the first byte whether it wants any (`Expect: 100-continue`).
-    pub fn put(&self, path: &str, upload: Upload<'_>) -> Result<Value, Failed> {
+    pub fn put(&self, path: &str, upload: Upload<'_>) -> Result<Value, NotPut> {
         let Upload { query, size, offset, signature, body } = upload;
         let mut request = self
             .agent
@@ -50,6 +74,12 @@ impl Client {
         let config = config.timeout_await_100(Some(WANTED_TIMEOUT));
         // When all is there the server reads it once more before it answers.
         let request = config.timeout_recv_response(Some(WORK_TIMEOUT)).build();
-        self.answer(path, request.send(SendBody::from_reader(body)))
+        let (response, body) = self.heard(request.send(SendBody::from_reader(body)))?;
+        self.meant(path, &response, &body).map_err(|failed| match failed {
+            Failed::Refused(why) if offset > 0 && is_about_the_rest(response.status(), &body) => {
+                NotPut::Rest(why)
+            }
+            failed => NotPut::Failed(failed),
+        })
     }
 }

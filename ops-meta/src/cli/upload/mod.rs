@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::client::{Client, Query, Upload};
+use super::client::{Client, NotPut, Query, Upload};
 use super::failed::Failed;
 use super::output::{Listing, Output, is, list, number, text};
 use super::package::remote::{build_query, path_of, row_of_build};
@@ -60,10 +60,12 @@ impl<'a> Bringing<'a> {
             left -= 1;
             let brought = self.one(path);
             if self.hopeless && left > 0 {
-                say(&format!(
-                    "ops-meta: the {left} files behind `{}` are not tried",
-                    one_line(&path.display().to_string())
-                ));
+                let path = one_line(&path.display().to_string());
+                let behind = match left {
+                    1 => format!("the file behind `{path}` is not tried"),
+                    _ => format!("the {left} files behind `{path}` are not tried"),
+                };
+                say(&format!("ops-meta: {behind}"));
             }
             brought
         })
@@ -225,14 +227,16 @@ impl<'a> One<'a> {
         }
         match sent {
             // Perhaps it is what was there before: after a power cut it may have other bytes.
-            Err(Failed::Refused(why)) if offset > 0 && !self.began_anew => {
+            Err(NotPut::Rest(why)) if !self.began_anew => {
                 self.began_anew = true;
                 Err(Failed::away(why))
             }
-            sent => {
+            Err(NotPut::Rest(why)) => Err(Failed::Refused(why)),
+            Err(NotPut::Failed(failed)) => {
                 self.was_sent |= is_new && is_all_sent;
-                sent
+                Err(failed)
             }
+            Ok(package) => Ok(package),
         }
     }
 

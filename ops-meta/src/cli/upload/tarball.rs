@@ -1,23 +1,21 @@
 //! A tarball on this machine: read once, from front to back, and refused here where the server would refuse it.
 
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use ops_package::{
-    Algorithm, Digesting, Limits, Manifest, Platform, SUMS_BYTES_MAX, file_name, find_sum, inspect,
-    split_file_name,
+    Algorithm, Digesting, Limits, Manifest, Platform, SIGNATURE_BYTES_MAX, SUMS_BYTES_MAX, find_sum, inspect,
 };
 use ops_wire::{AgentName, HexDigest, Version};
 
 use crate::cli::failed::Failed;
+use crate::cli::identity::Said;
+use crate::cli::regular;
 use crate::domain::one_line::one_line;
 use crate::domain::package::Build;
-
-/// A signature file has some 300 bytes.
-const SIGNATURE_BYTES_MAX: usize = 4096;
 
 /// One that the server can have.
 pub struct Tarball {
@@ -54,11 +52,7 @@ impl Tarball {
         let refused = |why: String| Failed::Refused(format!("`{shown}` is refused: {why}"));
         let name = path.file_name().and_then(|it| it.to_str());
         let name = name.ok_or_else(|| refused("its name is no text".to_owned()))?;
-        // To open a pipe might take for ever.
-        if !fs::metadata(path).map_err(unread)?.is_file() {
-            return Err(Failed::WrongUse(format!("`{shown}` is no file")));
-        }
-        let file = File::open(path).map_err(unread)?;
+        let file = regular::open(path).map_err(unread)?;
         let mut reading = Digesting::new(Digesting::new(&file, Algorithm::Md5), Algorithm::Sha256);
         let inspected = inspect(&mut reading, &Limits::default()).map_err(|why| refused(why.to_string()))?;
         let (inner, outer) = reading.finish();
@@ -66,7 +60,11 @@ impl Tarball {
         let (sha256, md5_is) = digests.ok_or_else(|| refused("it has no digests".to_owned()))?;
         check(path, name, Algorithm::Md5, &md5_is, md5 == Md5::Needed).map_err(refused)?;
         check(path, name, Algorithm::Sha256, &sha256, false).map_err(refused)?;
-        let build = build(name, inspected.manifest.as_ref(), called).map_err(refused)?;
+        let manifest = inspected.manifest.as_ref();
+        let Called { name: typed, version, platform: said } = called;
+        let said_so = Said { manifest, name: typed.as_ref(), version: version.as_ref(), called: name };
+        let (agent, version) = said_so.of_upload().map_err(refused)?;
+        let build = Build { name: agent, version, platform: platform(said, manifest).map_err(refused)? };
         let signature = signature(path).map_err(refused)?;
         let (path, size) = (path.to_owned(), outer.bytes);
         Ok(Self { file, path, shown, build, size, sha256, md5: md5_is, signature })
@@ -78,37 +76,15 @@ impl Tarball {
     }
 }
 
-/// What `file` is: as somebody says, else as its manifest does, else as its name does. They must not contradict each other.
-fn build(file: &str, manifest: Option<&Manifest>, called: &Called) -> Result<Build, String> {
-    let split = split_file_name(file);
-    let own = |why: &dyn std::fmt::Display| {
-        format!("{why}; call it NAME-VERSION.tar.gz, or give --name and --version")
-    };
-    let said_name = called.name.as_ref().or_else(|| manifest?.name.as_ref());
-    let said_version = called.version.as_ref().or_else(|| manifest?.version.as_ref());
-    let (name, version) = match (said_name, said_version, &split) {
-        (Some(name), Some(version), _) => (name, version),
-        (name, version, Ok(split)) => (name.unwrap_or(&split.0), version.unwrap_or(&split.1)),
-        (_, _, Err(why)) => return Err(own(why)),
-    };
-    if let Some(manifest) = manifest {
-        manifest.fits(name, version).map_err(|why| why.to_string())?;
-    }
-    let wanted = file_name(name, version);
-    if called.name.is_none() && called.version.is_none() && split.is_ok() && wanted != file {
-        let why = format!(
-            "by its manifest it is {name} {version}, and by its name it is not; {wanted} is its name"
-        );
-        return Err(format!("{why}, or give --name and --version"));
-    }
-    let platform = match (&called.platform, manifest.map(|it| &it.platform)) {
-        (said, Some(own)) if !said.is_any() && !own.is_any() && said != own => {
-            return Err("its manifest names another `os` or `arch`; one of them is wrong".to_owned());
+/// As somebody says, else as its manifest does. They must not contradict each other.
+fn platform(said: &Platform, manifest: Option<&Manifest>) -> Result<Platform, String> {
+    match manifest.map(|it| &it.platform) {
+        Some(own) if said.is_any() => Ok(own.clone()),
+        Some(own) if !own.is_any() && said != own => {
+            Err("its manifest names another `os` or `arch`; one of them is wrong".to_owned())
         }
-        (said, Some(own)) if said.is_any() => own.clone(),
-        (said, _) => said.clone(),
-    };
-    Ok(Build { name: name.clone(), version: version.clone(), platform })
+        _ => Ok(said.clone()),
+    }
 }
 
 /// Against the digest in the file beside it.
@@ -143,14 +119,11 @@ fn beside(path: &Path, ending: &str, bytes_max: usize) -> Result<Option<Vec<u8>>
     let path = PathBuf::from(name);
     let unread =
         |error: io::Error| format!("failed to read `{}`: {error}", one_line(&path.display().to_string()));
-    let file = match File::open(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unread(error)),
-    };
-    let mut bytes = Vec::new();
-    file.take(bytes_max as u64 + 1).read_to_end(&mut bytes).map_err(unread)?;
-    Ok(Some(bytes))
+    match regular::read(&path, bytes_max) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unread(error)),
+    }
 }
 
 #[cfg(test)]
@@ -159,35 +132,19 @@ mod tests {
 
     use super::*;
 
-    fn manifest(json: &str) -> Option<Manifest> {
-        Some(Manifest::read(json.as_bytes()).unwrap())
-    }
-
-    fn called(name: &str, version: &str, os: &str) -> Called {
-        let platform = Platform::new(os, "").unwrap();
-        Called { name: name.parse().ok(), version: version.parse().ok(), platform }
-    }
-
     #[test]
-    fn a_tarball_is_what_its_manifest_says_or_what_it_is_called() {
-        let of =
-            |file, json, said: Called| build(file, manifest(json).as_ref(), &said).map(|it| it.to_string());
-        assert_eq!(of("a-b-1.0.tar.gz", "{}", Called::default()).unwrap(), "a-b 1.0");
-        assert_eq!(of("out.tar.gz", r#"{"name": "a", "version": "1"}"#, Called::default()).unwrap(), "a 1");
-        assert_eq!(
-            of("a-3-1.tar.gz", r#"{"name": "a-3", "version": "1"}"#, Called::default()).unwrap(),
-            "a-3 1"
-        );
-        assert_eq!(of("out.tar.gz", r#"{"os": "linux"}"#, called("a", "1", "")).unwrap(), "a 1 for linux");
-        assert_eq!(of("b-2.tar.gz", "{}", called("a", "1", "linux")).unwrap(), "a 1 for linux");
-    }
-
-    #[test]
-    fn names_that_contradict_each_other_are_refused() {
-        let of = |file, json, said: Called| build(file, manifest(json).as_ref(), &said).unwrap_err();
-        assert!(of("out.tar.gz", "{}", Called::default()).contains("--name and --version"));
-        assert!(of("a-1.tar.gz", r#"{"version": "2"}"#, Called::default()).contains("a-2.tar.gz"));
-        assert!(of("a-1.tar.gz", r#"{"version": "2"}"#, called("", "1", "")).contains("`version`"));
-        assert!(of("a-1.tar.gz", r#"{"os": "linux"}"#, called("", "", "freebsd")).contains("`os`"));
+    fn a_tarball_is_for_the_hosts_that_somebody_or_its_manifest_says() {
+        for (said, manifest, is) in [
+            ("", "{}", Some("")),
+            ("linux", "{}", Some("linux")),
+            ("", r#"{"os": "linux"}"#, Some("linux")),
+            ("linux", r#"{"os": "linux"}"#, Some("linux")),
+            ("freebsd", r#"{"os": "linux"}"#, None),
+            ("linux", r#"{"os": "linux", "arch": "x86_64"}"#, None),
+        ] {
+            let manifest = Manifest::read(manifest.as_bytes()).unwrap();
+            let platform = platform(&Platform::new(said, "").unwrap(), Some(&manifest));
+            assert_eq!(platform.as_ref().ok().map(Platform::os), is, "{said} {manifest:?}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http_body_util::BodyExt;
-use ops_package::{Inspected, Limits, WalkError, inspect};
+use ops_package::{Inspected, Limits, SIGNATURE_BYTES_MAX, WalkError, inspect};
 use ops_wire::HexDigest;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -33,8 +33,6 @@ use crate::store::{Actor, Content, NewPackage};
 
 /// Pieces that wait for the disk: some 32 KiB each.
 const PIECES_MAX: usize = 16;
-/// A signature file has some 300 bytes.
-const SIGNATURE_BYTES_MAX: usize = 4096;
 /// Carries the `.minisig` file, in base64.
 const SIGNATURE: &str = "x-minisign";
 /// The code of a manifest that cannot be read, or contradicts what was asked for.

@@ -94,18 +94,43 @@ fn each_machine_fetches_its_own_build() {
 
 #[test]
 fn where_packages_need_a_token_any_will_do() {
-    let server = server_with(json!({ "packagesNeedToken": true }));
-    let admin = Operator::first(&server);
-    let bytes = package("one");
-    admin.bring("a/1", &bytes);
-    let (_, host) = admin.create("a host", "host", &json!({ "hostname": "web01" }));
-    for ending in ["", ".md5", ".sha256"] {
-        let path = format!("/packages/a-1.tar.gz{ending}");
-        assert_eq!(server.get(&path).status, 401, "{path}");
-        let wrong = Operator::with(&server, "opsm_x".to_owned());
-        assert_eq!((wrong.get(&path).status, host.get(&path).status), (401, 200), "{path}");
+    let files = tempfile::tempdir().unwrap();
+    std::fs::create_dir(files.path().join("packages")).unwrap();
+    for file in ["x", "packages/x"] {
+        std::fs::write(files.path().join(file), "of 2015").unwrap();
     }
-    assert_eq!(server.get("/packages/there-is-none-1.tar.gz").status, 401, "nobody learns what there is");
+    let server = server_with(json!({ "packagesNeedToken": true, "tarballDir": files.path() }));
+    let admin = Operator::first(&server);
+    assert_eq!(admin.push("a/1", &["X-Minisign: c2lnbmVkCg=="], &package("one")).status, 201);
+    let (_, host) = admin.create("a host", "host", &json!({ "hostname": "web01" }));
+    let wrong = Operator::with(&server, "opsm_x".to_owned());
+    assert_eq!(wrong.get("/packages/a-1.tar.gz").status, 401);
+    for (path, status) in [
+        ("/packages/a-1.tar.gz", 200),
+        ("/packages/a-1.tar.gz.md5", 200),
+        ("/packages/a-1.tar.gz.sha256", 200),
+        ("/packages/a-1.tar.gz.minisig", 200),
+        ("//packages/a-1.tar.gz", 200),
+        ("/packages//a-1.tar.gz", 404),
+        ("/%70ackages/a-1.tar.gz", 404),
+        ("/./packages/a-1.tar.gz", 404),
+        ("/packages/a-1.tar.gz?x=y", 200),
+        ("/packages/linux/a-1.tar.gz", 404),
+        ("/x", 200),
+        ("/packages/x", 200),
+        // Nobody learns what there is.
+        ("/packages/there-is-none-1.tar.gz", 404),
+        ("/there-is-none", 404),
+        ("/", 404),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let ask = |head: &[&str]| server.ask(method, path, head, b"");
+            assert_eq!(ask(&[]).status, 401, "{method} {path}");
+            let part = ask(&["Range: bytes=0-0", "If-None-Match: *"]);
+            assert_eq!((part.status, part.body.contains(&b'\x1f')), (401, false), "{method} {path}");
+            assert_eq!(ask(&[&*bearer(&host.token)]).status, status, "{method} {path}");
+        }
+    }
 }
 
 #[test]

@@ -60,6 +60,21 @@ impl Server {
         command
     }
 
+    /// What a terminal shows when somebody types `typed` into it.
+    pub fn on_a_terminal(&self, args: &str, typed: &str) -> String {
+        let line = format!("{} {args}", env!("CARGO_BIN_EXE_ops-meta"));
+        let admin = self.command(&[]);
+        let mut script = Command::new("script");
+        script.args(["-qec", &line, "/dev/null"]).env_clear().env("PATH", "/usr/bin:/bin").env("TZ", "UTC");
+        script.envs(admin.get_envs().filter_map(|(key, value)| Some((key, value?))));
+        let mut child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(typed.as_bytes()).unwrap();
+        let shown = child.wait_with_output().unwrap().stdout;
+        drop(stdin);
+        String::from_utf8(shown).unwrap()
+    }
+
     pub fn admin(&self, args: &[&str]) -> Said {
         run(&mut self.command(args))
     }

@@ -4,15 +4,15 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ops_package::{Algorithm, Digesting, Limits, Manifest, file_name, inspect};
+use ops_package::{Algorithm, Digesting, Limits, Manifest, inspect};
 use ops_wire::{AgentName, HexDigest, Version};
 use serde::Serialize;
 
 use super::contents::Contents;
-use super::identity::Said;
 use super::sums::Sums;
-use super::{called, shown, tell, unknown_keys};
+use super::{shown, tell, unknown_keys};
 use crate::cli::failed::Failed;
+use crate::cli::identity::{Said, called};
 use crate::cli::output::{Format, Out, Output, Table};
 
 /// Say whether packages, or folders that are to become some, are sound; no server is asked
@@ -46,7 +46,7 @@ struct Package {
     name: AgentName,
     version: Version,
     size: u64,
-    unpacked_bytes: u64,
+    unpacked_size: u64,
     entries: u64,
     md5: HexDigest,
     sha256: HexDigest,
@@ -108,13 +108,14 @@ fn check(path: &Path) -> Checked {
 fn of_folder(path: &Path) -> Result<Package, Vec<String>> {
     let contents = Contents::look(path)?;
     let one = |why| vec![why];
-    let (name, version) = identity(path, contents.manifest.as_ref()).map_err(one)?;
+    let called = called(path);
+    let (name, version) = said(contents.manifest.as_ref(), &called).of_folder().map_err(one)?;
     let (_, packed) = contents.pack(io::sink(), 0).map_err(one)?;
     Ok(Package {
         name,
         version,
         size: packed.bytes,
-        unpacked_bytes: contents.unpacked_bytes,
+        unpacked_size: contents.unpacked_bytes,
         entries: contents.entries() as u64,
         md5: packed.md5,
         sha256: packed.sha256,
@@ -122,8 +123,8 @@ fn of_folder(path: &Path) -> Result<Package, Vec<String>> {
     })
 }
 
-fn identity(path: &Path, manifest: Option<&Manifest>) -> Result<(AgentName, Version), String> {
-    Said { manifest, name: None, version: None, called: &called(path) }.identity()
+fn said<'a>(manifest: Option<&'a Manifest>, called: &'a str) -> Said<'a> {
+    Said { manifest, name: None, version: None, called }
 }
 
 /// Reads it once, and to its end even where it is refused: a digest that differs says why.
@@ -147,13 +148,14 @@ fn of_file(path: &Path, problems: &mut Vec<String>) -> Option<Package> {
         problems.extend(contradiction(&sums, digest));
     }
     let inspected = inspected?;
-    let named = identity(path, inspected.manifest.as_ref()).and_then(|it| is_called(path, it));
+    let called = called(path);
+    let named = said(inspected.manifest.as_ref(), &called).of_file();
     let (name, version) = named.map_err(|why| problems.push(why)).ok()?;
     Some(Package {
         name,
         version,
         size: outer.bytes,
-        unpacked_bytes: inspected.summary.unpacked_bytes,
+        unpacked_size: inspected.summary.unpacked_bytes,
         entries: inspected.summary.entries,
         md5,
         sha256,
@@ -174,13 +176,4 @@ fn contradiction(sums: &Sums, digest: &HexDigest) -> Option<String> {
         )),
         Err(why) => Some(format!("`{beside}`: {why}")),
     }
-}
-
-/// Hosts ask for it by this name.
-fn is_called(path: &Path, is: (AgentName, Version)) -> Result<(AgentName, Version), String> {
-    let wanted = file_name(&is.0, &is.1);
-    if path.file_name().is_some_and(|name| *name == *wanted) {
-        return Ok(is);
-    }
-    Err(format!("it is the package of {} {}: it has to be called `{wanted}`", is.0, is.1))
 }

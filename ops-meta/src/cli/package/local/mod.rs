@@ -3,12 +3,10 @@
 mod aside;
 mod check;
 mod contents;
-mod identity;
 mod new;
 mod pack;
 mod sums;
 
-use std::ffi::OsStr;
 use std::path::Path;
 
 use crate::cli::failed::Failed;
@@ -42,14 +40,6 @@ fn tell(path: &Path, problems: &[String]) {
     for problem in problems {
         say(&format!("ops-meta: {}: {problem}", shown(path)));
     }
-}
-
-/// What a folder or a package is called, without `.tar.gz`; `.` is called what the folder is.
-fn called(path: &Path) -> String {
-    let real = || path.canonicalize().ok()?.file_name().map(OsStr::to_owned);
-    let name = path.file_name().map(OsStr::to_owned).or_else(real).unwrap_or_default();
-    let name = name.to_string_lossy();
-    name.strip_suffix(".tar.gz").unwrap_or(&name).to_owned()
 }
 
 /// A misspelt key would do nothing, and nobody would know.

@@ -9,11 +9,13 @@ use ops_wire::{AgentName, HexDigest, Version};
 
 use super::aside::Aside;
 use super::contents::Contents;
-use super::identity::Said;
 use super::sums::Sums;
-use super::{called, shown, tell, unknown_keys};
+use super::{shown, tell, unknown_keys};
 use crate::cli::failed::Failed;
+use crate::cli::identity::{Said, called};
 use crate::cli::output::Out;
+use crate::cli::regular;
+use crate::cli::sizes::count;
 
 /// What an entry's time may be without a form that older tars do not read.
 const MTIME_MAX: u64 = 0o77_777_777_777;
@@ -52,15 +54,16 @@ pub fn run(args: &Args) -> Result<(), Failed> {
     let (manifest, called) = (contents.manifest.as_ref(), called(&args.dir));
     let said = Said { manifest, name: args.name.as_ref(), version: args.version.as_ref(), called: &called };
     let (name, version) = said
-        .identity()
+        .of_folder()
         .map_err(|why| Failed::WrongUse(format!("failed to pack `{}`: {why}", shown(&args.dir))))?;
     let target = args.folder()?.join(file_name(&name, &version));
     let packed = args.write(&contents, mtime, &target)?;
     let unknown = manifest.map_or(&[][..], |manifest| &manifest.unknown);
     tell(&args.dir, &unknown_keys(unknown));
-    let (bytes, sha256, entries) = (packed.bytes, packed.sha256, contents.entries());
+    let (bytes, sha256) = (packed.bytes, packed.sha256);
+    let entries = count(contents.entries() as u64, "entry", "entries");
     let mut out = Out::new();
-    out.line(&format!("{}: {bytes} bytes, {entries} entries, sha256 {sha256}", shown(&target)))?;
+    out.line(&format!("{}: {bytes} bytes, {entries}, sha256 {sha256}", shown(&target)))?;
     out.flush()
 }
 
@@ -108,15 +111,33 @@ impl Args {
                 missing.push((sums, digest));
             }
         }
-        // The digests first: who sees the package finds them too.
-        for (sums, digest) in missing {
-            sums.write(digest).map_err(|error| failed(&sums.path, &error))?;
+        let write = || {
+            missing
+                .iter()
+                .try_for_each(|(sums, digest)| sums.write(digest).map_err(|error| failed(&sums.path, &error)))
+        };
+        let put = || aside.put(target).map_err(|error| failed(target, &error));
+        let sync = || {
+            let folder = File::open(&self.out).and_then(|folder| folder.sync_all());
+            folder.map_err(|error| failed(target, &error))
+        };
+        if package_is_there {
+            write()?;
+        } else if target.symlink_metadata().is_ok() {
+            // No package has the digests of another beside it, whenever this ends.
+            for (sums, _) in &missing {
+                sums.remove().map_err(|error| failed(&sums.path, &error))?;
+            }
+            sync()?;
+            put()?;
+            sync()?;
+            write()?;
+        } else {
+            // The digests first: who sees the package finds them too.
+            write()?;
+            put()?;
         }
-        if !package_is_there {
-            aside.put(target).map_err(|error| failed(target, &error))?;
-        }
-        let folder = File::open(&self.out).and_then(|folder| folder.sync_all());
-        folder.map_err(|error| failed(target, &error))?;
+        sync()?;
         Ok(packed)
     }
 
@@ -147,7 +168,7 @@ impl Args {
 fn sha256(path: &Path) -> Result<HexDigest, String> {
     let digest = || {
         let mut digesting = Digesting::new(io::sink(), Algorithm::Sha256);
-        io::copy(&mut File::open(path)?, &mut digesting)?;
+        io::copy(&mut regular::open(path)?, &mut digesting)?;
         digesting.finish().1.sha256.ok_or_else(|| io::Error::other("a digest is missing"))
     };
     digest().map_err(|error| format!("failed to read it: {error}"))

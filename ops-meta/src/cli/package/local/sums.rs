@@ -1,13 +1,14 @@
 //! The files of digests beside a package.
 
-use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::fs;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use ops_package::{Algorithm, SUMS_BYTES_MAX, find_sum};
 use ops_wire::HexDigest;
 
 use super::aside::Aside;
+use crate::cli::regular;
 
 pub struct Sums {
     pub path: PathBuf,
@@ -32,11 +33,17 @@ impl Sums {
 
     /// What it says of the package.
     pub fn read(&self) -> Result<HexDigest, String> {
-        let mut text = Vec::new();
-        let read =
-            File::open(&self.path).and_then(|it| it.take(SUMS_BYTES_MAX as u64 + 1).read_to_end(&mut text));
-        read.map_err(|error| format!("failed to read it: {error}"))?;
+        let read = regular::read(&self.path, SUMS_BYTES_MAX);
+        let text = read.map_err(|error| format!("failed to read it: {error}"))?;
         find_sum(&text, self.algorithm, &self.file).map_err(|why| why.to_string())
+    }
+
+    /// One that is not there is gone, too.
+    pub fn remove(&self) -> io::Result<()> {
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// As md5sum and sha256sum write it.

@@ -6,6 +6,7 @@ use crate::cli::confirm::confirm;
 use crate::cli::failed::Failed;
 use crate::cli::say;
 use crate::domain::one_line::one_line;
+use crate::domain::package::hosts_of;
 
 /// Delete a version that nobody uses
 ///
@@ -44,11 +45,10 @@ pub fn run(args: &Args) -> Result<(), Failed> {
 
 impl Args {
     fn what(&self) -> String {
-        let hosts = match (self.os.as_deref(), &self.arch) {
+        let hosts = match (self.os.as_deref(), self.arch.as_deref()) {
             (None, _) => String::new(),
             (Some(""), _) => " for all hosts".to_owned(),
-            (Some(os), None) => format!(" for {os}"),
-            (Some(os), Some(arch)) => format!(" for {os}-{arch}"),
+            (Some(os), arch) => format!(" for {}", hosts_of(os, arch.unwrap_or_default())),
         };
         one_line(&format!("{} {}{hosts}", self.name, self.version))
     }

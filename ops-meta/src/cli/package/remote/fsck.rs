@@ -9,11 +9,12 @@ use crate::cli::client::{Client, Query, Server};
 use crate::cli::failed::Failed;
 use crate::cli::output::{Listing, Output, list, text};
 use crate::cli::say;
-use crate::cli::sizes::size;
+use crate::cli::sizes::{count, size};
 
 /// Read every package on the server, and say which are damaged
 ///
-/// The server reads each file to its end, one after the other; that of a large store takes its time. Nothing is changed.
+/// The server reads each file to its end, one after the other; that of a large store takes its time. No package is
+/// changed; what is found altered is not served any more, and that is an event.
 /// Ends with 1 where something is wrong.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  ops-meta package fsck\n  ops-meta package fsck -o json | jq -r .sha256")]
@@ -59,8 +60,14 @@ struct Counted {
 impl Counted {
     fn told(&self) -> String {
         let Self { packages, bytes, bad } = self;
-        let wrong = if *bad > 0 { format!("{bad} are damaged") } else { "all are good".to_owned() };
-        format!("{packages} packages of {} were looked at: {wrong}", size(*bytes))
+        let wrong = match (*bad, *packages) {
+            (0, 1) => "it is good".to_owned(),
+            (0, _) => "all are good".to_owned(),
+            (1, _) => "1 is damaged".to_owned(),
+            (bad, _) => format!("{bad} are damaged"),
+        };
+        let were = if *packages == 1 { "was" } else { "were" };
+        format!("{} of {} {were} looked at: {wrong}", count(*packages, "package", "packages"), size(*bytes))
     }
 
     /// On a terminal, until it is cleared.
@@ -142,9 +149,11 @@ fn tell_orphans(client: &Client) -> Result<(), Failed> {
     let unused = list(&freed, "deleted").iter().map(|it| bytes(it, "size")).sum::<u64>();
     match bytes(&freed, "orphans") {
         0 => {}
-        count => {
+        orphans => {
             let room = size(bytes(&freed, "bytes").saturating_sub(unused));
-            say(&format!("{count} files of no package take {room}; `ops-meta package gc` removes them"));
+            let (take, them) = if orphans == 1 { ("takes", "it") } else { ("take", "them") };
+            let files = count(orphans, "file", "files");
+            say(&format!("{files} of no package {take} {room}; `ops-meta package gc` removes {them}"));
         }
     }
     Ok(())

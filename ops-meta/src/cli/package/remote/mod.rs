@@ -14,6 +14,7 @@ use crate::cli::client::{Query, part};
 use crate::cli::failed::Failed;
 use crate::cli::output::{number, text};
 use crate::cli::sizes::size;
+use crate::domain::package::hosts_of;
 
 const PACKAGES: &str = "/api/v1/packages";
 
@@ -63,10 +64,10 @@ pub fn build_query(os: &str, arch: &str) -> Query {
 
 /// For a column: `linux-x86_64`, `all`.
 fn platform(package: &Value) -> String {
-    match (text(package, "os").as_str(), text(package, "arch").as_str()) {
-        ("-", _) => "all".to_owned(),
-        (os, "-") => os.to_owned(),
-        (os, arch) => format!("{os}-{arch}"),
+    let word = |field| Some(text(package, field)).filter(|it| it != "-").unwrap_or_default();
+    match hosts_of(&word("os"), &word("arch")) {
+        hosts if hosts.is_empty() => "all".to_owned(),
+        hosts => hosts,
     }
 }
 

@@ -7,7 +7,7 @@ use super::{build_query, bytes, called, path_of, platform};
 use crate::cli::client::{Client, Query, Server};
 use crate::cli::failed::Failed;
 use crate::cli::output::{Format, Out, Output, Table, is, list, number, text};
-use crate::cli::sizes::size;
+use crate::cli::sizes::{count, size};
 use crate::cli::times;
 use crate::domain::one_line::one_line;
 
@@ -74,10 +74,10 @@ impl Page<'_> {
         let known = |field| Some(text(build, field)).filter(|it| it != "-").unwrap_or_default();
         let brought = number(build, "created").map_or_else(String::new, times::date_and_relative);
         let contents = format!(
-            "{}, {} unpacked, {} entries",
+            "{}, {} unpacked, {}",
             size(bytes(build, "size")),
             size(bytes(build, "unpackedSize")),
-            text(build, "entries")
+            count(bytes(build, "entries"), "entry", "entries")
         );
         let trial = number(build, "trialSecs").map_or_else(String::new, |secs| format!("{secs} s"));
         let restart = if text(build, "restart") == "reboot" { "the host has to boot anew" } else { "" };
@@ -102,8 +102,11 @@ impl Page<'_> {
     fn uses(&mut self) -> Result<(), Failed> {
         let hosts = self.detail.get("hosts").unwrap_or(&Value::Null);
         let words = |it: &Value| it.as_str().map(one_line);
-        let on =
-            format!("{} run it, {} are being moved to it", text(hosts, "running"), text(hosts, "wanted"));
+        let on = format!(
+            "{}, {} to it",
+            count(bytes(hosts, "running"), "runs it", "run it"),
+            count(bytes(hosts, "wanted"), "is being moved", "are being moved")
+        );
         let some: Vec<_> = list(hosts, "some").iter().filter_map(words).collect();
         let some = if some.is_empty() { String::new() } else { format!(": {}", some.join(" ")) };
         self.out.line("")?;
