@@ -7,8 +7,9 @@ mod spool;
 mod underway;
 
 use std::fmt;
-use std::fs::{DirBuilder, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
+use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -20,8 +21,9 @@ use object_store::path::Path as Key;
 use object_store::{Error, GetResultPayload, ObjectStore, ObjectStoreExt};
 use ops_package::{Algorithm, Digesting};
 use ops_wire::HexDigest;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use crate::shares::{Share, Shares};
 use parts::Parts;
 use space::Space;
 pub use space::{Promise, Short};
@@ -34,6 +36,8 @@ const BLOBS: &str = "blobs";
 const UPLOADS: &str = "uploads";
 /// Uploads at once: each holds a thread for as long as it comes, and downloads need threads too.
 const UPLOADS_MAX: usize = 32;
+/// Of one address, which does not keep all others out.
+const UPLOADS_PER_ADDRESS_MAX: usize = UPLOADS_MAX / 2;
 /// How long a cut upload waits to be gone on with.
 const PARTS_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// What is read at once.
@@ -45,7 +49,15 @@ pub struct Blobs {
     parts: Arc<Parts>,
     space: Arc<Space>,
     /// For uploads.
-    pub places: Arc<Semaphore>,
+    places: Arc<Semaphore>,
+    /// Places of each address.
+    shares: Arc<Shares>,
+}
+
+/// A place among the uploads, until it is dropped.
+pub struct Place {
+    _permit: OwnedSemaphorePermit,
+    _share: Share,
 }
 
 /// Why a blob cannot be had, or kept.
@@ -117,7 +129,21 @@ impl Blobs {
         let space = Space::of(folder.clone());
         let parts = Arc::new(Parts { folder, underway: Underway::default() });
         parts.remove_nameless()?;
-        Ok(Self { store, parts, space, places: Arc::new(Semaphore::new(UPLOADS_MAX)) })
+        one_file_system(&root)?;
+        Ok(Self {
+            store,
+            parts,
+            space,
+            places: Arc::new(Semaphore::new(UPLOADS_MAX)),
+            shares: Shares::new(UPLOADS_PER_ADDRESS_MAX),
+        })
+    }
+
+    /// For an upload from this address; `None`: it has its share, or all are taken.
+    pub fn place(&self, from: IpAddr) -> Option<Place> {
+        let permit = self.places.clone().try_acquire_owned().ok()?;
+        let mut share = self.shares.of(from);
+        share.grow(1).then_some(Place { _permit: permit, _share: share })
     }
 
     /// An upload of a package, whose sha256 may be known; `None`: it is being uploaded already. What comes with it fails
@@ -184,6 +210,24 @@ impl Blobs {
         let named =
             found.iter().filter_map(|it| Some((HexDigest::sha256(it.location.filename()?)?, it.size)));
         Ok(named.collect())
+    }
+}
+
+/// Whether an upload can become a blob; else that would come out once all its bytes came. Blocks.
+fn one_file_system(root: &Path) -> io::Result<()> {
+    let name = format!("{}rename", parts::NAMELESS);
+    let [from, to] = [UPLOADS, BLOBS].map(|folder| root.join(folder).join(&name));
+    let renamed = File::create(&from).and_then(|_| fs::rename(&from, &to));
+    for left in [from, to] {
+        let _ = fs::remove_file(left);
+    }
+    match renamed {
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+            let why = format!("its folders `{UPLOADS}` and `{BLOBS}` have to be on one file system");
+            Err(io::Error::new(error.kind(), why))
+        }
+        // Whatever else is wrong may be mended while the server runs: a full disk, perhaps.
+        _ => Ok(()),
     }
 }
 

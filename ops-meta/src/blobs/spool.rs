@@ -206,3 +206,46 @@ fn on_a_thread_that_may_wait(work: impl FnOnce() + Send + 'static) {
         Err(_) => work(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use tokio::sync::mpsc::channel;
+
+    use super::super::space::Space;
+    use super::super::underway::Underway;
+    use super::*;
+
+    #[test]
+    fn what_was_there_and_what_comes_is_digested_whole_in_whatever_pieces_it_comes() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let parts = Arc::new(Parts { folder: folder.path().into(), underway: Underway::default() });
+        let space = Space::of(folder.path().into());
+        let bytes: Vec<u8> = (0_u32..4 << 20).map(|n| (n >> 9) as u8 ^ n as u8).collect();
+        let mut whole = Digesting::new(io::sink(), Algorithm::Sha256);
+        whole.consume(&bytes);
+        let wanted = whole.finish().1.sha256.unwrap();
+        for (offset, piece) in [(0, 1 << 16), (3_000_001, 1 << 14), (3_000_001, 1 << 20), (4 << 20, 1)] {
+            let (spool, mut ended) = Spool::begin(&parts, "a", Some(&wanted), 0).unwrap();
+            assert!(Spool::begin(&parts, "b", Some(&wanted), 0).is_none());
+            fs::write(folder.path().join(wanted.as_str()), bytes.get(..offset).unwrap()).unwrap();
+            let (sender, pieces) = channel(2);
+            let promise = space.promise(0, 0).unwrap();
+            let received = std::thread::scope(|scope| {
+                let receiving = scope.spawn(|| spool.receive(offset as u64, pieces, promise));
+                for piece in bytes.get(offset..).unwrap().chunks(piece) {
+                    sender.blocking_send(Bytes::copy_from_slice(piece)).unwrap();
+                }
+                drop(sender);
+                receiving.join().unwrap().unwrap()
+            });
+            assert_eq!((received.size, &received.sha256), (bytes.len() as u64, &wanted), "{offset}");
+            assert!(fs::read(folder.path().join(wanted.as_str())).unwrap() == bytes, "{offset}");
+            assert!(ended.try_recv().is_err_and(|it| it == oneshot::error::TryRecvError::Empty));
+            received.spool.discard();
+            assert!(ended.try_recv().is_err_and(|it| it == oneshot::error::TryRecvError::Closed));
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        }
+    }
+}

@@ -3,6 +3,7 @@
 mod archive;
 mod stream;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::{fmt, io};
 
@@ -10,7 +11,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_RANGE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{Extensions, HeaderMap, StatusCode};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use ops_wire::HexDigest;
@@ -19,7 +20,7 @@ use tokio::sync::oneshot;
 use utoipa::{IntoParams, ToSchema};
 
 use super::super::asked::{Nothing, Query, Segment};
-use super::super::auth::{Publisher, With};
+use super::super::auth::{self, Publisher, With};
 use super::super::problem::{Problem, Problems};
 use super::super::whole::whole;
 use super::shown::Shown;
@@ -176,10 +177,12 @@ pub async fn put(
     Segment((name, version)): Segment<(String, String)>,
     Query(asked): Query<UploadAsked>,
     headers: HeaderMap,
+    extensions: Extensions,
     body: Body,
 ) -> Result<(StatusCode, Json<Shown>), Problem> {
     let mut coming = Coming::of(body, &headers);
-    let pushed = push(&app, &publisher, Told::read(&name, &version, &asked, &headers), &mut coming).await;
+    let caller = (publisher.caller.actor(), auth::address(&extensions));
+    let pushed = push(&app, caller, Told::read(&name, &version, &asked, &headers), &mut coming).await;
     if pushed.is_err() {
         coming.hear_out().await;
     }
@@ -192,21 +195,20 @@ pub async fn put(
 
 async fn push(
     app: &Arc<App>,
-    publisher: &With<Publisher>,
+    (actor, from): (Actor, IpAddr),
     told: Result<Told, Problem>,
     coming: &mut Coming,
 ) -> Result<Brought, Problem> {
     let told = told?;
     let most = app.running().config.limits.package_bytes_max;
     told.bounded(most)?;
-    let _place = app.packages.blobs.places.clone().try_acquire_owned().map_err(|_| {
+    let _place = app.packages.blobs.place(from).ok_or_else(|| {
         let detail = "too many packages are being uploaded at once; try again later";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(RETRY_AFTER_SECS)
     })?;
     unwanted(app, &told)?;
     let promise = room(app, told.length).await?;
     let (spool, ended) = begin(app, &told, most).await?;
-    let actor = publisher.caller.actor();
     let brought = bring(app, actor, told, (spool, promise), coming).await;
     // Who tries again finds nothing of it that is still on its way out.
     let _ = ended.await;

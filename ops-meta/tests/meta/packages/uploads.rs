@@ -6,12 +6,15 @@ use std::net::TcpStream;
 use super::*;
 use crate::support::full_disk::FullDisk;
 use crate::support::tarball::{md5, package};
-use crate::support::{eventually, read_reply, request};
+use crate::support::{eventually, exchange, read_reply, request};
 
 /// The head of an upload of `size` bytes, and the first of them. Waits until they are written.
 fn begin(admin: &Operator<'_>, path: &str, size: usize, first: &[u8]) -> TcpStream {
+    begin_on(admin.server.connect(), admin, path, size, first)
+}
+
+fn begin_on(mut stream: TcpStream, admin: &Operator<'_>, path: &str, size: usize, first: &[u8]) -> TcpStream {
     let head = [&*bearer(&admin.token), &format!("Content-Length: {size}")];
-    let mut stream = admin.server.connect();
     stream.write_all(&request("PUT", &format!("/api/v1/packages/{path}"), &head, b"")).unwrap();
     stream.write_all(first).unwrap();
     let folder = admin.server.path("data/packages/uploads");
@@ -225,11 +228,26 @@ fn of_two_uploads_at_once_the_second_is_refused() {
 fn slow_uploads_take_no_more_than_their_places() {
     let (server, bytes) = (server(), package("one"));
     let admin = Operator::first(&server);
-    let slow: Vec<_> = (0..32).map(|n| begin(&admin, &format!("slow/{n}"), 1000, &vec![0; n + 1])).collect();
+    let slow = |host: u8| {
+        let path = |n: usize| format!("slow-{host}/{n}");
+        let begin = |n| begin_on(server.connect_from([127, 0, 0, host]), &admin, &path(n), 1000, &vec![0; n]);
+        (1..=16).map(|n| begin(n + 16 * usize::from(host))).collect::<Vec<_>>()
+    };
+    let first = slow(1);
     let refused = admin.push("a/1", &[], &bytes);
     assert_eq!((refused.status, refused.header("retry-after")), (503, "5"), "{}", refused.text());
-    drop(slow);
-    eventually("a place", || (admin.push("a/1", &[], &bytes).status == 201).then_some(()));
+    // One address has not all of them.
+    let push = |host: u8, path: &str| {
+        let head = [&*bearer(&admin.token)];
+        let request = request("PUT", &format!("/api/v1/packages/{path}"), &head, &bytes);
+        exchange(&mut server.connect_from([127, 0, 0, host]), &request).unwrap().status
+    };
+    assert_eq!(push(2, "a/1"), 201);
+    let second = slow(2);
+    assert_eq!(push(3, "b/1"), 503);
+    drop(first);
+    eventually("a place", || (push(3, "b/1") == 201).then_some(()));
+    drop(second);
 }
 
 #[test]
