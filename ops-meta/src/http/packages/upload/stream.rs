@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 
 use super::super::super::body;
 use super::super::super::problem::Problem;
-use super::{broken_off, too_large, unwritten};
+use super::{RETRY_AFTER_SECS, broken_off, too_large, unwritten};
 use crate::blobs::{Promise, Received, Spool};
 use crate::config::Limits;
 use crate::patience::Patience;
@@ -50,7 +50,7 @@ impl Coming {
         let received = writing.await.map_err(|_| broken_off())?.map_err(|error| unwritten(&error))?;
         let cut = |status, why: &str| {
             let detail = format!("the upload was cut after {} bytes{why}", received.size);
-            Err(Problem::new(status, detail))
+            Problem::new(status, detail)
         };
         match sent {
             Ok(()) => Ok(received),
@@ -58,10 +58,11 @@ impl Coming {
                 received.spool.discard();
                 Err(too_large(most))
             }
-            Err(Broken::Cut) => cut(StatusCode::BAD_REQUEST, ""),
+            Err(Broken::Cut) => Err(cut(StatusCode::BAD_REQUEST, "")),
             Err(Broken::Slow) => {
                 let why = ": it came too slowly (`bytesPerSecMin` and `timeouts.idleMillis` in ops-meta's cfg.json)";
-                cut(StatusCode::REQUEST_TIMEOUT, why)
+                // It may go on where it was cut.
+                Err(cut(StatusCode::REQUEST_TIMEOUT, why).retry_after(RETRY_AFTER_SECS))
             }
         }
     }
