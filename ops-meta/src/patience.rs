@@ -46,8 +46,12 @@ struct Taking {
 
 impl Patience {
     fn too_slow(&self, taking: &Taking, now: Instant) -> bool {
-        let time = now.duration_since(taking.since);
-        (taking.bytes as f64) < self.bytes_per_sec_min as f64 * time.as_secs_f64()
+        self.is_slow(taking.bytes, now.duration_since(taking.since))
+    }
+
+    /// Whether so many bytes are too few for so long.
+    pub fn is_slow(&self, bytes: u64, time: Duration) -> bool {
+        (bytes as f64) < self.bytes_per_sec_min as f64 * time.as_secs_f64()
     }
 }
 

@@ -1,26 +1,34 @@
 //! The bytes of packages: each blob is a file named by its sha256. It is written aside, read whole, and has its name only
 //! then, so that what bears a name is complete.
 
+mod parts;
+mod space;
 mod spool;
+mod underway;
 
 use std::fmt;
-use std::fs::{DirBuilder, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
+use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use nix::sys::statvfs::statvfs;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 use object_store::{Error, GetResultPayload, ObjectStore, ObjectStoreExt};
 use ops_package::{Algorithm, Digesting};
 use ops_wire::HexDigest;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use spool::Underway;
+use crate::shares::{Share, Shares};
+use parts::Parts;
+use space::Space;
+pub use space::{Promise, Short};
 pub use spool::{Received, Spool};
+use underway::Underway;
 
 /// Below the data folder.
 const FOLDER: &str = "packages";
@@ -28,17 +36,28 @@ const BLOBS: &str = "blobs";
 const UPLOADS: &str = "uploads";
 /// Uploads at once: each holds a thread for as long as it comes, and downloads need threads too.
 const UPLOADS_MAX: usize = 32;
+/// Of one address, which does not keep all others out.
+const UPLOADS_PER_ADDRESS_MAX: usize = UPLOADS_MAX / 2;
+/// How long a cut upload waits to be gone on with.
+const PARTS_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// What is read at once.
 const BUFFER_BYTES: usize = 1 << 20;
 
 /// Every blob, and what is still on its way.
 pub struct Blobs {
     store: LocalFileSystem,
-    /// Where uploads are written.
-    uploads: PathBuf,
-    underway: Underway,
+    parts: Arc<Parts>,
+    space: Arc<Space>,
     /// For uploads.
-    pub places: Arc<Semaphore>,
+    places: Arc<Semaphore>,
+    /// Places of each address.
+    shares: Arc<Shares>,
+}
+
+/// A place among the uploads, until it is dropped.
+pub struct Place {
+    _permit: OwnedSemaphorePermit,
+    _share: Share,
 }
 
 /// Why a blob cannot be had, or kept.
@@ -106,35 +125,58 @@ impl Blobs {
             DirBuilder::new().recursive(true).mode(0o700).create(root.join(folder))?;
         }
         let store = LocalFileSystem::new_with_prefix(&root).map_err(io::Error::other)?.with_fsync(true);
-        let uploads = root.join(UPLOADS);
-        spool::remove_nameless(&uploads)?;
+        let folder = root.join(UPLOADS);
+        let space = Space::of(folder.clone());
+        let parts = Arc::new(Parts { folder, underway: Underway::default() });
+        parts.remove_nameless()?;
+        one_file_system(&root)?;
         Ok(Self {
             store,
-            uploads,
-            underway: Underway::default(),
+            parts,
+            space,
             places: Arc::new(Semaphore::new(UPLOADS_MAX)),
+            shares: Shares::new(UPLOADS_PER_ADDRESS_MAX),
         })
     }
 
-    /// An upload of a package, whose sha256 may be known; `None`: it is being uploaded already.
-    pub fn begin(&self, package: &str, sha256: Option<&HexDigest>) -> Option<Spool> {
-        Spool::begin(&self.underway, &self.uploads, package, sha256)
+    /// For an upload from this address; `None`: it has its share, or all are taken.
+    pub fn place(&self, from: IpAddr) -> Option<Place> {
+        let permit = self.places.clone().try_acquire_owned().ok()?;
+        let mut share = self.shares.of(from);
+        share.grow(1).then_some(Place { _permit: permit, _share: share })
+    }
+
+    /// An upload of a package, whose sha256 may be known; `None`: it is being uploaded already. What comes with it fails
+    /// once it has ended, and its file is gone where it is to go. All that are cut are kept up to so many bytes.
+    pub fn begin(
+        &self,
+        package: &str,
+        sha256: Option<&HexDigest>,
+        kept_bytes_max: u64,
+    ) -> Option<(Spool, oneshot::Receiver<()>)> {
+        Spool::begin(&self.parts, package, sha256, kept_bytes_max)
     }
 
     /// How much there is of an upload that was cut. Blocks.
     pub fn offset(&self, sha256: &HexDigest) -> u64 {
-        spool::offset(&self.uploads, sha256)
+        parts::length(&self.parts.folder.join(sha256.as_str()))
     }
 
-    /// How much there is for uploads. Blocks.
-    pub fn free_bytes(&self) -> io::Result<u64> {
-        let it = statvfs(&self.uploads)?;
-        Ok(it.blocks_available() * it.fragment_size())
+    /// Room on the disk for an upload of so many bytes, 0 where nobody knows how many come; beside what others were
+    /// promised, and what stays free. Blocks.
+    pub fn promise(&self, bytes: u64, reserve: u64) -> Result<Promise, Short> {
+        self.space.promise(bytes, reserve)
     }
 
-    /// Removes uploads that nobody went on with. Blocks.
+    /// Removes uploads that were cut, and that nobody went on with for so long; what is being written stays. How large
+    /// each was. Blocks.
+    pub fn drop_parts(&self, older_than: Duration) -> io::Result<Vec<u64>> {
+        self.parts.drop_old(older_than)
+    }
+
+    /// Removes uploads that nobody went on with in time. Blocks.
     pub fn forget_old_uploads(&self) -> io::Result<()> {
-        spool::remove_old(&self.uploads)
+        self.drop_parts(PARTS_KEPT).map(drop)
     }
 
     /// Gives what was received its name. In the place of a file of that name, which should have the same bytes.
@@ -146,8 +188,11 @@ impl Blobs {
         Ok(self.open_blob(&sha256).await?.seen)
     }
 
-    /// Makes an upload of it again, that can be gone on with.
+    /// Makes an upload of it again, that can be gone on with; unless another is under way already.
     pub async fn take_back(&self, sha256: &HexDigest) -> Result<(), BlobError> {
+        let Some(_begun) = self.parts.underway.begin(vec![sha256.to_string()]) else {
+            return self.remove(sha256).await;
+        };
         Ok(self.store.rename(&key(sha256), &Key::from_iter([UPLOADS, sha256.as_str()])).await?)
     }
 
@@ -173,6 +218,24 @@ impl Blobs {
         let named =
             found.iter().filter_map(|it| Some((HexDigest::sha256(it.location.filename()?)?, it.size)));
         Ok(named.collect())
+    }
+}
+
+/// Whether an upload can become a blob; else that would come out once all its bytes came. Blocks.
+fn one_file_system(root: &Path) -> io::Result<()> {
+    let name = format!("{}rename", parts::NAMELESS);
+    let [from, to] = [UPLOADS, BLOBS].map(|folder| root.join(folder).join(&name));
+    let renamed = File::create(&from).and_then(|_| fs::rename(&from, &to));
+    for left in [from, to] {
+        let _ = fs::remove_file(left);
+    }
+    match renamed {
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+            let why = format!("its folders `{UPLOADS}` and `{BLOBS}` have to be on one file system");
+            Err(io::Error::new(error.kind(), why))
+        }
+        // Whatever else is wrong may be mended while the server runs: a full disk, perhaps.
+        _ => Ok(()),
     }
 }
 

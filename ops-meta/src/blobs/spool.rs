@@ -1,64 +1,42 @@
 //! An upload, while it comes: a file aside. One whose sha256 is told beforehand is kept when it is cut, and goes on later.
 
-use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use ops_package::{Algorithm, Digesting};
 use ops_wire::HexDigest;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::oneshot;
 
-/// How long a cut upload waits to be gone on with.
-const KEPT: Duration = Duration::from_secs(24 * 3600);
-/// Of one that has no name yet; those of a run that has ended are of no use.
-const NAMELESS: &str = "nameless-";
+use super::parts::{NAMELESS, Parts, length};
+use super::space::Promise;
+use super::underway::Begun;
 
-/// The file of one upload. Dropped, it goes, unless somebody can go on with it.
+/// The file of one upload. Dropped, it goes, unless somebody can go on with it; on a thread that may wait for that.
 pub struct Spool {
     path: PathBuf,
-    /// Whether the file stays when this is dropped.
-    stays: bool,
-    _begun: Begun,
+    /// What becomes of the file when this is dropped.
+    end: End,
+    parts: Arc<Parts>,
+    /// What all that are cut may take.
+    kept_bytes_max: u64,
+    /// `None` once it is dropped.
+    begun: Option<Begun>,
 }
 
-/// What is being uploaded: nobody else uploads the same meanwhile.
-#[derive(Default)]
-pub struct Underway(Arc<Mutex<HashSet<String>>>);
-
-/// These are being uploaded, until this is dropped.
-struct Begun {
-    all: Arc<Mutex<HashSet<String>>>,
-    names: Vec<String>,
-}
-
-impl Underway {
-    /// `None`: one of them is being uploaded already.
-    fn begin(&self, names: Vec<String>) -> Option<Begun> {
-        let mut all = locked(&self.0);
-        if names.iter().any(|name| all.contains(name)) {
-            return None;
-        }
-        all.extend(names.iter().cloned());
-        Some(Begun { all: self.0.clone(), names })
-    }
-}
-
-impl Drop for Begun {
-    fn drop(&mut self) {
-        let mut all = locked(&self.all);
-        self.names.iter().for_each(|name| _ = all.remove(name));
-    }
-}
-
-/// Nothing panics while it is locked.
-fn locked(all: &Mutex<HashSet<String>>) -> MutexGuard<'_, HashSet<String>> {
-    all.lock().unwrap_or_else(PoisonError::into_inner)
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Goes,
+    Stays,
+    /// It bears another name.
+    Renamed,
 }
 
 /// A whole upload.
@@ -69,59 +47,28 @@ pub struct Received {
     pub md5: HexDigest,
 }
 
-/// How much of an upload is there. Blocks.
-pub fn offset(folder: &Path, sha256: &HexDigest) -> u64 {
-    length(&folder.join(sha256.as_str()))
-}
-
-fn length(path: &Path) -> u64 {
-    fs::symlink_metadata(path).map_or(0, |it| it.len())
-}
-
-/// Removes what a run before left. Blocks.
-pub fn remove_nameless(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.file_name().and_then(|it| it.to_str()).is_some_and(|it| it.starts_with(NAMELESS)) {
-            fs::remove_file(path)?;
-        }
-    }
-    Ok(())
-}
-
-/// Removes what nobody went on with in time. Blocks.
-pub fn remove_old(folder: &Path) -> io::Result<()> {
-    let now = SystemTime::now();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let age = entry.metadata()?.modified().ok().and_then(|it| now.duration_since(it).ok());
-        if age.is_some_and(|age| age > KEPT) {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
 impl Spool {
-    /// Of this package, whose sha256 may be known; `None`: it is being uploaded already.
+    /// Of this package, whose sha256 may be known; `None`: it is being uploaded already. What comes with it fails once it
+    /// has ended, and its file is gone where it is to go.
     pub fn begin(
-        underway: &Underway,
-        folder: &Path,
+        parts: &Arc<Parts>,
         package: &str,
         sha256: Option<&HexDigest>,
-    ) -> Option<Self> {
+        kept_bytes_max: u64,
+    ) -> Option<(Self, oneshot::Receiver<()>)> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let name = match sha256 {
-            Some(sha256) => sha256.to_string(),
-            None => format!("{NAMELESS}{}", NEXT.fetch_add(1, Ordering::Relaxed)),
+        let (name, end) = match sha256 {
+            Some(sha256) => (sha256.to_string(), End::Stays),
+            None => (format!("{NAMELESS}{}", NEXT.fetch_add(1, Ordering::Relaxed)), End::Goes),
         };
-        let begun = underway.begin(vec![package.to_owned(), name.clone()])?;
-        Some(Self { path: folder.join(name), stays: sha256.is_some(), _begun: begun })
+        let mut begun = parts.underway.begin(vec![package.to_owned(), name.clone()])?;
+        let (ended, path) = (begun.ended(), parts.folder.join(name));
+        Some((Self { path, end, parts: parts.clone(), kept_bytes_max, begun: Some(begun) }, ended))
     }
 
     /// Whether somebody can go on with it where it is cut.
     pub fn is_resumable(&self) -> bool {
-        self.stays
+        self.end == End::Stays
     }
 
     pub(super) fn name(&self) -> &str {
@@ -140,41 +87,97 @@ impl Spool {
 
     /// The file bears another name now.
     pub(super) fn renamed(mut self) {
-        self.stays = true;
+        self.end = End::Renamed;
     }
 
     /// Nobody is to go on with it: it is wrong.
     pub fn discard(mut self) {
-        self.stays = false;
+        self.end = End::Goes;
     }
 
     /// Writes what comes, behind the first `offset` bytes, and digests all of it. Blocks until there is no more.
-    pub fn receive(mut self, offset: u64, pieces: Receiver<Bytes>) -> io::Result<Received> {
-        match self.write(offset, pieces) {
+    pub fn receive(mut self, offset: u64, pieces: Receiver<Bytes>, promise: Promise) -> io::Result<Received> {
+        match self.write(offset, pieces, promise) {
             Ok((size, sha256, md5)) => Ok(Received { spool: self, size, sha256, md5 }),
             Err(error) => {
                 // A full disk needs the room more.
-                self.stays = false;
+                self.end = End::Goes;
                 Err(error)
             }
         }
     }
 
-    fn write(&self, offset: u64, mut pieces: Receiver<Bytes>) -> io::Result<(u64, HexDigest, HexDigest)> {
+    fn write(
+        &self,
+        offset: u64,
+        mut pieces: Receiver<Bytes>,
+        mut promise: Promise,
+    ) -> io::Result<(u64, HexDigest, HexDigest)> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let mut file = options.open(&self.path)?;
+        let file = options.open(&self.path)?;
         file.set_len(offset)?;
-        let there = BufReader::with_capacity(super::BUFFER_BYTES, (&file).take(offset));
-        let mut digesting = Digesting::new(Digesting::new(io::sink(), Algorithm::Md5), Algorithm::Sha256);
-        io::copy(&mut { there }, &mut digesting)?;
-        file.seek(SeekFrom::Start(offset))?;
-        while let Some(piece) = pieces.blocking_recv() {
-            file.write_all(&piece)?;
-            digesting.write_all(&piece)?;
+        let mut writing = Writing::new(file, offset);
+        loop {
+            let piece = match pieces.try_recv() {
+                // Whoever sends is not kept waiting for what was there before.
+                Err(TryRecvError::Empty) if writing.is_behind() => {
+                    writing.catch_up()?;
+                    continue;
+                }
+                Err(TryRecvError::Empty) => pieces.blocking_recv(),
+                piece => piece.ok(),
+            };
+            let Some(piece) = piece else { break };
+            writing.take(&piece)?;
+            promise.wrote(piece.len() as u64)?;
         }
-        file.sync_all()?;
-        let (inner, outer) = digesting.finish();
+        writing.finish()
+    }
+}
+
+/// A file, and the digests of its first bytes.
+struct Writing {
+    file: File,
+    written: u64,
+    digesting: Digesting<Digesting<io::Sink>>,
+    buffer: Vec<u8>,
+}
+
+impl Writing {
+    fn new(file: File, written: u64) -> Self {
+        let digesting = Digesting::new(Digesting::new(io::sink(), Algorithm::Md5), Algorithm::Sha256);
+        Self { file, written, digesting, buffer: Vec::new() }
+    }
+
+    fn is_behind(&self) -> bool {
+        self.digesting.bytes() < self.written
+    }
+
+    fn take(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(piece, self.written)?;
+        if !self.is_behind() {
+            self.digesting.write_all(piece)?;
+        }
+        self.written += piece.len() as u64;
+        Ok(())
+    }
+
+    /// Digests some of what was only written.
+    fn catch_up(&mut self) -> io::Result<()> {
+        let from = self.digesting.bytes();
+        let most = super::BUFFER_BYTES as u64;
+        self.buffer.resize((self.written - from).min(most) as usize, 0);
+        self.file.read_exact_at(&mut self.buffer, from)?;
+        self.digesting.write_all(&self.buffer)
+    }
+
+    fn finish(mut self) -> io::Result<(u64, HexDigest, HexDigest)> {
+        while self.is_behind() {
+            self.catch_up()?;
+        }
+        self.file.sync_all()?;
+        let (inner, outer) = self.digesting.finish();
         let digests = outer.sha256.zip(inner.finish().1.md5);
         let (sha256, md5) = digests.ok_or_else(|| io::Error::other("there are no digests"))?;
         Ok((outer.bytes, sha256, md5))
@@ -183,8 +186,71 @@ impl Spool {
 
 impl Drop for Spool {
     fn drop(&mut self) {
-        if !self.stays {
-            let _ = fs::remove_file(&self.path);
+        let (end, path, begun) = (self.end, std::mem::take(&mut self.path), self.begun.take());
+        if end == End::Renamed {
+            return;
+        }
+        let (parts, kept_bytes_max) = (self.parts.clone(), self.kept_bytes_max);
+        on_a_thread_that_may_wait(move || {
+            if end == End::Goes {
+                let _ = fs::remove_file(path);
+            }
+            drop(begun);
+            if end == End::Stays {
+                // It is tried again with the next one.
+                let _ = parts.bound(kept_bytes_max);
+            }
+        });
+    }
+}
+
+/// To remove a large file takes its time.
+fn on_a_thread_that_may_wait(work: impl FnOnce() + Send + 'static) {
+    match Handle::try_current() {
+        Ok(runtime) => drop(runtime.spawn_blocking(work)),
+        Err(_) => work(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use tokio::sync::mpsc::channel;
+
+    use super::super::space::Space;
+    use super::super::underway::Underway;
+    use super::*;
+
+    #[test]
+    fn what_was_there_and_what_comes_is_digested_whole_in_whatever_pieces_it_comes() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let parts = Arc::new(Parts { folder: folder.path().into(), underway: Underway::default() });
+        let space = Space::of(folder.path().into());
+        let bytes: Vec<u8> = (0_u32..4 << 20).map(|n| (n >> 9) as u8 ^ n as u8).collect();
+        let mut whole = Digesting::new(io::sink(), Algorithm::Sha256);
+        whole.consume(&bytes);
+        let wanted = whole.finish().1.sha256.unwrap();
+        for (offset, piece) in [(0, 1 << 16), (3_000_001, 1 << 14), (3_000_001, 1 << 20), (4 << 20, 1)] {
+            let (spool, mut ended) = Spool::begin(&parts, "a", Some(&wanted), 0).unwrap();
+            assert!(Spool::begin(&parts, "b", Some(&wanted), 0).is_none());
+            fs::write(folder.path().join(wanted.as_str()), bytes.get(..offset).unwrap()).unwrap();
+            let (sender, pieces) = channel(2);
+            let promise = space.promise(0, 0).unwrap();
+            let received = std::thread::scope(|scope| {
+                let receiving = scope.spawn(|| spool.receive(offset as u64, pieces, promise));
+                for piece in bytes.get(offset..).unwrap().chunks(piece) {
+                    sender.blocking_send(Bytes::copy_from_slice(piece)).unwrap();
+                }
+                drop(sender);
+                receiving.join().unwrap().unwrap()
+            });
+            assert_eq!((received.size, &received.sha256), (bytes.len() as u64, &wanted), "{offset}");
+            assert!(fs::read(folder.path().join(wanted.as_str())).unwrap() == bytes, "{offset}");
+            assert!(ended.try_recv().is_err_and(|it| it == oneshot::error::TryRecvError::Empty));
+            received.spool.discard();
+            assert!(ended.try_recv().is_err_and(|it| it == oneshot::error::TryRecvError::Closed));
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         }
     }
 }

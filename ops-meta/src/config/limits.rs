@@ -19,6 +19,7 @@ const CONNECTIONS_PER_ADDRESS: (u64, u64, u64) = (0, 0, 1_000_000);
 /// A host gives up a download that is slower than its own minimum, which is the same.
 const BYTES_PER_SEC: (u64, u64, u64) = (0, 1024, 1 << 30);
 const PACKAGE_BYTES: (u64, u64, u64) = (1, 4 << 30, 1 << 40);
+const DISK_RESERVE_BYTES: (u64, u64, u64) = (0, 256 << 20, 1 << 40);
 const HEADER_MILLIS: (u64, u64, u64) = (10, 10_000, 600_000);
 const BODY_MILLIS: (u64, u64, u64) = (10, 15_000, 600_000);
 const IDLE_MILLIS: (u64, u64, u64) = (10, 60_000, 3_600_000);
@@ -31,6 +32,8 @@ pub struct Limits {
     pub connections_max: usize,
     /// Of a tarball that is uploaded.
     pub package_bytes_max: u64,
+    /// What uploads leave free on their disk.
+    pub disk_reserve_bytes: u64,
     /// `None`: half of those that there are.
     pub connections_per_address_max: Option<usize>,
     /// From the first byte waited for until the head of a request is there.
@@ -49,6 +52,7 @@ impl Limits {
         let downloads_max = keys.number("downloadsMax", DOWNLOADS, faults) as usize;
         let connections_max = keys.number("connectionsMax", CONNECTIONS, faults) as usize;
         let package_bytes_max = keys.number("packageBytesMax", PACKAGE_BYTES, faults);
+        let disk_reserve_bytes = keys.number("diskReserveBytes", DISK_RESERVE_BYTES, faults);
         let per_address = keys.number("connectionsPerAddressMax", CONNECTIONS_PER_ADDRESS, faults) as usize;
         let connections_per_address_max = Some(per_address).filter(|&given| given > 0);
         let bytes_per_sec_min = keys.number("bytesPerSecMin", BYTES_PER_SEC, faults);
@@ -65,6 +69,7 @@ impl Limits {
             connections_max,
             connections_per_address_max,
             package_bytes_max,
+            disk_reserve_bytes,
             header,
             body,
             patience,

@@ -2,8 +2,8 @@
 //! allowed.
 //!
 //! The keys of 2015 are read as they stand; `tls`, `hostsMax`, `textsBytesMax`, `downloadsMax`, `connectionsMax`,
-//! `connectionsPerAddressMax`, `packageBytesMax`, `packagesNeedToken`, `bytesPerSecMin` and `timeouts` are ours and
-//! optional. docs/ops-meta.md has them all.
+//! `connectionsPerAddressMax`, `packageBytesMax`, `diskReserveBytes`, `packagesNeedToken`, `bytesPerSecMin` and `timeouts`
+//! are ours and optional. docs/ops-meta.md has them all.
 
 mod agents;
 mod error;
@@ -239,7 +239,7 @@ mod tests {
                 "others": [{"prefix": ""}],
             }],
             "tls": {"certFile": "c", "keyFile": "k", "clientCaFile": ""},
-            "hostsMax": 1, "textsBytesMax": 1 << 30, "packageBytesMax": 1, "packagesNeedToken": false, "downloadsMax": 1, "connectionsMax": 1, "connectionsPerAddressMax": 0, "bytesPerSecMin": 0,
+            "hostsMax": 1, "textsBytesMax": 1 << 30, "packageBytesMax": 1, "diskReserveBytes": 0, "packagesNeedToken": false, "downloadsMax": 1, "connectionsMax": 1, "connectionsPerAddressMax": 0, "bytesPerSecMin": 0,
             "timeouts": {"headerMillis": 10, "bodyMillis": 10, "idleMillis": 10},
         });
         assert_eq!(Config::check(whole.clone()).unwrap().unknown, [""; 0]);

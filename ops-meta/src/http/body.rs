@@ -43,6 +43,20 @@ async fn read_bounded(mut body: Body, bytes_max: usize, room: Corner<'_>) -> Res
     kept.map(Kept::whole)
 }
 
+/// Reads on for a while what nobody wants, so that a client that is still sending gets to read the refusal.
+pub async fn drain(body: &mut Body, patience: Duration) {
+    let reading = async {
+        let mut seen = 0;
+        while seen <= DRAINED_BYTES_MAX
+            && let Some(Ok(frame)) = body.frame().await
+        {
+            seen += frame.data_ref().map_or(0, Bytes::len);
+        }
+    };
+    // Whoever says nothing for so long is not sending.
+    let _ = tokio::time::timeout(patience, reading).await;
+}
+
 /// Mostly a body comes in one piece, which needs not be copied.
 #[derive(Default)]
 struct Kept<'a> {

@@ -52,7 +52,8 @@ impl Opened {
         if self.is_unchanged(headers) {
             return Ok((StatusCode::NOT_MODIFIED, self.validators()).into_response());
         }
-        let part = match self.range_applies(headers) {
+        // RFC 9110, 14.2: with any other method it says nothing.
+        let part = match method == Method::GET && self.range_applies(headers) {
             true => range::part(headers.get(RANGE).map(HeaderValue::as_bytes), self.size),
             false => Part::Whole,
         };

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -20,6 +21,9 @@ use crate::store::{Package, PackageState};
 
 /// More versions of one agent than anybody has.
 const KEEP_MAX: usize = 1_000_000;
+
+/// Nobody goes on with an upload that was cut so long ago, when room is needed.
+const CUT_LONG_AGO: Duration = Duration::from_secs(3600);
 
 /// What is to be freed.
 #[derive(Deserialize, ToSchema)]
@@ -44,7 +48,7 @@ fn keep() -> usize {
 #[schema(as = PackageGc)]
 pub struct Freed {
     deleted: Vec<FreedPackage>,
-    /// Files of no package: what a crash left.
+    /// Files of no package: what a crash left, and uploads that were cut an hour ago and longer (these only when they are freed).
     orphans: usize,
     /// Why some of them are still there.
     orphans_failed: Vec<String>,
@@ -112,9 +116,20 @@ pub async fn gc(
             }
         }
         // What was deleted is told, whatever becomes of the rest.
-        let orphans = app.packages.orphans(!wanted.dry_run).await;
-        let orphans =
-            orphans.unwrap_or_else(|why| Orphans { sizes: Vec::new(), failed: vec![why.to_string()] });
+        let mut orphans = app
+            .packages
+            .orphans(!wanted.dry_run)
+            .await
+            .unwrap_or_else(|why| Orphans { sizes: Vec::new(), failed: vec![why.to_string()] });
+        if !wanted.dry_run {
+            let dropping = app.clone();
+            let dropped =
+                tokio::task::spawn_blocking(move || dropping.packages.blobs.drop_parts(CUT_LONG_AGO));
+            match dropped.await.map_err(std::io::Error::other).flatten() {
+                Ok(sizes) => orphans.sizes.extend(sizes),
+                Err(error) => orphans.failed.push(format!("uploads that were cut: {error}")),
+            }
+        }
         let bytes = freed_bytes(&all, &gone) + orphans.sizes.iter().sum::<u64>();
         let deleted = gone.iter().map(|it| FreedPackage::of(it)).collect();
         let (orphans, orphans_failed) = (orphans.sizes.len(), orphans.failed);

@@ -1,42 +1,43 @@
 //! A package on its way in: its bytes are written aside while they come, read to their end, and only then a package.
 
+mod archive;
+mod stream;
+
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::{fmt, io};
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_RANGE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{Extensions, HeaderMap, StatusCode};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use http_body_util::BodyExt;
-use ops_package::{Inspected, Limits, SIGNATURE_BYTES_MAX, WalkError, inspect};
+use ops_package::SIGNATURE_BYTES_MAX;
 use ops_wire::HexDigest;
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::sync::oneshot;
 use utoipa::{IntoParams, ToSchema};
 
 use super::super::asked::{Nothing, Query, Segment};
-use super::super::auth::{Publisher, With};
+use super::super::auth::{self, Publisher, With};
 use super::super::problem::{Problem, Problems};
 use super::super::whole::whole;
-use super::shown::{Entry, EntryList, Shown};
-use crate::blobs::{Received, Spool};
-use crate::clock::now_ms;
+use super::shown::Shown;
+use crate::blobs::{Promise, Received, Spool};
 use crate::domain::package::Build;
 use crate::domain::range::{Sent, sent};
 use crate::packages::{Brought, NotDone};
 use crate::running::App;
-use crate::store::{Actor, Content, NewPackage};
+use crate::store::Actor;
+use archive::NoPackage;
+use stream::Coming;
 
-/// Pieces that wait for the disk: some 32 KiB each.
-const PIECES_MAX: usize = 16;
 /// Carries the `.minisig` file, in base64.
 const SIGNATURE: &str = "x-minisign";
-/// The code of a manifest that cannot be read, or contradicts what was asked for.
-const MANIFEST_INVALID: &str = "manifest_invalid";
+/// All uploads that were cut are kept up to so many of the largest.
+const PARTS_MAX: u64 = 2;
 /// For who asks again while another upload is under way.
 const RETRY_AFTER_SECS: u64 = 5;
 
@@ -66,6 +67,8 @@ struct Told {
     sha256: Option<HexDigest>,
     md5: Option<HexDigest>,
     range: Option<Sent>,
+    /// Of the body; `None`: nobody knows.
+    length: Option<u64>,
     signature: Option<String>,
 }
 
@@ -82,13 +85,39 @@ impl Told {
             sha256: digest(&asked.sha256, "sha256", 64)?,
             md5: digest(&asked.md5, "md5", 32)?,
             range: range(headers)?,
+            length: headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok()),
             signature: signature(headers)?,
         };
         if told.range.is_some() && told.sha256.is_none() {
             let detail = "`Content-Range` goes on with an upload, which is found by `sha256`; give that too";
             return Err(Problem::field("sha256", detail));
         }
+        if let Some((length, range)) = told.length.zip(told.range)
+            && range.first.saturating_add(length) != range.size
+        {
+            let detail = format!(
+                "from {} on there are {} bytes of the {} that `Content-Range` tells, and `Content-Length` is {length}",
+                range.first,
+                range.size.saturating_sub(range.first),
+                range.size
+            );
+            return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+        }
         Ok(told)
+    }
+
+    /// Where it goes on.
+    fn offset(&self) -> u64 {
+        self.range.map_or(0, |range| range.first)
+    }
+
+    /// Whether it is too large, as far as it says.
+    fn bounded(&self, most: u64) -> Result<(), Problem> {
+        let size = self.range.map(|range| range.size).max(self.length);
+        match size.is_some_and(|size| size > most) {
+            true => Err(too_large(most)),
+            false => Ok(()),
+        }
     }
 
     /// Whether what came is what was told.
@@ -147,34 +176,59 @@ pub async fn put(
     Segment((name, version)): Segment<(String, String)>,
     Query(asked): Query<UploadAsked>,
     headers: HeaderMap,
+    extensions: Extensions,
     body: Body,
 ) -> Result<(StatusCode, Json<Shown>), Problem> {
-    let told = Told::read(&name, &version, &asked, &headers)?;
-    let most = app.running().config.limits.package_bytes_max;
-    let length = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<u64>().ok());
-    let offset = told.range.map_or(0, |range| range.first);
-    if length.is_some_and(|length| length.saturating_add(offset) > most) {
-        return Err(too_large(most));
+    let mut coming = Coming::of(body, &headers);
+    let caller = (publisher.caller.actor(), auth::address(&extensions));
+    let pushed = push(&app, caller, Told::read(&name, &version, &asked, &headers), &mut coming).await;
+    if pushed.is_err() {
+        coming.hear_out().await;
     }
-    let _place = app.packages.blobs.places.clone().try_acquire_owned().map_err(|_| {
-        let detail = "too many packages are being uploaded at once; try again later";
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(RETRY_AFTER_SECS)
-    })?;
-    unwanted(&app, &told)?;
-    room(&app, length).await?;
-    let spool = begin(&app, &told, offset).await?;
-    let received = receive(&app, spool, offset, body).await?;
-    if let Err(problem) = told.fits(&received) {
-        received.spool.discard();
-        return Err(problem);
-    }
-    let actor = publisher.caller.actor();
-    let brought = whole(async move { accept(&app, actor, told, received).await }).await?;
-    let (status, package) = match brought {
+    let (status, package) = match pushed? {
         Brought::New(package) => (StatusCode::CREATED, package),
         Brought::There(package) => (StatusCode::OK, package),
     };
     Ok((status, Json(Shown::of(&package))))
+}
+
+async fn push(
+    app: &Arc<App>,
+    (actor, from): (Actor, IpAddr),
+    told: Result<Told, Problem>,
+    coming: &mut Coming,
+) -> Result<Brought, Problem> {
+    let told = told?;
+    let most = app.running().config.limits.package_bytes_max;
+    told.bounded(most)?;
+    let _place = app.packages.blobs.place(from).ok_or_else(|| {
+        let detail = "too many packages are being uploaded at once; try again later";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(RETRY_AFTER_SECS)
+    })?;
+    unwanted(app, &told)?;
+    let promise = room(app, told.length).await?;
+    let (spool, ended) = begin(app, &told, most).await?;
+    let brought = bring(app, actor, told, (spool, promise), coming).await;
+    // Who tries again finds nothing of it that is still on its way out.
+    let _ = ended.await;
+    brought
+}
+
+async fn bring(
+    app: &Arc<App>,
+    actor: Actor,
+    told: Told,
+    (spool, promise): (Spool, Promise),
+    coming: &mut Coming,
+) -> Result<Brought, Problem> {
+    let limits = app.running().config.limits.clone();
+    let received = coming.receive(spool, told.offset(), promise, &limits).await?;
+    if let Err(problem) = told.fits(&received) {
+        received.spool.discard();
+        return Err(problem);
+    }
+    let app = app.clone();
+    whole(async move { accept(&app, actor, told, received).await }).await
 }
 
 /// Refuses what is refused in the end anyway: a client that waits for `100 Continue` has sent nothing yet.
@@ -186,148 +240,44 @@ fn unwanted(app: &App, told: &Told) -> Result<(), Problem> {
     }
 }
 
-/// Whether so much fits on the disk, as far as anybody can tell now.
-async fn room(app: &Arc<App>, length: Option<u64>) -> Result<(), Problem> {
+/// So much on the disk, beside what others were promised.
+async fn room(app: &Arc<App>, length: Option<u64>) -> Result<Promise, Problem> {
     let (app, wanted) = (app.clone(), length.unwrap_or_default());
-    let free = tokio::task::spawn_blocking(move || app.packages.blobs.free_bytes());
-    match free.await.map_err(|_| broken_off())? {
-        Ok(free) if free < wanted => Err(full()),
-        // It is seen when it is written.
-        _ => Ok(()),
-    }
+    let reserve = app.running().config.limits.disk_reserve_bytes;
+    let looked = tokio::task::spawn_blocking(move || app.packages.blobs.promise(wanted, reserve));
+    looked.await.map_err(|_| broken_off())?.map_err(|short| full(&short))
 }
 
-async fn begin(app: &Arc<App>, told: &Told, offset: u64) -> Result<Spool, Problem> {
-    let begun = app.packages.blobs.begin(&told.build.path(), told.sha256.as_ref());
-    let spool = begun.ok_or_else(|| {
+async fn begin(app: &App, told: &Told, most: u64) -> Result<(Spool, oneshot::Receiver<()>), Problem> {
+    let kept_bytes_max = most.saturating_mul(PARTS_MAX);
+    let begun = app.packages.blobs.begin(&told.build.path(), told.sha256.as_ref(), kept_bytes_max);
+    let (spool, ended) = begun.ok_or_else(|| {
         let detail = format!("package {} is being uploaded already; wait until that has ended", told.build);
         Problem::new(StatusCode::CONFLICT, detail).retry_after(RETRY_AFTER_SECS)
     })?;
     let looked = tokio::task::spawn_blocking(move || (spool.offset(), spool));
     let (there, spool) = looked.await.map_err(|_| broken_off())?;
+    let offset = told.offset();
     if offset > there {
         let detail = format!(
             "{there} bytes of this upload are there, and it would go on at {offset}; go on at {there}, or before"
         );
         return Err(Problem::new(StatusCode::CONFLICT, detail).offset(there));
     }
-    Ok(spool)
-}
-
-/// Writes the body aside while it comes.
-async fn receive(app: &App, spool: Spool, offset: u64, body: Body) -> Result<Received, Problem> {
-    let limits = &app.running().config.limits;
-    let (most, idle) = (limits.package_bytes_max, limits.patience.idle_max);
-    let (pieces, coming) = mpsc::channel(PIECES_MAX);
-    let writing = tokio::task::spawn_blocking(move || spool.receive(offset, coming));
-    let sent = send(body, pieces, most.saturating_sub(offset), idle).await;
-    let received = writing.await.map_err(|_| broken_off())?.map_err(|error| unwritten(&error))?;
-    match sent {
-        Ok(()) => Ok(received),
-        Err(Broken::TooLarge) => {
-            received.spool.discard();
-            Err(too_large(most))
-        }
-        Err(Broken::Cut) => {
-            let detail = format!("the upload was cut after {} bytes", received.size);
-            Err(Problem::new(StatusCode::BAD_REQUEST, detail))
-        }
-    }
-}
-
-enum Broken {
-    Cut,
-    TooLarge,
-}
-
-async fn send(
-    mut body: Body,
-    pieces: mpsc::Sender<bytes::Bytes>,
-    most: u64,
-    idle: Duration,
-) -> Result<(), Broken> {
-    let mut count = 0;
-    while let Some(frame) = timeout(idle, body.frame()).await.map_err(|_| Broken::Cut)? {
-        let Ok(piece) = frame.map_err(|_| Broken::Cut)?.into_data() else { continue };
-        count += piece.len() as u64;
-        if count > most {
-            return Err(Broken::TooLarge);
-        }
-        // Whoever writes has failed, and says why.
-        if pieces.send(piece).await.is_err() {
-            return Ok(());
-        }
-    }
-    Ok(())
+    Ok((spool, ended))
 }
 
 /// Reads what came, and makes it a package.
 async fn accept(app: &App, actor: Actor, told: Told, received: Received) -> Result<Brought, Problem> {
-    let file = received.spool.open().map_err(|error| unwritten(&error))?;
-    let inspected = tokio::task::spawn_blocking(move || inspect(file, &Limits::default()));
-    let inspected = match inspected.await.map_err(|_| broken_off())? {
-        Ok(inspected) => inspected,
-        Err(WalkError::Read(error)) => return Err(unwritten(&error)),
-        Err(refused) => {
-            received.spool.discard();
-            let detail = format!("{} is refused: {refused}", told.build.file());
-            let code = match refused {
-                WalkError::Refused(refusal) => refusal.code(),
-                _ => MANIFEST_INVALID,
-            };
-            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).code(code));
-        }
-    };
-    match new_package(told, &received, inspected) {
-        Ok(new) => Ok(app.packages.bring(&app.store, actor, received, new).await?),
-        Err(problem) => {
+    let read = tokio::task::spawn_blocking(move || (archive::read(told, &received), received));
+    match read.await.map_err(|_| broken_off())? {
+        (Ok(new), received) => Ok(app.packages.bring(&app.store, actor, received, new).await?),
+        (Err(NoPackage::Unread(error)), _) => Err(unwritten(&error)),
+        (Err(NoPackage::Refused(problem)), received) => {
             received.spool.discard();
             Err(problem)
         }
     }
-}
-
-fn new_package(told: Told, received: &Received, inspected: Inspected) -> Result<NewPackage, Problem> {
-    let Inspected { summary, entries, truncated, manifest } = inspected;
-    let manifest = manifest.unwrap_or_default();
-    let Build { name, version, platform } = told.build;
-    let unlike = |field: &str, is: &dyn std::fmt::Display, wanted: &dyn std::fmt::Display| {
-        let detail =
-            format!("manifest.json has `{field}` {is}, and it is pushed as {wanted}; one of them is wrong");
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).code(MANIFEST_INVALID)
-    };
-    if let Some(other) = manifest.name.as_ref().filter(|it| **it != name) {
-        return Err(unlike("name", other, &name));
-    }
-    if let Some(other) = manifest.version.as_ref().filter(|it| **it != version) {
-        return Err(unlike("version", other, &version));
-    }
-    let platform = match (platform.is_any(), manifest.platform.is_any()) {
-        (true, _) => manifest.platform.clone(),
-        (false, false) if manifest.platform != platform => {
-            let shown =
-                |it: &ops_package::Platform| format!("{} {}", it.os(), it.arch()).trim_end().to_owned();
-            return Err(unlike("os", &shown(&manifest.platform), &shown(&platform)));
-        }
-        (false, _) => platform,
-    };
-    let deprecated = manifest.deprecated.as_ref().map(|it| match it {
-        ops_package::Deprecated::Unexplained => "its manifest says so".to_owned(),
-        ops_package::Deprecated::Because(why) => why.clone(),
-    });
-    let content = Content {
-        sha256: received.sha256.clone(),
-        md5: received.md5.clone(),
-        size: received.size,
-        unpacked_size: summary.unpacked_bytes,
-        entries: summary.entries,
-        seen: String::new(),
-        manifest: serde_json::to_value(&manifest).unwrap_or_default(),
-    };
-    let listing = EntryList { entries: entries.into_iter().map(Entry::from).collect(), truncated };
-    let listing = serde_json::to_string(&listing).unwrap_or_default();
-    let (build, signature) = (Build { name, version, platform }, told.signature);
-    Ok(NewPackage { build, content, signature, deprecated, listing, created: now_ms() })
 }
 
 /// How far an upload came.
@@ -358,14 +308,16 @@ fn too_large(most: u64) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
 }
 
-fn full() -> Problem {
-    let detail = "the disk of the data folder is full; make room (`ops-meta package gc`), nothing was kept";
+fn full(why: &dyn fmt::Display) -> Problem {
+    let detail = format!(
+        "the disk of the data folder is full: {why}; make room (`ops-meta package gc`), nothing was kept"
+    );
     Problem::new(StatusCode::INSUFFICIENT_STORAGE, detail)
 }
 
-fn unwritten(error: &std::io::Error) -> Problem {
+fn unwritten(error: &io::Error) -> Problem {
     match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => full(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => full(error),
         _ => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("failed to keep the upload: {error}")),
     }
 }

@@ -130,3 +130,24 @@ fn what_two_versions_share_is_good_for_both() {
         assert!(server.get(&format!("/packages/a-{version}.tar.gz")).body == bytes);
     }
 }
+
+#[test]
+fn folders_on_two_file_systems_are_told_at_the_start_and_not_after_an_upload() {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let Ok(other) = tempfile::tempdir_in("/dev/shm") else { return };
+    let device = |path: &std::path::Path| path.metadata().unwrap().dev();
+    if device(folder.path()) == device(other.path()) {
+        return;
+    }
+    let data = folder.path().join("data");
+    std::fs::create_dir_all(data.join("packages")).unwrap();
+    std::os::unix::fs::symlink(other.path(), data.join("packages/blobs")).unwrap();
+    let said = crate::support::refused(
+        &["serve", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()],
+        None,
+    );
+    assert!(said.contains("have to be on one file system"), "{said}");
+    assert_eq!(std::fs::read_dir(other.path()).unwrap().count(), 0);
+}

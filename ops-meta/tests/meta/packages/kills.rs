@@ -9,7 +9,7 @@ use std::time::Duration;
 use rand::TryRngCore as _;
 
 use super::*;
-use crate::support::tarball::package;
+use crate::support::tarball::{md5, package};
 use crate::support::{eventually, exchange, request};
 
 const CLIENTS: usize = 3;
@@ -32,11 +32,13 @@ struct Client<'a> {
 }
 
 impl Client<'_> {
-    fn ask(&self, stream: &mut TcpStream, method: &str, path: &str, body: &[u8]) -> io::Result<u16> {
+    /// Whether it was done; else another uploads the same bytes.
+    fn ask(&self, stream: &mut TcpStream, method: &str, path: &str, body: &[u8]) -> io::Result<bool> {
         let path = format!("/api/v1/packages/{}/{path}", self.name);
         let reply = exchange(stream, &request(method, &path, &[&bearer(self.token)], body))?;
-        assert!(reply.status < 300, "{method} {path}: {}", reply.text());
-        Ok(reply.status)
+        let is_busy = reply.status == 409 && reply.text().contains("being uploaded already");
+        assert!(reply.status < 300 || is_busy, "{method} {path}: {}", reply.text());
+        Ok(!is_busy)
     }
 
     /// Pushes and deletes, until the server is gone.
@@ -47,12 +49,17 @@ impl Client<'_> {
             let version = format!("{}-{n}", self.round);
             let which = (n + self.round) % self.tarballs.len();
             let tarball = &self.tarballs[which];
-            let query = if n % 3 == 0 {
-                format!("?md5={}", crate::support::tarball::md5(tarball))
-            } else {
-                String::new()
-            };
-            self.ask(&mut stream, "PUT", &format!("{version}{query}"), tarball)?;
+            let mut query = Vec::new();
+            if n % 3 == 0 {
+                query.push(format!("md5={}", md5(tarball)));
+            }
+            // As the command line does it: what is cut is kept, and goes on.
+            if n % 2 == 0 {
+                query.push(format!("sha256={}", sha256(tarball)));
+            }
+            if !self.ask(&mut stream, "PUT", &format!("{version}?{}", query.join("&")), tarball)? {
+                continue;
+            }
             told.there.insert(version.clone(), which);
             if n % 3 != 2 {
                 told.there.remove(&version);
@@ -64,12 +71,23 @@ impl Client<'_> {
     }
 }
 
+/// Goes on with every upload that was cut, which are whole then; how many there were.
+fn resume(admin: &Operator<'_>, round: usize, tarballs: &[Vec<u8>]) -> usize {
+    let parts = uploads(admin.server);
+    for (n, part) in parts.iter().enumerate() {
+        let bytes = tarballs.iter().find(|it| sha256(it) == *part).expect("it can be gone on with");
+        let resumed = admin.resume(&format!("resumed/{round}-{n}"), bytes);
+        assert_eq!(resumed.status, 201, "{}", resumed.text());
+    }
+    assert_eq!(uploads(admin.server), [""; 0]);
+    parts.len()
+}
+
 /// Everything acknowledged is true, and what is served is what its digest says.
 fn check(admin: &Operator<'_>, told: &[Acknowledged], tarballs: &[Vec<u8>]) {
     let server = admin.server;
     let leaves = |package: &Value| package["state"] == "deleting";
     eventually("what was being deleted to be gone", || (!admin.packages().iter().any(leaves)).then_some(()));
-    assert_eq!(uploads(server), [""; 0]);
     let listed = admin.packages();
     let paths: BTreeMap<&str, &Value> = listed.iter().map(|it| (it["path"].as_str().unwrap(), it)).collect();
     for (client, told) in told.iter().enumerate() {
@@ -100,7 +118,7 @@ fn nothing_is_half_there_and_nothing_acknowledged_is_lost() {
         .map(|n| if n % 4 == 0 { large(200_000 + n) } else { package(&n.to_string()) })
         .collect();
     let mut told: Vec<_> = (0..CLIENTS).map(|_| Acknowledged::default()).collect();
-    let mut acknowledged = 0;
+    let (mut acknowledged, mut resumed) = (0, 0);
     for round in 0..kills {
         let address = server.address.clone();
         thread::scope(|scope| {
@@ -120,6 +138,7 @@ fn nothing_is_half_there_and_nothing_acknowledged_is_lost() {
             clients.into_iter().for_each(|it| _ = it.join().unwrap().unwrap_err());
         });
         let admin = Operator::with(&server, token.clone());
+        resumed += resume(&admin, round, &tarballs);
         check(&admin, &told, &tarballs);
         acknowledged += told.iter().map(|it| it.there.len() + it.gone.len()).sum::<usize>();
         // Else they grow without end, and every one is fetched in every round.
@@ -139,5 +158,5 @@ fn nothing_is_half_there_and_nothing_acknowledged_is_lost() {
         }
     }
     assert!(acknowledged > kills, "only {acknowledged}");
-    println!("{kills} kills, {acknowledged} packages acknowledged");
+    println!("{kills} kills, {acknowledged} packages acknowledged, {resumed} uploads resumed");
 }

@@ -35,6 +35,16 @@ impl Operator<'_> {
         self.server.ask("PUT", &format!("/api/v1/packages/{path}"), &head, tarball)
     }
 
+    /// Goes on with an upload that was cut where it was cut.
+    fn resume(&self, path: &str, tarball: &[u8]) -> Reply {
+        let (digest, size) = (sha256(tarball), tarball.len());
+        let offset = self.get(&format!("/api/v1/uploads/{digest}")).json()["offset"].as_u64().unwrap();
+        // Of one that is all there the last byte goes again.
+        let first = (offset as usize).min(size - 1);
+        let range = format!("Content-Range: bytes {first}-{}/{size}", size - 1);
+        self.push(&format!("{path}?sha256={digest}"), &[&range], &tarball[first..])
+    }
+
     /// What has to be new.
     fn bring(&self, path: &str, tarball: &[u8]) -> Value {
         let pushed = self.push(path, &[], tarball);

@@ -33,8 +33,9 @@ fn kill_before(server: &Server, call: &str, n: usize) -> Child {
     attach(server, Command::new("strace").args(["-f", "-o", "/dev/null", "-e", &inject]))
 }
 
-fn ask(server: &Server, token: &str, method: &str, body: &[u8]) -> io::Result<Reply> {
-    exchange(&mut server.connect(), &request(method, "/api/v1/packages/a/1", &[&bearer(token)], body))
+fn ask(server: &Server, token: &str, method: &str, query: &str, body: &[u8]) -> io::Result<Reply> {
+    let path = format!("/api/v1/packages/a/1{query}");
+    exchange(&mut server.connect(), &request(method, &path, &[&bearer(token)], body))
 }
 
 /// What is there after the kill.
@@ -48,7 +49,6 @@ enum There {
 fn look(admin: &Operator<'_>, bytes: &[u8], call: &str) -> There {
     let leaves = |package: &Value| package["state"] == "deleting";
     eventually("it to be deleted", || (!admin.packages().iter().any(leaves)).then_some(()));
-    assert_eq!(uploads(admin.server), [""; 0], "{call}");
     let fetched = admin.server.get("/packages/a-1.tar.gz");
     match admin.packages().as_slice() {
         [] => {
@@ -67,6 +67,7 @@ fn look(admin: &Operator<'_>, bytes: &[u8], call: &str) -> There {
 /// An upload, or a delete, that is killed.
 struct Sweep<'a> {
     method: &'static str,
+    query: String,
     body: &'a [u8],
     /// Brings the server to where it begins.
     before: fn(&Operator<'_>, &[u8]),
@@ -89,10 +90,23 @@ impl Sweep<'_> {
         assert!(of(&["pwrite64"]) && of(&["rename", "renameat", "unlink", "unlinkat"]), "{killed:?}");
     }
 
+    /// Whether there was a part of an upload; it is whole then.
+    fn goes_on(&self, admin: &Operator<'_>) -> bool {
+        let parts = uploads(admin.server);
+        if parts.is_empty() {
+            return false;
+        }
+        assert!(!self.query.is_empty(), "nobody can go on with {parts:?}");
+        assert_eq!(parts, [sha256(self.bytes)]);
+        let resumed = admin.resume("a/1", self.bytes);
+        assert_eq!((resumed.status, uploads(admin.server)), (201, vec![]), "{}", resumed.text());
+        true
+    }
+
     fn is_killed(&self, server: &mut Server, token: &str, call: &str, n: usize) -> bool {
         (self.before)(&Operator::with(server, token.to_owned()), self.bytes);
         let mut strace = kill_before(server, call, n);
-        let reply = ask(server, token, self.method, self.body);
+        let reply = ask(server, token, self.method, &self.query, self.body);
         let acknowledged = reply.as_ref().is_ok_and(|reply| reply.status < 300);
         // Of a process that it killed a strace does not let go by itself.
         strace.kill().unwrap();
@@ -101,11 +115,16 @@ impl Sweep<'_> {
         assert!(was_killed || acknowledged, "{call} {n}: {reply:?}");
         server.restart_killed();
         let admin = Operator::with(server, token.to_owned());
-        let there = look(&admin, self.bytes, &format!("{call} {n}"));
+        let mut there = look(&admin, self.bytes, &format!("{call} {n}"));
         assert!(
             !acknowledged || there == self.done,
             "{call} {n}: it was acknowledged, and there is {there:?}"
         );
+        if self.goes_on(&admin) {
+            assert_eq!(there, There::Nothing, "{call} {n}: what is whole is not there as a part, too");
+            there = look(&admin, self.bytes, &format!("{call} {n}, gone on with"));
+            assert_eq!(there, There::Whole, "{call} {n}");
+        }
         admin.post("/api/v1/packages/gc", &json!({ "keep": 9 }));
         assert_eq!(
             blobs(server).len(),
@@ -116,14 +135,23 @@ impl Sweep<'_> {
     }
 }
 
-#[test]
-fn an_upload_that_is_killed_before_any_of_its_calls_leaves_all_or_nothing() {
-    let bytes = package("one");
+fn sweep_uploads(query: String, bytes: &[u8]) {
     let before = |admin: &Operator<'_>, _: &[u8]| {
         let status = admin.delete("/api/v1/packages/a/1").status;
         assert!([204, 404].contains(&status), "{status}");
     };
-    Sweep { method: "PUT", body: &bytes, before, bytes: &bytes, done: There::Whole }.run();
+    Sweep { method: "PUT", query, body: bytes, before, bytes, done: There::Whole }.run();
+}
+
+#[test]
+fn an_upload_that_is_killed_before_any_of_its_calls_leaves_all_or_nothing() {
+    sweep_uploads(String::new(), &package("one"));
+}
+
+#[test]
+fn an_upload_with_its_digest_that_is_killed_before_any_of_its_calls_goes_on_to_be_whole() {
+    let bytes = package("one");
+    sweep_uploads(format!("?sha256={}", sha256(&bytes)), &bytes);
 }
 
 #[test]
@@ -133,5 +161,6 @@ fn a_delete_that_is_killed_before_any_of_its_calls_leaves_all_or_nothing() {
         let status = admin.push("a/1", &[], bytes).status;
         assert!([200, 201].contains(&status), "{status}");
     };
-    Sweep { method: "DELETE", body: b"", before, bytes: &bytes, done: There::Nothing }.run();
+    Sweep { method: "DELETE", query: String::new(), body: b"", before, bytes: &bytes, done: There::Nothing }
+        .run();
 }

@@ -1,17 +1,20 @@
 //! Uploads that are cut, too large, not what was told, or at the same time.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use super::*;
 use crate::support::full_disk::FullDisk;
 use crate::support::tarball::{md5, package};
-use crate::support::{eventually, read_reply, request};
+use crate::support::{eventually, exchange, read_reply, request};
 
 /// The head of an upload of `size` bytes, and the first of them. Waits until they are written.
 fn begin(admin: &Operator<'_>, path: &str, size: usize, first: &[u8]) -> TcpStream {
+    begin_on(admin.server.connect(), admin, path, size, first)
+}
+
+fn begin_on(mut stream: TcpStream, admin: &Operator<'_>, path: &str, size: usize, first: &[u8]) -> TcpStream {
     let head = [&*bearer(&admin.token), &format!("Content-Length: {size}")];
-    let mut stream = admin.server.connect();
     stream.write_all(&request("PUT", &format!("/api/v1/packages/{path}"), &head, b"")).unwrap();
     stream.write_all(first).unwrap();
     let folder = admin.server.path("data/packages/uploads");
@@ -161,7 +164,8 @@ fn what_is_not_what_was_told_is_refused() {
             "",
             "go to the end",
         ),
-        (format!("a/1?sha256={sha256}"), Some(range(5, size)), "", "go on at 0"),
+        (format!("a/1?sha256={sha256}"), Some(range(5, size)), "", "`Content-Length` is"),
+        (format!("a/1?sha256={sha256}"), Some(range(5, size + 5)), "", "go on at 0"),
         ("a/1".to_owned(), Some("X-Minisign: ?".to_owned()), "", "base64"),
         ("a/1".to_owned(), Some("X-Minisign: ".to_owned()), "", "base64"),
         ("a/1?arch=x86_64".to_owned(), None, "arch", "`os`"),
@@ -224,11 +228,26 @@ fn of_two_uploads_at_once_the_second_is_refused() {
 fn slow_uploads_take_no_more_than_their_places() {
     let (server, bytes) = (server(), package("one"));
     let admin = Operator::first(&server);
-    let slow: Vec<_> = (0..32).map(|n| begin(&admin, &format!("slow/{n}"), 1000, &vec![0; n + 1])).collect();
+    let slow = |host: u8| {
+        let path = |n: usize| format!("slow-{host}/{n}");
+        let begin = |n| begin_on(server.connect_from([127, 0, 0, host]), &admin, &path(n), 1000, &vec![0; n]);
+        (1..=16).map(|n| begin(n + 16 * usize::from(host))).collect::<Vec<_>>()
+    };
+    let first = slow(1);
     let refused = admin.push("a/1", &[], &bytes);
     assert_eq!((refused.status, refused.header("retry-after")), (503, "5"), "{}", refused.text());
-    drop(slow);
-    eventually("a place", || (admin.push("a/1", &[], &bytes).status == 201).then_some(()));
+    // One address has not all of them.
+    let push = |host: u8, path: &str| {
+        let head = [&*bearer(&admin.token)];
+        let request = request("PUT", &format!("/api/v1/packages/{path}"), &head, &bytes);
+        exchange(&mut server.connect_from([127, 0, 0, host]), &request).unwrap().status
+    };
+    assert_eq!(push(2, "a/1"), 201);
+    let second = slow(2);
+    assert_eq!(push(3, "b/1"), 503);
+    drop(first);
+    eventually("a place", || (push(3, "b/1") == 201).then_some(()));
+    drop(second);
 }
 
 #[test]
@@ -237,10 +256,9 @@ fn on_a_full_disk_nothing_is_kept_and_the_rest_goes_on() {
     let admin = Operator::first(&server);
     admin.bring("there/1", &there);
     let path = format!("a/1?sha256={}", sha256(&bytes));
-    let disk = FullDisk::of(
-        &server,
-        &[&format!("packages/uploads/{}", sha256(&bytes)), "packages/uploads/nameless-1"],
-    );
+    let nameless = (0..32).map(|n| format!("packages/uploads/nameless-{n}"));
+    let files: Vec<String> = nameless.chain([format!("packages/uploads/{}", sha256(&bytes))]).collect();
+    let disk = FullDisk::of(&server, &files.iter().map(String::as_str).collect::<Vec<_>>());
     for path in [&*path, "a/1"] {
         let refused = admin.push(path, &[], &bytes);
         assert!(detail(&refused, 507).contains("the disk of the data folder is full"), "{}", refused.text());
@@ -258,6 +276,92 @@ fn on_a_full_disk_nothing_is_kept_and_the_rest_goes_on() {
     assert_eq!(server.get("/packages/b-1.tar.gz").status, 404);
     admin.bring("b/1", &package("b"));
     assert!(server.get("/packages/b-1.tar.gz").body == package("b"));
+    let mut left = blobs(&server);
+    left.sort();
+    let mut wanted = [&there, &bytes, &package("b")].map(|it| sha256(it));
+    wanted.sort();
+    assert_eq!((left, uploads(&server)), (wanted.to_vec(), vec![]), "each once");
+}
+
+#[test]
+fn what_stays_free_is_taken_by_no_upload() {
+    let server = server_with(json!({ "diskReserveBytes": 1_u64 << 40 }));
+    let (admin, bytes) = (Operator::first(&server), package("one"));
+    let told = format!("a/1?sha256={}", sha256(&bytes));
+    for reply in
+        [admin.push("a/1", &[], &bytes), admin.push(&told, &[], &bytes), push_chunked(&admin, "a/1", &bytes)]
+    {
+        assert!(detail(&reply, 507).contains("`diskReserveBytes`"), "{}", reply.text());
+    }
+    has_nothing(&admin, "there is no room");
+}
+
+/// Writes the first bytes of an upload, and goes away; waits until the server has seen it.
+fn cut(admin: &Operator<'_>, path: &str, bytes: &[u8], at: usize) {
+    drop(begin(admin, &format!("{path}?sha256={}", sha256(bytes)), bytes.len(), &bytes[..at]));
+    eventually("the upload before to end", || {
+        // One that begins behind its end does nothing.
+        let reply = admin.push(
+            &format!("{path}?sha256={}", sha256(bytes)),
+            &[&range(bytes.len() - 1, bytes.len())],
+            &bytes[bytes.len() - 1..],
+        );
+        (reply.json()["offset"] == at || reply.json()["offset"] == 0).then_some(())
+    });
+}
+
+#[test]
+fn uploads_that_were_cut_are_kept_up_to_a_bound_and_the_oldest_goes_first() {
+    let tarballs: Vec<_> = (0..4).map(|n| large(40_000 + n)).collect();
+    let server = server_with(json!({ "packageBytesMax": 50_000 }));
+    let admin = Operator::first(&server);
+    for (n, bytes) in tarballs.iter().enumerate() {
+        cut(&admin, &format!("cut/{n}"), bytes, 30_000 + n);
+    }
+    let offsets = |_: ()| tarballs.iter().map(|it| offset(&admin, it)).collect::<Vec<_>>();
+    let wanted = [0, 30_001, 30_002, 30_003].map(Value::from);
+    eventually("the first to go", || (offsets(()) == wanted).then_some(()));
+    let rest = &tarballs[1][30_001..];
+    let path = format!("cut/1?sha256={}", sha256(&tarballs[1]));
+    assert_eq!(admin.push(&path, &[&range(30_001, tarballs[1].len())], rest).status, 201);
+}
+
+#[test]
+fn an_upload_that_comes_by_the_byte_gives_its_place_back() {
+    let server = server_with(json!({ "bytesPerSecMin": 1000, "timeouts": { "idleMillis": 500 } }));
+    let (admin, bytes) = (Operator::first(&server), package("one"));
+    let path = format!("a/1?sha256={}", sha256(&bytes));
+    let mut slow = begin(&admin, &path, bytes.len(), &bytes[..10]);
+    slow.set_read_timeout(Some(std::time::Duration::from_millis(50))).unwrap();
+    let mut head = [0; 12];
+    let mut sent = 10;
+    eventually("it to be cut", || {
+        let _ = slow.write_all(&bytes[sent..=sent]);
+        sent += 1;
+        slow.read_exact(&mut head).is_ok().then_some(())
+    });
+    assert_eq!(&head, b"HTTP/1.1 408");
+    assert!(offset(&admin, &bytes).as_u64().is_some_and(|it| it >= 10), "it is kept");
+    admin.bring(&path, &bytes);
+}
+
+#[test]
+fn who_is_refused_before_he_has_sent_all_reads_why() {
+    let server = server_with(json!({ "packageBytesMax": 1000 }));
+    let admin = Operator::first(&server);
+    let bytes = vec![0; 900_000];
+    for _ in 0..20 {
+        let mut stream = server.connect();
+        let head = [&*bearer(&admin.token), &format!("Content-Length: {}", bytes.len())];
+        stream.write_all(&request("PUT", "/api/v1/packages/a/1", &head, b"")).unwrap();
+        stream.write_all(&bytes).expect("all of it is taken");
+        assert_eq!(read_reply(&mut stream, false).unwrap().status, 413);
+    }
+    // Who waits to be asked for it is not asked.
+    let mut stream = server.connect();
+    let head = [&*bearer(&admin.token), "Content-Length: 900000", "Expect: 100-continue"];
+    stream.write_all(&request("PUT", "/api/v1/packages/a/1", &head, b"")).unwrap();
+    assert_eq!(read_reply(&mut stream, false).unwrap().status, 413);
 }
 
 #[test]
