@@ -21,7 +21,7 @@ CREATE TABLE packages (
     seen TEXT NOT NULL,
     -- The text of NAME-VERSION.tar.gz.minisig.
     signature TEXT,
-    -- JSON, as the archive has it; `{}`: it has none.
+    -- JSON: what is known of the archive's; `{}`: it has none.
     manifest TEXT NOT NULL,
     -- Why nobody should use it any more.
     deprecated TEXT,

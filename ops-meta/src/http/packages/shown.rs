@@ -91,7 +91,7 @@ impl Shown {
     }
 }
 
-/// What is in a package, in the order of the archive.
+/// What is in a package, in the order of the paths.
 #[derive(Serialize, Deserialize, ToSchema)]
 pub struct EntryList {
     pub entries: Vec<Entry>,

@@ -105,12 +105,20 @@ impl Uses {
         let hosts = self.of_version(build);
         let some = hosts.some.join(" ");
         if hosts.running > 0 {
-            sentences.push(format!("{} hosts run it, some of them: {some}", hosts.running));
+            sentences.push(format!("{} it, some of them: {some}", hosts_that(hosts.running, "runs", "run")));
         }
         if hosts.wanted > 0 {
-            sentences.push(format!("{} hosts are being moved to it, some of them: {some}", hosts.wanted));
+            let moved = hosts_that(hosts.wanted, "is being moved to", "are being moved to");
+            sentences.push(format!("{moved} it, some of them: {some}"));
         }
         sentences
+    }
+}
+
+fn hosts_that(count: usize, one: &str, several: &str) -> String {
+    match count {
+        1 => format!("1 host {one}"),
+        count => format!("{count} hosts {several}"),
     }
 }
 

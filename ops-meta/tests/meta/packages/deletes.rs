@@ -23,8 +23,8 @@ fn what_is_in_use_or_protected_is_not_deleted() {
     for (version, words) in [
         ("1", ["cfg.json orders it for", "all hosts"]),
         ("2", ["cfg.json orders it for", "lg-"]),
-        ("3", ["1 hosts run it", "web03"]),
-        ("4", ["1 hosts are being moved to it", "web03"]),
+        ("3", ["1 host runs it", "web03"]),
+        ("4", ["1 host is being moved to it", "web03"]),
         ("5", ["a 5", "protected"]),
     ] {
         let said = detail(&admin.delete(&format!("/api/v1/packages/a/{version}")), 409);
