@@ -43,6 +43,9 @@ fn what_all_hosts_say_together_is_bounded() {
     assert!(metric(&server, "ops_meta_texts_bytes") <= 900_000);
     assert!(metric(&server, "ops_meta_texts_left_out_total") >= 10);
     server.wait_for_log(&["event=texts_left_out", "textsBytesMax"]);
+    // What they run is not known.
+    let gc = admin.post("/api/v1/packages/gc", &json!({}));
+    assert!(gc.status == 409 && gc.text().contains("textsBytesMax"), "{}", gc.text());
     assert_eq!((agents("web00"), agents("web19")), (200, 0), "known in part, and not forgotten");
     // What a known host said before stays; each beat tries again.
     let changed = talkative("web00", 250);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use ops_wire::HexDigest;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -94,6 +95,11 @@ pub async fn gc(
 ) -> Result<Json<Freed>, Problem> {
     if wanted.keep > KEEP_MAX {
         return Err(Problem::field("keep", format!("`keep` has to be {KEEP_MAX} at most")));
+    }
+    if app.metrics.texts_left_out.get() > 0 && !wanted.dry_run {
+        let detail = "what some hosts run found no room in memory, so that nobody can say what is unused; let \
+                      `textsBytesMax` in ops-meta's cfg.json allow more, and start ops-meta again";
+        return Err(Problem::new(StatusCode::CONFLICT, detail));
     }
     let all = app.packages.all();
     let uses = Uses::of(&app, all.iter().map(|it| it.build.name.clone())).await?;
