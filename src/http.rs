@@ -49,6 +49,8 @@ pub struct Reply {
     pub status: u16,
     pub headers: HeaderMap,
     body: ureq::Body,
+    /// What the answer may be for want of.
+    lacked: Option<&'static str>,
 }
 
 impl Settings {
@@ -82,7 +84,7 @@ impl Settings {
             request =
                 request.header(header::RANGE, format!("bytes={from}-")).header(header::IF_RANGE, validator);
         }
-        request.call().map(Reply::from).map_err(|error| fault(url, error))
+        request.call().map(|it| self.reply(url, it)).map_err(|error| fault(url, error))
     }
 
     /// Asks for a small file, which has to come as fast as an answer of ops-meta.
@@ -92,7 +94,18 @@ impl Settings {
         if let Some(bearer) = self.bearer(url)? {
             request = request.header(header::AUTHORIZATION, bearer);
         }
-        request.call().map(Reply::from).map_err(|error| fault(url, error))
+        request.call().map(|it| self.reply(url, it)).map_err(|error| fault(url, error))
+    }
+
+    fn reply(&self, url: &str, response: Response<ureq::Body>) -> Reply {
+        let lacked = match &self.token_file {
+            None => Some("no `tokenFile` is set"),
+            Some(_) if !is_same_origin(url, &self.server) => {
+                Some("the token is shown to the scheme, host and port of `server` only")
+            }
+            Some(_) => None,
+        };
+        Reply { lacked, ..Reply::from(response) }
     }
 
     /// The token, for a URL of ops-meta's own: it may give packages to those only that show one. ureq takes it along on no
@@ -209,7 +222,7 @@ fn read_text(path: &Path) -> Result<String, Fault> {
 impl From<Response<ureq::Body>> for Reply {
     fn from(response: Response<ureq::Body>) -> Self {
         let (parts, body) = response.into_parts();
-        Self { status: parts.status.as_u16(), headers: parts.headers, body }
+        Self { status: parts.status.as_u16(), headers: parts.headers, body, lacked: None }
     }
 }
 
@@ -238,7 +251,10 @@ impl Reply {
         let code = if self.status == 404 { ErrorCode::NotThereYet } else { ErrorCode::HttpStatus };
         let reason =
             StatusCode::from_u16(self.status).ok().and_then(|it| it.canonical_reason()).unwrap_or_default();
-        let mut fault = Fault::new(code, format!("`{}` answered {} {reason}", shown(url), self.status));
+        let lacked =
+            self.lacked.filter(|_| self.status == 401).map(|it| format!("; {it}")).unwrap_or_default();
+        let mut fault =
+            Fault::new(code, format!("`{}` answered {} {reason}{lacked}", shown(url), self.status));
         if matches!(self.status, 429 | 503) {
             fault.retry_after_secs = self.header("retry-after").and_then(retry_after_secs);
         }

@@ -73,7 +73,12 @@ impl DurableMeta {
 
     /// Orders a package that was pushed, with other keys in cfg.json.
     pub fn order_pushed(&self, package: &Package, cfg: Value) {
-        self.write_orders(Some(package), &format!("{}/packages", self.url()), cfg);
+        self.order_from(package, &format!("{}/packages", self.url()), cfg);
+    }
+
+    /// Orders a package from there, with other keys in cfg.json.
+    pub fn order_from(&self, package: &Package, tarball: &str, cfg: Value) {
+        self.write_orders(Some(package), tarball, cfg);
         self.reload();
     }
 

@@ -60,3 +60,19 @@ fn where_packages_need_a_token_a_host_shows_its_own() {
     base.start();
     wait_for("1.0.0 runs", SOON, || !base.daemons("alpha").is_empty());
 }
+
+#[test]
+fn a_token_that_is_not_shown_to_another_name_of_ops_meta_is_told_of() {
+    let package = Package::agent("alpha", "1.0.0");
+    let meta = DurableMeta::without_orders();
+    push(&meta, &package);
+    let base = meta.host_with(&meta.host_token("host-1"));
+    let other_name = meta.url().replace("127.0.0.1", "localhost");
+    meta.order_from(&package, &format!("{other_name}/packages"), json!({"packagesNeedToken": true}));
+    let once = base.once();
+    assert!(
+        once.stderr.contains("401") && once.stderr.contains("host and port of `server` only"),
+        "{}",
+        once.stderr
+    );
+}

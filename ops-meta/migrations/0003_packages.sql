@@ -39,3 +39,13 @@ CREATE TABLE package_entries (
     id INTEGER PRIMARY KEY,
     entries TEXT NOT NULL
 );
+
+-- What was deleted: a version is one content for ever, also for hosts that have it still.
+CREATE TABLE deleted_packages (
+    name TEXT NOT NULL,
+    version TEXT NOT NULL,
+    os TEXT NOT NULL,
+    arch TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    PRIMARY KEY (name, version, os, arch)
+);

@@ -109,7 +109,7 @@ fn serve(wanted: Serve) -> Result<(), Failure> {
     let warn = move || {
         let (hosts, millis) = (telling.fleet.count().to_string(), loaded.as_millis().to_string());
         log::line("loaded", &[("hosts", &hosts), ("millis", &millis)]);
-        telling.running().warn();
+        telling.warn();
         admission.warn();
         at_start.tell();
     };

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
+use ops_package::file_name;
+use ops_wire::AgentName;
 use rustls::ServerConfig;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, Semaphore};
@@ -17,6 +19,7 @@ use crate::attempts::Attempts;
 use crate::blobs::Blobs;
 use crate::config::{Config, ConfigError};
 use crate::current::Current;
+use crate::domain::policy2015::Order;
 use crate::fleet::Fleet;
 use crate::log;
 use crate::metrics::Metrics;
@@ -256,9 +259,9 @@ impl App {
                 log::line("reloaded", &[]);
                 tell_what_waits(self.admission, &self.running().config, &running.config);
                 self.running.store(Arc::new(running));
-                let running = self.running().clone();
+                let this = self.clone();
                 let warning = move || {
-                    running.warn();
+                    this.warn();
                     Ok(())
                 };
                 blocking(warning).await
@@ -269,6 +272,33 @@ impl App {
                 }
                 Err(why)
             }
+        }
+    }
+
+    /// Tells of what is odd. Looks at the disk.
+    pub fn warn(&self) {
+        let running = self.running();
+        running.warn();
+        for policy in &running.config.policies {
+            for order in policy.starts() {
+                self.warn_of_missing(&policy.name, &order);
+            }
+        }
+    }
+
+    /// Whoever fetches from `/packages` of a server means this one, mostly.
+    fn warn_of_missing(&self, name: &AgentName, order: &Order) {
+        let (_, rest) = order.tarball.split_once("://").unwrap_or_default();
+        let (_, folder) = rest.split_once('/').unwrap_or_default();
+        let Some(version) = order.version.as_ref().filter(|_| folder.trim_end_matches('/') == "packages")
+        else {
+            return;
+        };
+        if self.packages.served(&file_name(name, version)).is_none() {
+            let why = "it is ordered, and there is no such package here; `ops-meta push` brings it";
+            let fields =
+                [("level", "warning"), ("agent", name.as_str()), ("version", version.as_str()), ("why", why)];
+            log::line("no_such_package", &fields);
         }
     }
 

@@ -70,6 +70,12 @@ impl Policy {
         self.starts_where(|order| order.tarball.is_empty())
     }
 
+    /// Every order to start it that some host gets.
+    pub fn starts(&self) -> Vec<Order> {
+        let orders = self.prefixes().map(|prefix| self.order_for(prefix));
+        orders.filter(|order| order.cmd == Cmd::Start).collect()
+    }
+
     fn starts_where(&self, lacking: impl Fn(&Order) -> bool) -> Vec<&str> {
         let starts = |prefix: &&str| {
             let order = self.order_for(prefix);

@@ -197,6 +197,17 @@ pub(super) fn create(
         return Err(StoreError::Conflict(why));
     }
     let content = &new.content;
+    let sql = "SELECT sha256 FROM deleted_packages WHERE name = ? AND version = ? AND os = ? AND arch = ?";
+    let key = [name.as_str(), version.as_str(), platform.os(), platform.arch()];
+    let was: Option<String> = transaction.query_row(sql, key, |row| row.get(0)).optional()?;
+    if let Some(was) = was.filter(|was| was != content.sha256.as_str()) {
+        let why = format!(
+            "package {} was deleted, and had other bytes (sha256 {was}), which some hosts may have still; a version \
+             never changes: take another one",
+            new.build
+        );
+        return Err(StoreError::Conflict(why));
+    }
     transaction.execute(
         "INSERT INTO packages (name, version, os, arch, path, state, sha256, md5, size, unpacked_size, entries, seen,
             signature, manifest, deprecated, protected, created, actor)
@@ -277,6 +288,10 @@ pub(super) fn change(
             done("package.delete_failed", build, None, Some(json!({"why": why})))
         }
         PackageChange::Gone => {
+            let Build { name, version, platform } = build;
+            let (os, arch, sha256) = (platform.os(), platform.arch(), before.content.sha256.as_str());
+            let gone = "INSERT OR REPLACE INTO deleted_packages VALUES (?, ?, ?, ?, ?)";
+            transaction.execute(gone, params![name.as_str(), version.as_str(), os, arch, sha256])?;
             transaction.execute("DELETE FROM packages WHERE id = ?", [id])?;
             transaction.execute("DELETE FROM package_entries WHERE id = ?", [id])?;
             let was = json!({"sha256": before.content.sha256, "size": before.content.size});

@@ -67,6 +67,21 @@ fn the_digests_are_those_that_the_tools_check() {
 }
 
 #[test]
+fn what_would_be_taken_for_another_agent_has_to_say_what_it_is() {
+    let folder = agent();
+    let args = ["pack", "agent", "--name", "agent-2", "--version", "1.0"];
+    let said = package(&folder, &args);
+    assert!(
+        said.code == 2 && said.err.contains("agent 2-1.0") && said.err.contains("manifest.json"),
+        "{said:?}"
+    );
+    assert_eq!(names(folder.path()).len(), 1, "nothing is made");
+    fs::write(folder.path().join("agent/manifest.json"), r#"{"name": "agent-2"}"#).unwrap();
+    package(&folder, &args).ok();
+    package(&folder, &["check", "agent-2-1.0.tar.gz"]).ok();
+}
+
+#[test]
 fn another_package_of_the_name_is_kept_unless_forced() {
     let folder = agent();
     let file = folder.path().join("agent-1.0.tar.gz");

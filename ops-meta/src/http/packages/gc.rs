@@ -16,6 +16,7 @@ use super::super::auth::{Publisher, With};
 use super::super::problem::{Problem, Problems};
 use super::super::whole::whole;
 use super::uses::{Uses, ordered};
+use crate::domain::version_order;
 use crate::packages::{NotDone, Orphans};
 use crate::running::App;
 use crate::store::{Package, PackageState};
@@ -151,7 +152,11 @@ fn unused(
     keep: usize,
     is_unused: impl Fn(&Package) -> bool,
 ) -> Vec<Arc<Package>> {
-    packages.sort_unstable_by_key(|package| std::cmp::Reverse(package.id));
+    // The order of versions, not of coming: whoever imports a folder brings them in any order.
+    packages.sort_unstable_by(|a, b| {
+        let later = version_order::compare(b.build.version.as_str(), a.build.version.as_str());
+        later.then(b.id.cmp(&a.id))
+    });
     let mut newest: HashMap<_, Vec<_>> = HashMap::new();
     for package in packages.iter().filter(|it| it.state == PackageState::Ready) {
         let versions = newest.entry(package.build.name.clone()).or_default();
@@ -242,10 +247,10 @@ mod tests {
         let all = ["a 9", "a 1", "b 1", "a 2", "a 3"];
         let none: &[&str] = &[];
         for (keep, used, expected) in [
-            (0, none, &["a 3", "a 2", "b 1", "a 1", "a 9"][..]),
-            (1, none, &["a 2", "a 1", "a 9"]),
-            (2, none, &["a 1", "a 9"]),
-            (2, &["a 1"], &["a 9"]),
+            (0, none, &["a 9", "a 3", "a 2", "b 1", "a 1"][..]),
+            (1, none, &["a 3", "a 2", "a 1"]),
+            (2, none, &["a 2", "a 1"]),
+            (2, &["a 1"], &["a 2"]),
             (0, &["a 9", "b 1"], &["a 3", "a 2", "a 1"]),
             (4, none, &[]),
             (usize::MAX, none, &[]),
@@ -253,6 +258,14 @@ mod tests {
             assert_eq!(goes(packages(&all), keep, used), expected, "{keep} {used:?}");
         }
         assert_eq!(goes(Vec::new(), 0, none), none);
+    }
+
+    #[test]
+    fn the_newest_is_the_latest_version_whenever_it_was_brought() {
+        assert_eq!(
+            goes(packages(&["a 1.10", "a 1.9", "a 1.2~rc1", "a 1.2"]), 2, &[]),
+            ["a 1.2", "a 1.2~rc1"]
+        );
     }
 
     #[test]

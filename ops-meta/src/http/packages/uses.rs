@@ -1,6 +1,6 @@
 //! Who has to do with a package: the hosts that run it or are moved to it, and the orders that name it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use axum::http::StatusCode;
@@ -20,14 +20,17 @@ const NAMED_MAX: usize = 10;
 
 /// Living hosts of one version.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 #[schema(as = PackageHosts)]
 pub struct Hosts {
     /// On how many it runs.
     pub running: usize,
     /// How many are being moved to it.
     pub wanted: usize,
-    /// Some of them all.
-    some: Vec<String>,
+    /// The first of those that run it, by name.
+    some: BTreeSet<String>,
+    /// The first of those that are being moved to it.
+    some_wanted: BTreeSet<String>,
 }
 
 /// What living hosts run of some agents, and what they are moved to.
@@ -37,7 +40,7 @@ pub struct Uses(HashMap<(Box<str>, Box<str>), Hosts>);
 struct Same {
     agents: Arc<Agents>,
     count: usize,
-    some: Vec<String>,
+    some: BTreeSet<String>,
 }
 
 impl Uses {
@@ -65,33 +68,31 @@ impl Uses {
             let same = all.entry(Arc::as_ptr(&host.agents)).or_insert_with(|| Same {
                 agents: host.agents.clone(),
                 count: 0,
-                some: Vec::new(),
+                some: BTreeSet::new(),
             });
             same.count += 1;
-            if same.some.len() < NAMED_MAX {
-                same.some.push(hostname.to_owned());
-            }
+            name(&mut same.some, hostname);
         });
         let mut uses = Self(HashMap::new());
         for Same { agents, count, some } in all.into_values() {
             for real in agents.0.iter().filter(|real| is_asked_for(&real.name)) {
-                uses.add(&real.name, &real.version, &some, |hosts| hosts.running += count);
-                if real.desired_version != real.version {
-                    uses.add(&real.name, &real.desired_version, &some, |hosts| hosts.wanted += count);
+                if let Some(hosts) = uses.entry(&real.name, &real.version) {
+                    hosts.running += count;
+                    some.iter().for_each(|it| name(&mut hosts.some, it));
+                }
+                let wanted = (real.desired_version != real.version).then_some(&real.desired_version);
+                if let Some(hosts) = wanted.and_then(|version| uses.entry(&real.name, version)) {
+                    hosts.wanted += count;
+                    some.iter().for_each(|it| name(&mut hosts.some_wanted, it));
                 }
             }
         }
         uses
     }
 
-    fn add(&mut self, name: &str, version: &str, some: &[String], count: impl FnOnce(&mut Hosts)) {
-        if version.is_empty() {
-            return;
-        }
-        let hosts = self.0.entry((name.into(), version.into())).or_default();
-        count(hosts);
-        let room = NAMED_MAX.saturating_sub(hosts.some.len());
-        hosts.some.extend(some.iter().take(room).cloned());
+    /// `None`: there is no such version.
+    fn entry(&mut self, name: &str, version: &str) -> Option<&mut Hosts> {
+        (!version.is_empty()).then(|| self.0.entry((name.into(), version.into())).or_default())
     }
 
     pub fn of_version(&self, build: &Build) -> Hosts {
@@ -103,15 +104,24 @@ impl Uses {
     pub fn sentences(&self, app: &App, build: &Build) -> Vec<String> {
         let mut sentences: Vec<String> = orders(app, build);
         let hosts = self.of_version(build);
-        let some = hosts.some.join(" ");
+        let list = |some: &BTreeSet<String>| some.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
         if hosts.running > 0 {
-            sentences.push(format!("{} it, some of them: {some}", hosts_that(hosts.running, "runs", "run")));
+            let run = hosts_that(hosts.running, "runs", "run");
+            sentences.push(format!("{run} it, some of them: {}", list(&hosts.some)));
         }
         if hosts.wanted > 0 {
             let moved = hosts_that(hosts.wanted, "is being moved to", "are being moved to");
-            sentences.push(format!("{moved} it, some of them: {some}"));
+            sentences.push(format!("{moved} it, some of them: {}", list(&hosts.some_wanted)));
         }
         sentences
+    }
+}
+
+/// Keeps the first few names.
+fn name(some: &mut BTreeSet<String>, hostname: &str) {
+    let fits = some.len() < NAMED_MAX || some.last().is_some_and(|last| hostname < last.as_str());
+    if fits && some.insert(hostname.to_owned()) && some.len() > NAMED_MAX {
+        some.pop_last();
     }
 }
 

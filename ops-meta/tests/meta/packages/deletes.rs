@@ -70,6 +70,9 @@ fn bytes_that_another_version_has_too_stay() {
     assert!(server.get("/packages/a-2.tar.gz").body == bytes);
     assert_eq!(admin.delete("/api/v1/packages/a/2").status, 204);
     assert_eq!((server.get("/packages/a-2.tar.gz").status, blobs(&server).len()), (404, 0));
+    let other = admin.push("a/1", &[], &package("other"));
+    assert!(detail(&other, 409).contains("a version never changes"), "{}", other.text());
+    assert_eq!(blobs(&server).len(), 0);
     admin.bring("a/1", &bytes);
     assert!(server.get("/packages/a-1.tar.gz").body == bytes, "what is gone can come again");
 }

@@ -29,3 +29,21 @@ fn a_page_of_packages_that_say_much_is_bounded_and_the_next_goes_on() {
     }
     assert!(versions.iter().copied().eq((0..=MORE).rev()), "{} versions", versions.len());
 }
+
+#[test]
+fn an_order_of_a_package_that_is_not_there_is_told() {
+    let agent = |tarball: &str| json!({ "default": { "name": "a", "version": "1", "tarball": tarball, "md5": "", "cmd": "start" } });
+    let server =
+        Server::start(&config_with(json!({ "agents": [agent("http://meta.example:2000/packages/")] })));
+    server.wait_for_log(&["event=no_such_package", "level=warning", "agent=a", "version=1", "push"]);
+    Operator::first(&server).bring("a/1", &package("one"));
+    let tarballs = ["http://meta.example/packages", "http://files.example/a", "http://x/packages/linux"];
+    for tarball in tarballs {
+        let http = json!({ "enabled": true, "listen": server.address });
+        let config = config_with(json!({ "agents": [agent(tarball)], "http": http }));
+        std::fs::write(server.path("cfg.json"), config.to_string()).unwrap();
+        assert!(server.get("/config/reload").text().contains("success"));
+    }
+    let told = server.log().iter().filter(|line| line.contains("no_such_package")).count();
+    assert_eq!(told, 1, "it is there now, or elsewhere");
+}

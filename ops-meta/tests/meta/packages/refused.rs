@@ -27,18 +27,18 @@ fn every_bad_archive_is_refused_with_its_code() {
     let archives = archives(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../ops-package/tests/bad"));
     assert!(archives.len() > 150, "{}", archives.len());
     let mut taken = Vec::new();
-    for (path, expected) in archives {
+    for (n, (path, expected)) in archives.into_iter().enumerate() {
         let bytes = std::fs::read(&path).unwrap();
-        let pushed = admin.push(&format!("bad/1?sha256={}", sha256(&bytes)), &[], &bytes);
+        let pushed = admin.push(&format!("bad/{n}?sha256={}", sha256(&bytes)), &[], &bytes);
         // Beyond limits that are smaller than a server's.
         if expected.starts_with("too_large") && pushed.status == 201 {
-            assert_eq!(admin.delete("/api/v1/packages/bad/1").status, 204);
+            assert_eq!(admin.delete(&format!("/api/v1/packages/bad/{n}")).status, 204);
             let name = path.file_name().unwrap().to_str().unwrap();
             taken.push(name.strip_suffix(".tar.gz").unwrap().to_owned());
             continue;
         }
         let said = detail(&pushed, 422);
-        assert!(said.starts_with("bad-1.tar.gz is refused: "), "{path:?}: {said}");
+        assert!(said.starts_with(&format!("bad-{n}.tar.gz is refused: ")), "{path:?}: {said}");
         let code = expected.split_whitespace().next().unwrap();
         assert_eq!(pushed.json()["code"], code, "{path:?}: {said}");
     }

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Seek as _};
 use std::path::{Path, PathBuf};
 
-use ops_package::{Algorithm, Digesting, Limits, Packed, file_name, inspect};
+use ops_package::{Algorithm, Digesting, Limits, Manifest, Packed, file_name, inspect};
 use ops_wire::{AgentName, HexDigest, Version};
 
 use super::aside::Aside;
@@ -56,6 +56,8 @@ pub fn run(args: &Args) -> Result<(), Failed> {
     let (name, version) = said
         .of_folder()
         .map_err(|why| Failed::WrongUse(format!("failed to pack `{}`: {why}", shown(&args.dir))))?;
+    can_be_read_back(manifest, &name, &version)
+        .map_err(|why| Failed::WrongUse(format!("failed to pack `{}`: {why}", shown(&args.dir))))?;
     let target = args.folder()?.join(file_name(&name, &version));
     let packed = args.write(&contents, mtime, &target)?;
     let unknown = manifest.map_or(&[][..], |manifest| &manifest.unknown);
@@ -65,6 +67,20 @@ pub fn run(args: &Args) -> Result<(), Failed> {
     let mut out = Out::new();
     out.line(&format!("{}: {bytes} bytes, {entries}, sha256 {sha256}", shown(&target)))?;
     out.flush()
+}
+
+/// Names and versions may both have a `-` with a digit behind it: then the file's name says something else.
+fn can_be_read_back(manifest: Option<&Manifest>, name: &AgentName, version: &Version) -> Result<(), String> {
+    let called = file_name(name, version);
+    let read = Said { manifest, name: None, version: None, called: &called }.of_upload();
+    match read {
+        Ok((read_name, read_version)) if (&read_name, &read_version) == (name, version) => Ok(()),
+        Ok((name, version)) => Err(format!(
+            "whoever has `{called}` alone takes it for {name} {version}; say in `manifest.json` what it is: \
+             {{\"name\": ..., \"version\": ...}}"
+        )),
+        Err(why) => Err(why),
+    }
 }
 
 /// See <https://reproducible-builds.org/specs/source-date-epoch/>.
