@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use crate::domain::host::{Listening, Run, State, state};
 use crate::store::{HostId, HostRow};
-pub use host::{Agents, Compact, Facts, Host, Look, NO_PERCENT, Real};
+pub use host::{Address, Agents, Compact, Facts, Host, Look, NO_PERCENT, Real};
 pub use list::{Asked, Order, Position, TooLate};
 use pending::Pending;
 pub use record::{LAST_SEEN_SLACK, Most, Said};
@@ -221,7 +221,7 @@ impl Host {
     }
 
     /// The machine that had this name before, when it changed hands twice of late (`now` in Unix seconds).
-    pub fn rival(&self, now: i64) -> Option<(&Compact, &Compact)> {
+    pub fn rival(&self, now: i64) -> Option<(&Compact, &Address)> {
         let rival = self.rival.as_deref()?;
         let contested = rival.contested > 0 && now - i64::from(rival.contested) < CONTESTED_SECS.into();
         contested.then_some((&rival.machine, &rival.ip))
@@ -268,7 +268,7 @@ impl<'a> Loader<'a> {
             facts,
             agents,
             looks,
-            ip: Compact::of(&row.ip),
+            ip: Address::of(&row.ip),
             machine: Compact::of(&row.machine_id),
             rival: None,
         };

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use ops_wire::{Heartbeat, RealAgent};
 
 use super::UNWRITTEN;
-use super::host::{Agents, Compact, Facts, Host, Look, Real, Rival};
+use super::host::{Address, Agents, Compact, Facts, Host, Look, Real, Rival};
 use super::pending::News;
 use super::{Fleet, Recorded, Shard};
 use crate::domain::host::{GONE_SECS, State};
@@ -110,7 +110,7 @@ impl Fleet {
             facts: known_facts.unwrap_or_else(|| facts.nothing(&self.texts)),
             agents: known_agents.unwrap_or_else(|| agents.nothing(&self.texts)),
             looks: looks.unwrap_or_default(),
-            ip: Compact::of(&beat.ip),
+            ip: Address::of(&beat.ip),
             machine: Compact::of(&beat.machine_id),
             rival: None,
         });
@@ -165,7 +165,7 @@ impl Seen<'_> {
     }
 
     fn machine(&mut self, beat: &Heartbeat) {
-        let (machine, ip) = (Compact::of(&beat.machine_id), Compact::of(&beat.ip));
+        let (machine, ip) = (Compact::of(&beat.machine_id), Address::of(&beat.ip));
         // What is not said is not known yet: the first beat of an updater has no address.
         let known = &*self.host;
         let other_machine = machine != known.machine && !machine.is_empty();

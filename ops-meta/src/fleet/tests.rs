@@ -406,7 +406,8 @@ fn a_page_whose_hosts_left_meanwhile_is_not_the_last() {
 proptest! {
     #[test]
     fn what_is_kept_small_comes_out_as_it_was(text in "([0-9a-f]{30,33}|[0-9A-F]{32}|[0-9]{1,3}(\\.[0-9]{1,3}){3}|.{0,40})") {
-        prop_assert_eq!(Compact::of(&text).to_text(), text);
+        prop_assert_eq!(&Compact::of(&text).to_text(), &text);
+        prop_assert_eq!(Address::of(&text).to_text(), text);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{ListAsked, conformities, states};
 use crate::domain::conformity::Conformity;
 use crate::domain::host::State;
 use crate::domain::selector::{AgentFacts, ListFilter, Lists, RealFacts};
-use crate::fleet::{Compact, Host, Real};
+use crate::fleet::{Address, Host, Real};
 use crate::http::problem::Problem;
 
 /// The longest pattern, in characters, and the size of what it may become: the time that a text takes grows with it.
@@ -80,7 +80,7 @@ impl Filter {
             && self.labels.iter().all(|(key, value)| {
                 host.facts.labels.get(key).is_some_and(|has| value.as_ref().is_none_or(|value| value == has))
             })
-            && holds(&self.ip, |glob| glob.matches_compact(&host.ip))
+            && holds(&self.ip, |glob| glob.matches_address(&host.ip))
             && holds(&self.states, |states| states.contains(&looked.state(host)))
             && holds(&self.claimed_twice, |twice| looked.is_claimed_twice(host) == *twice)
             && holds(&self.reboot_required, |needed| {
@@ -181,9 +181,9 @@ impl Glob {
         }
     }
 
-    fn matches_compact(&self, text: &Compact) -> bool {
+    fn matches_address(&self, text: &Address) -> bool {
         match self {
-            Self::Word(word) => Compact::of(word) == *text,
+            Self::Word(word) => Address::of(word) == *text,
             Self::Pattern(regex) => regex.is_match(text.to_text().as_bytes()),
         }
     }
@@ -240,7 +240,7 @@ mod tests {
             ("10.0.0.1", "10.0.0.2", false),
         ] {
             let glob = Glob::of("ip", glob).ok().unwrap();
-            assert_eq!(glob.matches_compact(&Compact::of(ip)), expected, "{ip}");
+            assert_eq!(glob.matches_address(&Address::of(ip)), expected, "{ip}");
         }
     }
 
