@@ -15,7 +15,7 @@ pub enum Algorithm {
     Sha256,
 }
 
-/// What went by, and the one digest that was asked for.
+/// What went by, and the digests that were asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Digests {
     pub bytes: u64,
@@ -39,6 +39,11 @@ impl<T> Digesting<T> {
             md5: (algorithm == Algorithm::Md5).then(Md5::new),
             sha256: (algorithm == Algorithm::Sha256).then(Sha256::new),
         }
+    }
+
+    /// Both digests: for who keeps or makes a package that others are to know by either.
+    pub fn both(inner: T) -> Self {
+        Self { inner, bytes: 0, md5: Some(Md5::new()), sha256: Some(Sha256::new()) }
     }
 
     /// Bytes so far.

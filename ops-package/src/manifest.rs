@@ -149,6 +149,15 @@ impl Manifest {
         }
     }
 
+    /// For which hosts it is, from what it says and what is said of it elsewhere; `None`: they contradict each other.
+    pub fn agreed_platform<'a>(&'a self, said: &'a Platform) -> Option<&'a Platform> {
+        match (said.is_any(), self.platform.is_any()) {
+            (true, _) => Some(&self.platform),
+            (false, true) => Some(said),
+            (false, false) => (self.platform == *said).then_some(said),
+        }
+    }
+
     /// As it may stand in the file.
     pub fn to_json(&self) -> String {
         // Text and numbers alone cannot fail to be written.

@@ -12,7 +12,7 @@ use flate2::{Compression, GzBuilder};
 use ops_wire::HexDigest;
 use tar::{EntryType, Header};
 
-use crate::digest::{Algorithm, Digesting};
+use crate::digest::Digesting;
 use crate::outline::Mode;
 use crate::path::EntryPath;
 
@@ -27,7 +27,7 @@ const LONG: &str = "././@LongLink";
 
 /// Writes a package to `W`. What [`crate::Outline`] took is accepted by [`crate::walk`].
 pub struct Packer<W: Write> {
-    gzip: GzEncoder<Digesting<Digesting<W>>>,
+    gzip: GzEncoder<Digesting<W>>,
     mtime: u64,
     piece: Vec<u8>,
 }
@@ -43,7 +43,7 @@ pub struct Packed {
 impl<W: Write> Packer<W> {
     /// `mtime` is the time of every entry, in Unix seconds.
     pub fn new(inner: W, mtime: u64) -> Self {
-        let digesting = Digesting::new(Digesting::new(inner, Algorithm::Md5), Algorithm::Sha256);
+        let digesting = Digesting::both(inner);
         Self { gzip: GzBuilder::new().mtime(0).write(digesting, LEVEL), mtime, piece: vec![0; PIECE_BYTES] }
     }
 
@@ -89,12 +89,11 @@ impl<W: Write> Packer<W> {
     /// Ends the package.
     pub fn finish(mut self) -> io::Result<(W, Packed)> {
         self.gzip.write_all(&[0; 2 * BLOCK_BYTES as usize])?;
-        let (digesting, outer) = self.gzip.finish()?.finish();
-        let (mut inner, with_md5) = digesting.finish();
+        let (mut inner, digests) = self.gzip.finish()?.finish();
         inner.flush()?;
-        let both = with_md5.md5.zip(outer.sha256);
+        let both = digests.md5.zip(digests.sha256);
         let (md5, sha256) = both.ok_or_else(|| io::Error::other("a digest is missing"))?;
-        Ok((inner, Packed { bytes: outer.bytes, md5, sha256 }))
+        Ok((inner, Packed { bytes: digests.bytes, md5, sha256 }))
     }
 
     fn header(&mut self, kind: EntryType, path: &str, target: &str, mode: u32, bytes: u64) -> io::Result<()> {

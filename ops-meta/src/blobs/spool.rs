@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use ops_package::{Algorithm, Digesting};
+use ops_package::Digesting;
 use ops_wire::HexDigest;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::Receiver;
@@ -140,14 +140,13 @@ impl Spool {
 struct Writing {
     file: File,
     written: u64,
-    digesting: Digesting<Digesting<io::Sink>>,
+    digesting: Digesting<io::Sink>,
     buffer: Vec<u8>,
 }
 
 impl Writing {
     fn new(file: File, written: u64) -> Self {
-        let digesting = Digesting::new(Digesting::new(io::sink(), Algorithm::Md5), Algorithm::Sha256);
-        Self { file, written, digesting, buffer: Vec::new() }
+        Self { file, written, digesting: Digesting::both(io::sink()), buffer: Vec::new() }
     }
 
     fn is_behind(&self) -> bool {
@@ -177,10 +176,10 @@ impl Writing {
             self.catch_up()?;
         }
         self.file.sync_all()?;
-        let (inner, outer) = self.digesting.finish();
-        let digests = outer.sha256.zip(inner.finish().1.md5);
-        let (sha256, md5) = digests.ok_or_else(|| io::Error::other("there are no digests"))?;
-        Ok((outer.bytes, sha256, md5))
+        let (_, digests) = self.digesting.finish();
+        let both = digests.sha256.zip(digests.md5);
+        let (sha256, md5) = both.ok_or_else(|| io::Error::other("there are no digests"))?;
+        Ok((digests.bytes, sha256, md5))
     }
 }
 
@@ -216,6 +215,7 @@ fn on_a_thread_that_may_wait(work: impl FnOnce() + Send + 'static) {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+    use ops_package::Algorithm;
     use tokio::sync::mpsc::channel;
 
     use super::super::space::Space;

@@ -53,11 +53,11 @@ impl Tarball {
         let name = path.file_name().and_then(|it| it.to_str());
         let name = name.ok_or_else(|| refused("its name is no text".to_owned()))?;
         let file = regular::open(path).map_err(unread)?;
-        let mut reading = Digesting::new(Digesting::new(&file, Algorithm::Md5), Algorithm::Sha256);
+        let mut reading = Digesting::both(&file);
         let inspected = inspect(&mut reading, &Limits::default()).map_err(|why| refused(why.to_string()))?;
-        let (inner, outer) = reading.finish();
-        let digests = outer.sha256.zip(inner.finish().1.md5);
-        let (sha256, md5_is) = digests.ok_or_else(|| refused("it has no digests".to_owned()))?;
+        let (_, digests) = reading.finish();
+        let both = digests.sha256.zip(digests.md5);
+        let (sha256, md5_is) = both.ok_or_else(|| refused("it has no digests".to_owned()))?;
         check(path, name, Algorithm::Md5, &md5_is, md5 == Md5::Needed).map_err(refused)?;
         check(path, name, Algorithm::Sha256, &sha256, false).map_err(refused)?;
         let manifest = inspected.manifest.as_ref();
@@ -66,7 +66,7 @@ impl Tarball {
         let (agent, version) = said_so.of_upload().map_err(refused)?;
         let build = Build { name: agent, version, platform: platform(said, manifest).map_err(refused)? };
         let signature = signature(path).map_err(refused)?;
-        let (path, size) = (path.to_owned(), outer.bytes);
+        let (path, size) = (path.to_owned(), digests.bytes);
         Ok(Self { file, path, shown, build, size, sha256, md5: md5_is, signature })
     }
 
@@ -78,13 +78,9 @@ impl Tarball {
 
 /// As somebody says, else as its manifest does. They must not contradict each other.
 fn platform(said: &Platform, manifest: Option<&Manifest>) -> Result<Platform, String> {
-    match manifest.map(|it| &it.platform) {
-        Some(own) if said.is_any() => Ok(own.clone()),
-        Some(own) if !own.is_any() && said != own => {
-            Err("its manifest names another `os` or `arch`; one of them is wrong".to_owned())
-        }
-        _ => Ok(said.clone()),
-    }
+    let Some(manifest) = manifest else { return Ok(said.clone()) };
+    let wrong = || "its manifest names another `os` or `arch`; one of them is wrong".to_owned();
+    manifest.agreed_platform(said).cloned().ok_or_else(wrong)
 }
 
 /// Against the digest in the file beside it.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ops_package::{Algorithm, Digesting, Limits, Manifest, inspect};
+use ops_package::{Digesting, Limits, Manifest, inspect};
 use ops_wire::{AgentName, HexDigest, Version};
 use serde::Serialize;
 
@@ -130,7 +130,7 @@ fn said<'a>(manifest: Option<&'a Manifest>, called: &'a str) -> Said<'a> {
 /// Reads it once, and to its end even where it is refused: a digest that differs says why.
 fn of_file(path: &Path, problems: &mut Vec<String>) -> Option<Package> {
     let mut reading = match File::open(path) {
-        Ok(file) => Digesting::new(Digesting::new(file, Algorithm::Sha256), Algorithm::Md5),
+        Ok(file) => Digesting::both(file),
         Err(error) => {
             problems.push(format!("failed to read it: {error}"));
             return None;
@@ -142,8 +142,8 @@ fn of_file(path: &Path, problems: &mut Vec<String>) -> Option<Package> {
         problems.push(format!("failed to read it: {error}"));
         return None;
     }
-    let (inner, outer) = reading.finish();
-    let (md5, sha256) = outer.md5.zip(inner.finish().1.sha256)?;
+    let (_, digests) = reading.finish();
+    let (md5, sha256) = digests.md5.zip(digests.sha256)?;
     for (sums, digest) in [(Sums::md5(path), &md5), (Sums::sha256(path), &sha256)] {
         problems.extend(contradiction(&sums, digest));
     }
@@ -154,7 +154,7 @@ fn of_file(path: &Path, problems: &mut Vec<String>) -> Option<Package> {
     Some(Package {
         name,
         version,
-        size: outer.bytes,
+        size: digests.bytes,
         unpacked_size: inspected.summary.unpacked_bytes,
         entries: inspected.summary.entries,
         md5,

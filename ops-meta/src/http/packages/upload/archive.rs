@@ -3,7 +3,7 @@
 use std::io;
 
 use axum::http::StatusCode;
-use ops_package::{Inspected, Limits, WalkError, inspect};
+use ops_package::{Inspected, Limits, Platform, WalkError, inspect};
 
 use super::super::super::problem::Problem;
 use super::super::shown::{Entry, EntryList};
@@ -55,14 +55,9 @@ fn new_package(told: Told, received: &Received, inspected: Inspected) -> Result<
     if let Some(other) = manifest.version.as_ref().filter(|it| **it != version) {
         return Err(unlike("version", other, &version));
     }
-    let platform = match (platform.is_any(), manifest.platform.is_any()) {
-        (true, _) => manifest.platform.clone(),
-        (false, false) if manifest.platform != platform => {
-            let shown =
-                |it: &ops_package::Platform| format!("{} {}", it.os(), it.arch()).trim_end().to_owned();
-            return Err(unlike("os", &shown(&manifest.platform), &shown(&platform)));
-        }
-        (false, _) => platform,
+    let Some(platform) = manifest.agreed_platform(&platform).cloned() else {
+        let shown = |it: &Platform| format!("{} {}", it.os(), it.arch()).trim_end().to_owned();
+        return Err(unlike("os", &shown(&manifest.platform), &shown(&platform)));
     };
     let deprecated = manifest.deprecated.as_ref().map(|it| match it {
         ops_package::Deprecated::Unexplained => "its manifest says so".to_owned(),
