@@ -3,6 +3,7 @@
 pub mod conformity;
 pub mod hex;
 pub mod host;
+pub mod nearest;
 pub mod one_line;
 pub mod package;
 pub mod policy2015;

@@ -11,12 +11,13 @@ use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
 use super::{auth, body};
+use crate::domain::nearest::slips;
 use crate::running::App;
 
 /// The largest JSON body of an administrative call.
 const BODY_BYTES_MAX: usize = 64 << 10;
 /// How far a field may be from a known one that is suggested for it.
-const EDITS_MAX: usize = 2;
+const SLIPS_MAX: usize = 2;
 
 /// The parameters behind `?`. `T` says `deny_unknown_fields`.
 pub struct Query<T>(pub T);
@@ -103,31 +104,14 @@ fn wrong(noun: &str, path: &str, said: &str) -> Problem {
 }
 
 fn unknown(noun: &str, field: &str, known: &[&str]) -> String {
-    let nearest = known.iter().map(|known| (edits(known, field), known)).min();
+    let slips = |known: &&str| slips(&known.to_ascii_lowercase(), &field.to_ascii_lowercase());
+    let nearest = known.iter().map(|known| (slips(known).unwrap_or(usize::MAX), known)).min();
     let all = known.iter().map(|known| format!("`{known}`")).collect::<Vec<_>>().join(", ");
     match nearest {
-        Some((edits, nearest)) if edits <= EDITS_MAX => {
+        Some((slips, nearest)) if slips <= SLIPS_MAX => {
             format!("there is no {noun} `{field}`; `{nearest}`, perhaps?")
         }
         Some(_) => format!("there is no {noun} `{field}`; there are {all}"),
         None => format!("there is no {noun} `{field}`, and no other"),
     }
-}
-
-/// How many letters have to be changed, put in or left out to make one word of the other (Levenshtein).
-fn edits(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
-    for (line, a) in one.chars().enumerate() {
-        let mut before = line;
-        let mut left = line + 1;
-        for (cell, b) in row.iter_mut().skip(1).zip(other.chars()) {
-            let least = (before + usize::from(!a.eq_ignore_ascii_case(&b))).min(left + 1).min(*cell + 1);
-            before = std::mem::replace(cell, least);
-            left = least;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = line + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }

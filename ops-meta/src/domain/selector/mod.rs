@@ -29,7 +29,6 @@ mod condition;
 mod expr;
 mod facts;
 mod glob;
-mod nearest;
 mod net;
 mod operator;
 mod parse;
@@ -55,6 +54,7 @@ use real::Term;
 use stable::Stable;
 
 pub use facts::{AgentFacts, HostFacts, RealFacts};
+pub use pattern::{PATTERN_CHARS_MAX, regex};
 pub use reason::Reason;
 pub use refusal::{Refusal, Why};
 pub use text::Words;

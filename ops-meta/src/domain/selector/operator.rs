@@ -2,13 +2,13 @@
 
 use super::condition::Read;
 use super::glob::Glob;
-use super::nearest::nearest;
 use super::parse::Parser;
 use super::pattern::{PATTERN_CHARS_MAX, Pattern};
 use super::real::Order;
 use super::refusal::{Found, Refusal, Why};
 use super::scan::Value;
 use super::text::{Listed, Test};
+use crate::domain::nearest::nearest;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operator {

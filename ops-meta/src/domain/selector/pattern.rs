@@ -18,16 +18,18 @@ pub struct Pattern {
     regex: Regex,
 }
 
+/// This kind takes a time that is linear in the text, whatever it is. Hostnames are mostly ASCII: `\w` and `.` mean
+/// bytes, which is a hundredth of what they would be in Unicode.
+pub fn regex(text: &str) -> Result<Regex, regex::Error> {
+    let mut builder = RegexBuilder::new(text);
+    builder.unicode(false).size_limit(REGEX_BYTES_MAX).dfa_size_limit(CACHE_BYTES_MAX).build()
+}
+
 impl Pattern {
-    /// This kind takes a time that is linear in the text, whatever it is. Hostnames are mostly ASCII: `\w` and `.` mean
-    /// bytes, which is a hundredth of what they would be in Unicode.
-    ///
     /// # Errors
     /// Why it is none, in words.
     pub fn new(text: &str) -> Result<Self, String> {
-        let mut builder = RegexBuilder::new(text);
-        let builder = builder.unicode(false).size_limit(REGEX_BYTES_MAX).dfa_size_limit(CACHE_BYTES_MAX);
-        match builder.build() {
+        match regex(text) {
             Ok(regex) => Ok(Self { text: text.into(), regex }),
             Err(regex::Error::CompiledTooBig(_)) => {
                 Err(format!("it becomes larger than {REGEX_BYTES_MAX} bytes; repeat less in it"))

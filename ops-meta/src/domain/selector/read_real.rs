@@ -5,12 +5,12 @@ use std::fmt;
 use ops_wire::Status;
 
 use super::condition::Read;
-use super::nearest::nearest;
 use super::operator::Operator;
 use super::parse::Parser;
 use super::real::Real;
 use super::refusal::{Refusal, Why};
 use super::scan::Value;
+use crate::domain::nearest::nearest;
 
 const OF_CHOICES: &str = "=, != and in";
 

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::nearest::slips;
 use super::refusal::{Found, Refusal, Why};
 use super::word::{is_joining, is_of_name, is_of_value};
+use crate::domain::nearest::slips;
 
 /// All that is no label where it stands in front of an operator.
 pub const FACTS: [&str; 13] = [

@@ -2,21 +2,16 @@
 
 use std::cell::RefCell;
 
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::Regex;
 
 use super::shown::Looked;
 use super::{ListAsked, conformities, states};
 use crate::domain::conformity::Conformity;
 use crate::domain::host::State;
-use crate::domain::selector::{AgentFacts, ListFilter, Lists, RealFacts};
+use crate::domain::selector::{self, AgentFacts, ListFilter, Lists, PATTERN_CHARS_MAX, RealFacts};
 use crate::fleet::{Address, Host, Real};
 use crate::http::problem::Problem;
 
-/// The longest pattern, in characters, and the size of what it may become: the time that a text takes grows with it.
-const PATTERN_CHARS_MAX: usize = 1024;
-const REGEX_BYTES_MAX: usize = 10 << 10;
-/// What one search may keep in mind; with less it is slower.
-const CACHE_BYTES_MAX: usize = 1 << 20;
 /// For `?`: the first byte of a character in UTF-8, and its others.
 const ONE_CHAR: &str = r"[^\x80-\xBF][\x80-\xBF]*";
 
@@ -196,12 +191,8 @@ fn bounded<'a>(field: &str, text: &'a str) -> Result<&'a str, Problem> {
     Err(Problem::field(field, format!("`{field}` is longer than {PATTERN_CHARS_MAX} characters")))
 }
 
-/// This kind takes a time that is linear in the text, whatever it is. Hostnames are ASCII: `\w` and `.` mean bytes, which
-/// is a hundredth of what they would be in Unicode.
 fn regex(field: &str, text: &str) -> Result<Regex, Problem> {
-    let mut builder = RegexBuilder::new(text);
-    let builder = builder.unicode(false).size_limit(REGEX_BYTES_MAX).dfa_size_limit(CACHE_BYTES_MAX);
-    let built = builder.build();
+    let built = selector::regex(text);
     built.map_err(|error| Problem::field(field, format!("`{field}` is no regular expression: {error}")))
 }
 
