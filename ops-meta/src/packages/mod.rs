@@ -72,7 +72,7 @@ impl Packages {
     /// Every build of a version; none: there is no such version.
     pub fn builds(&self, name: &str, version: &str) -> Vec<Arc<Package>> {
         let is_it = |build: &Build| build.name.as_str() == name && build.version.as_str() == version;
-        self.all().into_iter().filter(|package| is_it(&package.build)).collect()
+        self.table().all.values().filter(|package| is_it(&package.build)).cloned().collect()
     }
 
     fn table(&self) -> RwLockReadGuard<'_, Table> {
@@ -80,7 +80,7 @@ impl Packages {
     }
 
     fn put(&self, package: Package) -> Arc<Package> {
-        let (package, build) = (Arc::new(package.clone()), package.build);
+        let (build, package) = (package.build.clone(), Arc::new(package));
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         table.paths.insert(build.path(), build.clone());
         table.all.insert(build, package.clone());
@@ -146,13 +146,15 @@ impl Packages {
         };
         let package = self.put(new.kept(changed.id.unwrap_or_default(), actor.0));
         // Whatever other version has these bytes: they lie in another file now.
-        self.is_seen(store, &sha256, &seen).await;
+        if self.has(&sha256, |it| it.id != package.id) {
+            self.is_seen(store, &sha256, &seen).await;
+        }
         Ok(Brought::New(package))
     }
 
     /// A blob that became nobody's.
     async fn take_back(&self, sha256: &HexDigest, is_resumable: bool) {
-        if self.has(sha256) {
+        if self.has(sha256, |_| true) {
             return;
         }
         let taken_back = match is_resumable {
@@ -167,9 +169,9 @@ impl Packages {
         }
     }
 
-    /// Whether a package has these bytes.
-    fn has(&self, sha256: &HexDigest) -> bool {
-        self.table().all.values().any(|it| it.content.sha256 == *sha256)
+    /// Whether a package of these has the bytes.
+    fn has(&self, sha256: &HexDigest, is_one: impl Fn(&Package) -> bool) -> bool {
+        self.table().all.values().any(|it| it.content.sha256 == *sha256 && is_one(it))
     }
 
     /// A signature may come later than the bytes. A file that is gone or looks otherwise is put back.
@@ -248,8 +250,7 @@ impl Packages {
         let leaving = self.changed(store, actor.clone(), package, PackageChange::Delete).await?;
         let half = |why| NotDone::HalfDeleted(leaving.build.clone(), why);
         let sha256 = &leaving.content.sha256;
-        let is_it = |it: &Arc<Package>| it.id != leaving.id && it.content.sha256 == *sha256;
-        if !self.all().iter().any(is_it)
+        if !self.has(sha256, |it| it.id != leaving.id)
             && let Err(why) = self.blobs.remove(sha256).await
         {
             let failed = PackageChange::DeleteFailed(why.to_string());
