@@ -8,9 +8,10 @@ use std::time::{Duration, SystemTime};
 
 use ops_wire::ErrorCode;
 use serde::{Deserialize, Serialize};
-use ureq::Agent;
 use ureq::http::{HeaderMap, Response, StatusCode, Uri, header};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
+use ureq::typestate::WithoutBody;
+use ureq::{Agent, RequestBuilder};
 
 use crate::error::Fault;
 
@@ -58,11 +59,9 @@ impl Settings {
     pub fn post(&self, url: &str, body: &str, bytes_max: u64) -> Result<(Reply, Vec<u8>), Fault> {
         // A redirected post would lose its body, or take the token elsewhere.
         let agent = self.agent(url, 0, Some(self.answer_timeout))?;
-        let mut request = agent.post(url).header(header::CONTENT_TYPE, "application/json");
-        if let Some(bearer) = self.bearer(url)? {
-            request = request.header(header::AUTHORIZATION, bearer);
-        }
-        let mut reply = Reply::from(request.send(body).map_err(|error| fault(url, error))?);
+        let request = agent.post(url).header(header::CONTENT_TYPE, "application/json");
+        let mut reply =
+            Reply::from(self.with_token(request, url)?.send(body).map_err(|error| fault(url, error))?);
         let mut bytes = Vec::new();
         let read = reply.reader().take(bytes_max + 1).read_to_end(&mut bytes);
         read.map_err(|error| fault(url, error.into()))?;
@@ -77,27 +76,22 @@ impl Settings {
     pub fn get(&self, url: &str, resume: Option<(u64, &str)>) -> Result<Reply, Fault> {
         let agent = self.agent(url, REDIRECTS_MAX, None)?;
         let mut request = agent.get(url).header(header::ACCEPT_ENCODING, "identity");
-        if let Some(bearer) = self.bearer(url)? {
-            request = request.header(header::AUTHORIZATION, bearer);
-        }
         if let Some((from, validator)) = resume {
             request =
                 request.header(header::RANGE, format!("bytes={from}-")).header(header::IF_RANGE, validator);
         }
-        request.call().map(|it| self.reply(url, it)).map_err(|error| fault(url, error))
+        self.file(url, request)
     }
 
     /// Asks for a small file, which has to come as fast as an answer of ops-meta.
     pub fn get_small(&self, url: &str) -> Result<Reply, Fault> {
         let agent = self.agent(url, REDIRECTS_MAX, Some(self.answer_timeout))?;
-        let mut request = agent.get(url);
-        if let Some(bearer) = self.bearer(url)? {
-            request = request.header(header::AUTHORIZATION, bearer);
-        }
-        request.call().map(|it| self.reply(url, it)).map_err(|error| fault(url, error))
+        self.file(url, agent.get(url))
     }
 
-    fn reply(&self, url: &str, response: Response<ureq::Body>) -> Reply {
+    /// What came of asking for a file, and what the answer may be for want of.
+    fn file(&self, url: &str, request: RequestBuilder<WithoutBody>) -> Result<Reply, Fault> {
+        let response = self.with_token(request, url)?.call().map_err(|error| fault(url, error))?;
         let lacked = match &self.token_file {
             None => Some("no `tokenFile` is set"),
             Some(_) if !is_same_origin(url, &self.server) => {
@@ -105,16 +99,16 @@ impl Settings {
             }
             Some(_) => None,
         };
-        Reply { lacked, ..Reply::from(response) }
+        Ok(Reply { lacked, ..Reply::from(response) })
     }
 
-    /// The token, for a URL of ops-meta's own: it may give packages to those only that show one. ureq takes it along on no
-    /// redirect.
-    fn bearer(&self, url: &str) -> Result<Option<String>, Fault> {
+    /// With the token, for a URL of ops-meta's own: it may give packages to those only that show one. ureq takes it along on
+    /// no redirect.
+    fn with_token<B>(&self, request: RequestBuilder<B>, url: &str) -> Result<RequestBuilder<B>, Fault> {
         let Some(path) = self.token_file.as_ref().filter(|_| is_same_origin(url, &self.server)) else {
-            return Ok(None);
+            return Ok(request);
         };
-        Ok(Some(format!("Bearer {}", read_text(path)?.trim())))
+        Ok(request.header(header::AUTHORIZATION, format!("Bearer {}", read_text(path)?.trim())))
     }
 
     fn agent(&self, url: &str, redirects_max: u32, whole: Option<Duration>) -> Result<Agent, Fault> {
