@@ -1,51 +1,264 @@
 //! The compiled answer: what a beat gets, as prepared bytes. Made anew after each change and swapped whole.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
 use bytes::Bytes;
-use ops_wire::{Answer, DesiredAgent, Hostname};
-use std::sync::Arc;
+use ops_wire::{AgentName, Answer, DesiredAgent};
 
 use crate::domain::Prefixes;
+use crate::domain::compile::{Compiled, Ordered, Withheld};
 use crate::domain::policy2015::{self, Policy};
+use crate::domain::selector::HostFacts;
+use crate::remembered::Remembered;
+
+/// Answers that are kept prepared; hosts of whom there are more kinds are answered one by one.
+const KEPT_MAX: usize = 65_536;
 
 /// The answer to every host, of one generation.
 pub struct Current {
     pub generation: u64,
-    wanted: Prefixes<Arc<Wanted>>,
-    nothing: Arc<Wanted>,
+    source: Source,
+    kept: Kept,
+}
+
+/// Who decides.
+enum Source {
+    /// cfg.json, in the way of 2015.
+    File(Prefixes<Arc<Wanted>>),
+    Rules(Box<Compiled>),
 }
 
 /// What is wanted of hosts that get the same answer.
+#[derive(Debug)]
 pub struct Wanted {
     pub agents: Vec<DesiredAgent>,
+    /// What was decided, too, and is not told.
+    pub withheld: Vec<(AgentName, Withheld)>,
     /// The body of the answer; cheap to clone.
     pub answer: Bytes,
 }
 
+/// Answers that were worked out.
+struct Kept {
+    /// Gives numbers to them.
+    numbers: Arc<Numbers>,
+    /// The first number of this generation.
+    first: u32,
+    answers: RwLock<Answers>,
+}
+
+#[derive(Default)]
+struct Answers {
+    /// By their numbers.
+    all: Vec<Arc<Wanted>>,
+    by_kind: HashMap<Kind, Answered>,
+}
+
+/// Hosts of one kind get the same answer.
+#[derive(PartialEq, Eq, Hash)]
+struct Kind {
+    /// With policies, the strongest first.
+    groups: Box<[u32]>,
+    os: Box<str>,
+    arch: Box<str>,
+    /// Of a host with policies of its own.
+    hostname: Option<Box<str>>,
+}
+
+/// Numbers of answers, never the same twice: whoever remembers one from an earlier generation knows it by that.
+pub struct Numbers(Mutex<Next>);
+
+struct Next {
+    /// The first number of the newest generation; older ones get no more.
+    first: u32,
+    next: u32,
+}
+
+type Answered = (u32, Arc<Wanted>);
+
 impl Current {
-    /// Fails only where an answer cannot be written as JSON, which none of its types allows.
-    pub fn compile(policies: &[Policy], generation: u64) -> Result<Self, serde_json::Error> {
+    pub fn of_file(policies: &[Policy], generation: u64, numbers: &Arc<Numbers>) -> Self {
         let desired = policy2015::compile(policies);
-        let wanted = desired.iter().map(|(prefix, agents)| {
-            let wanted = Wanted::prepared(agents.clone(), generation)?;
-            Ok((prefix.into(), wanted))
-        });
-        let wanted = wanted.collect::<Result<_, serde_json::Error>>()?;
-        Ok(Self { generation, wanted, nothing: Wanted::prepared(Vec::new(), generation)? })
+        let wanted = |agents: &Vec<DesiredAgent>| Wanted::prepared(agents.clone(), Vec::new(), generation);
+        let wanted = desired.iter().map(|(prefix, agents)| (prefix.into(), wanted(agents))).collect();
+        Self { generation, source: Source::File(wanted), kept: Kept::new(numbers) }
     }
 
-    pub fn wanted(&self, hostname: &str) -> &Arc<Wanted> {
-        self.wanted.find(hostname).unwrap_or(&self.nothing)
+    pub fn of_rules(compiled: Compiled, generation: u64, numbers: &Arc<Numbers>) -> Self {
+        Self { generation, source: Source::Rules(Box::new(compiled)), kept: Kept::new(numbers) }
     }
 
-    pub fn answer(&self, hostname: Hostname<'_>) -> Bytes {
-        self.wanted(hostname.as_str()).answer.clone()
+    /// `None`: cfg.json decides.
+    pub fn rules(&self) -> Option<&Compiled> {
+        match &self.source {
+            Source::File(_) => None,
+            Source::Rules(compiled) => Some(compiled),
+        }
+    }
+
+    /// What is wanted of a host that is not known.
+    pub fn wanted(&self, host: &HostFacts<'_>) -> Arc<Wanted> {
+        self.look(host).1
+    }
+
+    /// The same of one that is: what was looked for once is remembered as long as the host stays what it is.
+    pub fn wanted_of(&self, host: &HostFacts<'_>, remembered: &Remembered) -> Arc<Wanted> {
+        if let Some(wanted) = self.kept.get(remembered.get()) {
+            return wanted;
+        }
+        let (number, wanted) = self.look(host);
+        remembered.set(number);
+        wanted
+    }
+
+    fn look(&self, host: &HostFacts<'_>) -> Answered {
+        match &self.source {
+            Source::File(prefixes) => match prefixes.find(host.hostname) {
+                Some(wanted) => (0, wanted.clone()),
+                // There is one for the empty prefix.
+                None => (0, Wanted::prepared(Vec::new(), Vec::new(), self.generation)),
+            },
+            Source::Rules(compiled) => self.look_in(compiled, host),
+        }
+    }
+
+    fn look_in(&self, compiled: &Compiled, host: &HostFacts<'_>) -> Answered {
+        let rules = &compiled.rules;
+        let groups = rules.deciding_groups(host);
+        let own = rules.has_own(host.hostname).then(|| host.hostname.into());
+        let (os, arch) = (host.os.into(), host.arch.into());
+        let kind = Kind { groups: groups.into(), os, arch, hostname: own };
+        if let Some(known) = self.kept.of_kind(&kind) {
+            return known;
+        }
+        let ordered = compiled.ordered_of(rules.decide_in(&kind.groups, host.hostname), host.os, host.arch);
+        let (mut agents, mut withheld) = (Vec::new(), Vec::new());
+        for Ordered { decision, told } in ordered {
+            match told {
+                Ok(agent) => agents.push(agent),
+                Err(why) => withheld.push((decision.agent.clone(), why)),
+            }
+        }
+        self.kept.keep(kind, Wanted::prepared(agents, withheld, self.generation))
     }
 }
 
 impl Wanted {
-    fn prepared(agents: Vec<DesiredAgent>, generation: u64) -> Result<Arc<Self>, serde_json::Error> {
+    fn prepared(
+        agents: Vec<DesiredAgent>,
+        withheld: Vec<(AgentName, Withheld)>,
+        generation: u64,
+    ) -> Arc<Self> {
         let answer = Answer { desired_agents: agents, generation: Some(generation), ..Answer::default() };
-        let bytes = serde_json::to_vec(&answer)?.into();
-        Ok(Arc::new(Self { agents: answer.desired_agents, answer: bytes }))
+        // Nothing in it is what JSON has not; an empty object would mean "no change".
+        let bytes = serde_json::to_vec(&answer).unwrap_or_else(|_| b"{}".to_vec()).into();
+        Arc::new(Self { agents: answer.desired_agents, withheld, answer: bytes })
+    }
+}
+
+impl Kept {
+    fn new(numbers: &Arc<Numbers>) -> Self {
+        Self { numbers: numbers.clone(), first: numbers.begin(), answers: RwLock::default() }
+    }
+
+    fn get(&self, number: u32) -> Option<Arc<Wanted>> {
+        let index = number.checked_sub(self.first)?;
+        let answers = self.answers.read().unwrap_or_else(PoisonError::into_inner);
+        answers.all.get(index as usize).cloned()
+    }
+
+    fn of_kind(&self, kind: &Kind) -> Option<Answered> {
+        self.answers.read().unwrap_or_else(PoisonError::into_inner).by_kind.get(kind).cloned()
+    }
+
+    /// Another may have worked it out meanwhile; it is the same.
+    fn keep(&self, kind: Kind, wanted: Arc<Wanted>) -> Answered {
+        let mut answers = self.answers.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = answers.by_kind.get(&kind) {
+            return known.clone();
+        }
+        let number = (answers.all.len() < KEPT_MAX).then(|| self.numbers.next(self.first)).flatten();
+        let Some(number) = number else { return (0, wanted) };
+        answers.all.push(wanted.clone());
+        answers.by_kind.insert(kind, (number, wanted.clone()));
+        (number, wanted)
+    }
+}
+
+impl Default for Numbers {
+    fn default() -> Self {
+        Self(Mutex::new(Next { first: 1, next: 1 }))
+    }
+}
+
+impl Numbers {
+    fn begin(&self) -> u32 {
+        let mut it = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A generation without an answer has a number, too: no two begin with the same.
+        it.next = it.next.saturating_add(1);
+        it.first = it.next;
+        it.first
+    }
+
+    /// `None`: the generation is over, or there are no more numbers.
+    fn next(&self, first: u32) -> Option<u32> {
+        let mut it = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = it.next;
+        it.next = (it.first == first).then(|| number.checked_add(1)).flatten()?;
+        Some(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::domain::compile::Shelf;
+    use crate::domain::desired::{Desired, Document};
+
+    fn current(json: serde_json::Value, generation: u64, numbers: &Arc<Numbers>) -> Current {
+        let document: Document = serde_json::from_value(json).unwrap();
+        let rules = Desired::check(document).unwrap().rules().clone();
+        let compiled = Compiled { rules, shelf: Shelf::default(), packages_url: None };
+        Current::of_rules(compiled, generation, numbers)
+    }
+
+    fn rules(version: &str) -> serde_json::Value {
+        serde_json::json!({"policies": [
+            {"agent": "a", "version": version, "tarball": "http://t", "cmd": "start"},
+            {"agent": "a", "host": "web-1", "cmd": "stop"},
+        ]})
+    }
+
+    fn version(wanted: &Wanted) -> (String, u64) {
+        let answer: Answer = serde_json::from_slice(&wanted.answer).unwrap();
+        let agent = answer.desired_agents.first().unwrap();
+        (format!("{} {}", agent.version.as_ref().unwrap(), agent.cmd.as_str()), answer.generation.unwrap())
+    }
+
+    #[test]
+    fn what_is_remembered_counts_for_one_generation() {
+        let numbers = Arc::new(Numbers::default());
+        let labels = BTreeMap::new();
+        let host = |hostname| HostFacts { hostname, os: "", arch: "", ip: None, labels: &labels };
+        let (one, other) = (Remembered::default(), Remembered::default());
+        let first = current(rules("1"), 7, &numbers);
+        for _ in 0..2 {
+            assert_eq!(version(&first.wanted_of(&host("web-2"), &one)), ("1 start".to_owned(), 7));
+            assert_eq!(version(&first.wanted_of(&host("web-1"), &other)), ("1 stop".to_owned(), 7));
+        }
+        let kept = one.clone();
+        let second = current(rules("2"), 8, &numbers);
+        for remembered in [&one, &kept] {
+            assert_eq!(version(&second.wanted_of(&host("web-2"), remembered)), ("2 start".to_owned(), 8));
+        }
+        // The older one, still in somebody's hands, answers as before and is not remembered.
+        let late = Remembered::default();
+        assert_eq!(version(&first.wanted_of(&host("web-3"), &late)), ("1 start".to_owned(), 7));
+        assert_eq!(version(&second.wanted_of(&host("web-3"), &late)), ("2 start".to_owned(), 8));
     }
 }

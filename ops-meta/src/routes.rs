@@ -11,7 +11,8 @@ use axum::response::Response;
 use axum::routing::{MethodRouter, any, delete, get, post, put};
 
 use crate::http::{
-    downloads, events, health, heartbeat, hosts, legacy, metrics, openapi, packages, problem, tokens,
+    downloads, events, groups, health, heartbeat, hosts, legacy, lists, metrics, openapi, packages, policies,
+    problem, settings, tokens, whole_state,
 };
 use crate::running::App;
 use tower::Service;
@@ -40,13 +41,22 @@ fn api() -> Router<Arc<App>> {
         .route("/metrics", get(metrics::metrics))
         .route("/api/openapi.json", get(openapi::document))
         .route("/api/v1/events", get(events::list))
+        .route("/api/v1/fleet", get(whole_state::show).put(whole_state::put))
+        .route("/api/v1/groups", get(groups::list))
+        .route("/api/v1/groups/{name}", get(groups::show).put(groups::put).delete(groups::delete))
         .route("/api/v1/hosts", get(hosts::list))
         .route("/api/v1/hosts/{hostname}", get(hosts::show).delete(hosts::forget))
+        .route("/api/v1/hosts/{hostname}/explain", get(hosts::explain))
+        .route("/api/v1/lists", get(lists::list))
+        .route("/api/v1/lists/{name}", get(lists::show).put(lists::put).delete(lists::delete))
         .route("/api/v1/packages", get(packages::list))
         .route("/api/v1/packages/gc", post(packages::gc))
         .route("/api/v1/packages/{name}/{version}", package())
         .route("/api/v1/packages/{name}/{version}/entries", get(packages::entries))
         .route("/api/v1/packages/{name}/{version}/verify", post(packages::verify))
+        .route("/api/v1/policies", get(policies::list))
+        .route("/api/v1/policies/{agent}", get(policies::show).put(policies::put).delete(policies::delete))
+        .route("/api/v1/settings", get(settings::show).put(settings::put))
         .route("/api/v1/uploads/{sha256}", get(packages::upload_offset))
         .route("/api/v1/tokens", get(tokens::list).post(tokens::create))
         .route("/api/v1/tokens/{id}", delete(tokens::revoke))

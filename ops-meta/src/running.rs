@@ -11,14 +11,15 @@ use ops_package::file_name;
 use ops_wire::AgentName;
 use rustls::ServerConfig;
 use sha2::{Digest, Sha256};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::admission::Admission;
 use crate::attempts::Attempts;
 #[cfg(test)]
 use crate::blobs::Blobs;
 use crate::config::{Config, ConfigError};
-use crate::current::Current;
+use crate::deciding::Deciding;
+use crate::desired::Standing;
 use crate::domain::policy2015::Order;
 use crate::fleet::Fleet;
 use crate::log;
@@ -41,13 +42,14 @@ const STATUS_LISTS_MAX: usize = 16;
 const BEATS_BYTES_MAX: usize = 64 << 20;
 /// The same of administrative calls, which no beat keeps from coming in.
 const CALLS_BYTES_MAX: usize = 8 << 20;
+/// The same of those that bring long lists; a quarter of it is for each address.
+const DOCUMENTS_BYTES_MAX: usize = 64 << 20;
 
 /// One configuration, ready for use.
 pub struct Running {
     pub config: Config,
     /// The digest of what it orders.
     orders: String,
-    pub current: Current,
     pub tls: Option<Arc<ServerConfig>>,
 }
 
@@ -64,7 +66,6 @@ pub enum NotInForce {
     Tls(TlsError),
     /// The thread that read it is gone.
     Broken,
-    Answer(serde_json::Error),
     Store(StoreError),
     NoFile,
     TlsNeedsRestart,
@@ -93,8 +94,12 @@ impl Unnoted {
     }
 
     /// Notes what it orders, which is a new generation when it is not what was ordered before; the database need not be
-    /// asked where it is what is in force.
-    pub async fn noted(self, store: &Store, before: Option<&Running>) -> Result<Running, NotInForce> {
+    /// asked where it is what is in force. `None`: the generation stays.
+    pub async fn noted(
+        self,
+        store: &Store,
+        before: Option<&Running>,
+    ) -> Result<(Running, Option<u64>), NotInForce> {
         let agents = self.config.raw.get("agents").cloned().unwrap_or_default();
         let digest = match self.config.policies.is_empty() {
             // As it was before there was any order.
@@ -102,15 +107,14 @@ impl Unnoted {
             false => format!("{:x}", Sha256::digest(agents.to_string())),
         };
         let generation = match before.filter(|before| before.orders == digest) {
-            Some(before) => before.current.generation,
+            Some(_) => None,
             None => {
                 let (actor, digest) = (Actor("cfg.json".to_owned()), digest.clone());
                 let noted = store.change(actor, Change::Orders { digest, agents }).await;
-                noted.map_err(NotInForce::Store)?.generation
+                Some(noted.map_err(NotInForce::Store)?.generation)
             }
         };
-        let current = Current::compile(&self.config.policies, generation).map_err(NotInForce::Answer)?;
-        Ok(Running { config: self.config, orders: digest, current, tls: self.tls })
+        Ok((Running { config: self.config, orders: digest, tls: self.tls }, generation))
     }
 }
 
@@ -166,6 +170,7 @@ pub struct Kept {
     pub fleet: Fleet,
     pub tokens: Tokens,
     pub packages: Packages,
+    pub standing: Standing,
 }
 
 /// Everything that requests share.
@@ -180,10 +185,10 @@ pub struct App {
     pub metrics: Metrics,
     pub told: Told,
     running: ArcSwap<Running>,
+    /// What hosts are told, and why.
+    pub deciding: Deciding,
     config_path: Option<PathBuf>,
     data: PathBuf,
-    /// Of two reloads at once the later one wins.
-    reload: Mutex<()>,
     downloads: AtomicUsize,
     /// Turns to look at every host.
     pub scans: Arc<Semaphore>,
@@ -195,12 +200,20 @@ pub struct App {
     pub beats_room: Room,
     /// For administrative calls that do.
     pub calls_room: Room,
+    /// For those that bring long lists.
+    pub documents_room: Room,
 }
 
 impl App {
-    pub fn new(running: Running, config_path: Option<PathBuf>, admission: Admission, kept: Kept) -> Self {
-        let Kept { folder: data, store, fleet, tokens, packages } = kept;
-        Self {
+    pub fn new(
+        running: Running,
+        generation: u64,
+        config_path: Option<PathBuf>,
+        admission: Admission,
+        kept: Kept,
+    ) -> Self {
+        let Kept { folder: data, store, fleet, tokens, packages, standing } = kept;
+        let app = Self {
             fleet,
             readiness: store.readiness(),
             store,
@@ -211,16 +224,19 @@ impl App {
             metrics: Metrics::default(),
             told: Told::default(),
             running: ArcSwap::from_pointee(running),
+            deciding: Deciding::new(standing),
             config_path,
             data,
-            reload: Mutex::new(()),
             downloads: AtomicUsize::new(0),
             scans: Arc::new(Semaphore::new(SCANS_MAX)),
             event_lists: Arc::new(Semaphore::new(EVENT_LISTS_MAX)),
             status_lists: Arc::new(Semaphore::new(STATUS_LISTS_MAX)),
             beats_room: Room::new(BEATS_BYTES_MAX),
             calls_room: Room::new(CALLS_BYTES_MAX),
-        }
+            documents_room: Room::new(DOCUMENTS_BYTES_MAX),
+        };
+        app.decide(&app.running(), generation);
+        app
     }
 
     /// Without a configuration.
@@ -229,11 +245,12 @@ impl App {
     pub async fn for_test(folder: &Path) -> Self {
         let store = Store::open(folder).unwrap();
         let listening = crate::domain::host::Listening::default();
-        let running = Unnoted::read(None).unwrap().noted(&store, None).await.unwrap();
+        let (running, _) = Unnoted::read(None).unwrap().noted(&store, None).await.unwrap();
         let (fleet, tokens) = (Fleet::new(listening), Tokens::of(Vec::new()));
         let packages = Packages::new(Vec::new(), Blobs::open(folder).unwrap());
-        let kept = Kept { folder: folder.into(), store, fleet, tokens, packages };
-        Self::new(running, None, Admission::Loopback, kept)
+        let standing = Standing::default();
+        let kept = Kept { folder: folder.into(), store, fleet, tokens, packages, standing };
+        Self::new(running, 0, None, Admission::Loopback, kept)
     }
 
     /// Where the configuration is read from, if there is one.
@@ -253,12 +270,17 @@ impl App {
     /// Reads the file again. The outcome is logged here. Not to be broken off: what is noted has to come into force.
     pub async fn reload(self: Arc<Self>) -> Result<(), NotInForce> {
         // Whoever waits here holds no thread: the one whose turn it is needs one.
-        let _one_at_a_time = self.reload.lock().await;
+        let _one_at_a_time = self.deciding.turn().await;
         match self.read_again().await {
-            Ok(running) => {
+            Ok((running, generation)) => {
                 log::line("reloaded", &[]);
                 tell_what_waits(self.admission, &self.running().config, &running.config);
-                self.running.store(Arc::new(running));
+                let running = Arc::new(running);
+                self.running.store(running.clone());
+                // What is ordered as before is answered as before.
+                if let Some(generation) = generation {
+                    self.decide(&running, generation);
+                }
                 let this = self.clone();
                 let warning = move || {
                     this.warn();
@@ -302,7 +324,7 @@ impl App {
         }
     }
 
-    async fn read_again(&self) -> Result<Running, NotInForce> {
+    async fn read_again(&self) -> Result<(Running, Option<u64>), NotInForce> {
         let path = self.config_path.clone().ok_or(NotInForce::NoFile)?;
         let data = self.data.clone();
         let read = blocking(move || Unnoted::read(Some(&path))?.spares(&data)).await?;
@@ -345,7 +367,6 @@ impl fmt::Display for NotInForce {
             Self::Config(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
             Self::Broken => f.write_str("reading it was broken off"),
-            Self::Answer(error) => write!(f, "failed to write the answer as JSON: {error}"),
             Self::Store(error) => write!(f, "failed to note what is ordered: {error}"),
             Self::DataServed(data) => write!(
                 f,

@@ -45,6 +45,7 @@ pub async fn serve(app: Arc<App>, listen: SocketAddr, warn: impl FnOnce()) -> io
     let mut signals = Signals::new()?;
     let listener = TcpListener::bind(listen).await?;
     set_up(&listener)?;
+    app.is_reached_at(listener.local_addr()?);
     tell_who_listens(&app, &listener)?;
     warn();
     tokio::spawn(deletion::run(app.clone()));

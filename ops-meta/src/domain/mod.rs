@@ -1,18 +1,19 @@
 //! Pure: no socket, no clock, no file. Which host should run what, and which part of a file is asked for.
 
+pub mod compile;
 pub mod conformity;
+pub mod desired;
+pub mod explain;
 pub mod hex;
 pub mod host;
 pub mod nearest;
 pub mod one_line;
 pub mod package;
 pub mod policy2015;
-#[allow(dead_code, unused_imports, reason = "groups and policies, which will use it, are not there yet")]
 pub mod precedence;
 mod prefixes;
 pub mod range;
 pub mod role;
-#[allow(dead_code, unused_imports, reason = "lists use its filters; selectors are for groups")]
 pub mod selector;
 pub mod version_order;
 

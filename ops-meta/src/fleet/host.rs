@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::hex::{hex, unhex};
 use crate::domain::host::{Heard, INTERVAL_SECS, INTERVAL_SECS_MAX};
 use crate::domain::selector::HostFacts;
+use crate::remembered::Remembered;
 use crate::store::HostId;
 
 /// What ops-meta knows of a host without asking the database. Times are Unix seconds.
@@ -27,7 +28,9 @@ pub struct Host {
     pub report: u64,
     /// Of the last beat's bytes, see `repeat`; 0: unknown.
     pub body: u64,
-    pub generation: u64,
+    /// The newest that it has acted on; 0: it does not say.
+    pub generation: u32,
+    pub answer: Remembered,
     pub facts: Arc<Facts>,
     pub agents: Arc<Agents>,
     /// For each of the agents.

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use crate::domain::host::{Listening, Run, State, state};
+use crate::remembered::Remembered;
 use crate::store::{HostId, HostRow};
 pub use host::{Address, Agents, Compact, Facts, Host, Look, NO_PERCENT, Real};
 pub use list::{Asked, Order, Position, TooLate};
@@ -142,6 +143,11 @@ impl Fleet {
         self.shard_of(hostname).hosts.get(hostname).map(|host| Host::clone(host))
     }
 
+    /// Looks at a host that is known.
+    pub fn look<T>(&self, hostname: &str, look: impl FnOnce(&Host) -> T) -> Option<T> {
+        self.shard_of(hostname).hosts.get(hostname).map(|host| look(host))
+    }
+
     /// Forgets the hosts that have said nothing for so long at `now` (Unix seconds). A host that speaks seldom has as long
     /// again as it takes to be late.
     pub fn forget(&self, unheard: Duration, now: i64) -> Forgotten {
@@ -265,6 +271,7 @@ impl<'a> Loader<'a> {
             report: row.report_hash,
             body: 0,
             generation: 0,
+            answer: Remembered::default(),
             facts,
             agents,
             looks,

@@ -10,6 +10,7 @@ use super::host::{Address, Agents, Compact, Facts, Host, Look, Real, Rival};
 use super::pending::News;
 use super::{Fleet, Recorded, Shard};
 use crate::domain::host::{GONE_SECS, State};
+use crate::remembered::Remembered;
 use crate::store::HostChange;
 
 /// When a host was heard is written when what is written is older than this, in seconds, and up to half as much again:
@@ -73,7 +74,7 @@ impl Fleet {
         let whole = facts_fit && agents_fit;
         let (changed, lines) = (seen.changed, seen.lines);
         host.last = super::secs(now);
-        host.generation = beat.generation.unwrap_or_default();
+        host.generation = generation(beat);
         host.body = if whole { said.known_by } else { 0 };
         if changed {
             self.pend(pending, hostname, host, News::Changed(said.body, lines));
@@ -106,7 +107,8 @@ impl Fleet {
             pending: 0,
             report: report_hash(beat),
             body: if whole { said.known_by } else { 0 },
-            generation: beat.generation.unwrap_or_default(),
+            generation: generation(beat),
+            answer: Remembered::default(),
             facts: known_facts.unwrap_or_else(|| facts.nothing(&self.texts)),
             agents: known_agents.unwrap_or_else(|| agents.nothing(&self.texts)),
             looks: looks.unwrap_or_default(),
@@ -124,6 +126,11 @@ impl Fleet {
         let more = |count| (count < hosts_max).then_some(count + 1);
         self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
+}
+
+/// There will never be as many as do not fit.
+fn generation(beat: &Heartbeat) -> u32 {
+    u32::try_from(beat.generation.unwrap_or_default()).unwrap_or(u32::MAX)
 }
 
 impl Host {
@@ -181,6 +188,7 @@ impl Seen<'_> {
         }
         if other_ip {
             let before = std::mem::replace(&mut self.host.ip, ip).to_text();
+            self.host.answer.forget();
             self.note("", "ip", &before, &beat.ip);
         }
     }
@@ -202,6 +210,7 @@ impl Seen<'_> {
 
     fn facts(&mut self, facts: std::sync::Arc<Facts>) {
         let before = std::mem::replace(&mut self.host.facts, facts);
+        self.host.answer.forget();
         self.changed = true;
         if before.updater_version != self.host.facts.updater_version {
             let after = self.host.facts.updater_version.clone();

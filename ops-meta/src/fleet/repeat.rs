@@ -9,7 +9,7 @@ use memchr::memmem::Finder;
 use ops_wire::RealAgent;
 
 use super::pending::News;
-use super::{Fleet, Shard};
+use super::{Fleet, Host, Shard};
 use crate::domain::host::GONE_SECS;
 
 /// How a beat begins that is looked at here; that of the 2015 updater and ours do.
@@ -75,15 +75,15 @@ impl Fleet {
         Looks::at(body, &self.hasher)
     }
 
-    /// Notes a beat that says nothing new, `now` in Unix milliseconds. `false`: it has to be read.
-    pub fn repeat(&self, looks: &Looks<'_>, now: i64) -> bool {
+    /// Notes a beat that says nothing new, `now` in Unix milliseconds, and looks at its host. `None`: it has to be read.
+    pub fn repeat<T>(&self, looks: &Looks<'_>, now: i64, look: impl FnOnce(&Host) -> T) -> Option<T> {
         let mut shard = self.shard_of(looks.hostname);
         let Shard { hosts, pending, .. } = &mut *shard;
-        let Some(host) = hosts.get_mut(looks.hostname) else { return false };
+        let host = hosts.get_mut(looks.hostname)?;
         let now = super::secs(now);
         let was_gone = now.saturating_sub(host.last) >= GONE_SECS as u32;
         if host.body != looks.hash || host.report == 0 || was_gone {
-            return false;
+            return None;
         }
         for (look, timestamp) in host.looks.iter_mut().zip(looks.timestamps()) {
             look.at = *timestamp;
@@ -92,6 +92,6 @@ impl Fleet {
         if host.was_written_long_ago(looks.hostname) {
             self.pend(pending, looks.hostname, host, News::Heard);
         }
-        true
+        Some(look(host))
     }
 }

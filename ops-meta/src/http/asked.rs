@@ -12,10 +12,13 @@ use serde::de::DeserializeOwned;
 use super::problem::Problem;
 use super::{auth, body};
 use crate::domain::nearest::slips;
+use crate::room::Room;
 use crate::running::App;
 
 /// The largest JSON body of an administrative call.
 const BODY_BYTES_MAX: usize = 64 << 10;
+/// The same where the body is a whole list of hosts, or the whole desired state.
+const LARGE_BYTES_MAX: usize = 16 << 20;
 /// How far a field may be from a known one that is suggested for it.
 const SLIPS_MAX: usize = 2;
 
@@ -41,28 +44,47 @@ pub struct Nothing {}
 /// A JSON object. `T` says `deny_unknown_fields`.
 pub struct Json<T>(pub T);
 
+/// The same, of many.
+pub struct Large<T>(pub T);
+
 impl<T: DeserializeOwned> FromRequest<Arc<App>> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
-        if !is_json(request.headers()) {
-            let detail = "the body has to be JSON, and `Content-Type` to say `application/json`";
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
-        }
-        let patience = app.running().config.limits.body;
-        let room = app.calls_room.at(auth::address(request.extensions()));
-        let bytes = body::read(request.into_body(), BODY_BYTES_MAX, patience, room).await?;
-        // What serde derives also takes an array for the fields in their order.
-        if bytes.trim_ascii_start().first() != Some(&b'{') {
-            return Err(Problem::new(StatusCode::BAD_REQUEST, "the body has to be a JSON object"));
-        }
-        let mut json = serde_json::Deserializer::from_slice(&bytes);
-        let read = serde_path_to_error::deserialize(&mut json)
-            .map_err(|error| wrong("field", &error.path().to_string(), &error.inner().to_string()))?;
-        json.end()
-            .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("after the JSON: {error}")))?;
-        Ok(Self(read))
+        read(request, app, BODY_BYTES_MAX, &app.calls_room).await.map(Self)
     }
+}
+
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for Large<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+        read(request, app, LARGE_BYTES_MAX, &app.documents_room).await.map(Self)
+    }
+}
+
+async fn read<T: DeserializeOwned>(
+    request: Request,
+    app: &App,
+    bytes_max: usize,
+    room: &Room,
+) -> Result<T, Problem> {
+    if !is_json(request.headers()) {
+        let detail = "the body has to be JSON, and `Content-Type` to say `application/json`";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+    }
+    let patience = app.running().config.limits.body;
+    let room = room.at(auth::address(request.extensions()));
+    let bytes = body::read(request.into_body(), bytes_max, patience, room).await?;
+    // What serde derives also takes an array for the fields in their order.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "the body has to be a JSON object"));
+    }
+    let mut json = serde_json::Deserializer::from_slice(&bytes);
+    let read = serde_path_to_error::deserialize(&mut json)
+        .map_err(|error| wrong("field", &error.path().to_string(), &error.inner().to_string()))?;
+    json.end().map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("after the JSON: {error}")))?;
+    Ok(read)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

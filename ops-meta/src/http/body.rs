@@ -30,7 +30,7 @@ async fn read_bounded(mut body: Body, bytes_max: usize, room: Corner<'_>) -> Res
         let frame = frame.map_err(|error| Refusal::Bad(format!("failed to read the body: {error}")))?;
         let Ok(data) = frame.into_data() else { continue };
         seen += data.len();
-        if seen > DRAINED_BYTES_MAX {
+        if seen > bytes_max.saturating_add(DRAINED_BYTES_MAX) {
             break;
         }
         // Of what is refused nothing is kept.

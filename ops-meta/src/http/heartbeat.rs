@@ -15,7 +15,8 @@ use super::body;
 use super::error::{Refusal, Refusals};
 use super::openapi;
 use crate::clock::now_ms;
-use crate::fleet::{Recorded, Said};
+use crate::domain::selector::HostFacts;
+use crate::fleet::{Host, Recorded, Said};
 use crate::log;
 use crate::running::App;
 
@@ -65,8 +66,9 @@ fn answer(app: &App, speaker: &Speaker, bytes: &[u8]) -> Result<Bytes, Refusal> 
         && let Ok(hostname) = Hostname::check(looks.hostname)
     {
         speaker.may_speak_for(hostname)?;
-        if app.fleet.repeat(looks, now) {
-            return Ok(app.running().current.answer(hostname));
+        let answer = |host: &Host| answer_to(app, looks.hostname, host);
+        if let Some(answer) = app.fleet.repeat(looks, now, answer) {
+            return Ok(answer);
         }
     }
     let unreadable = |error| Refusal::Bad(format!("body format error: {error}"));
@@ -81,7 +83,17 @@ fn answer(app: &App, speaker: &Speaker, bytes: &[u8]) -> Result<Bytes, Refusal> 
     let said = Said { body: bytes, known_by: known.map_or(0, |looks| looks.hash) };
     let recorded = app.fleet.record(&beat, &said, now, running.config.limits.fleet);
     tell(app, hostname, &recorded, &refused);
-    Ok(running.current.answer(hostname))
+    let known = app.fleet.look(hostname.as_str(), |host| answer_to(app, hostname.as_str(), host));
+    Ok(known.unwrap_or_else(|| {
+        // One that is not remembered is told what counts for what it says of itself.
+        let Heartbeat { os, arch, ip, labels, .. } = &beat;
+        let facts = HostFacts { hostname: hostname.as_str(), os, arch, ip: ip.parse().ok(), labels };
+        app.current().wanted(&facts).answer.clone()
+    }))
+}
+
+fn answer_to(app: &App, hostname: &str, host: &Host) -> Bytes {
+    app.current().wanted_of(&host.stable(hostname), &host.answer).answer.clone()
 }
 
 fn tell(app: &App, hostname: Hostname<'_>, recorded: &Recorded, refused: &[Refused]) {

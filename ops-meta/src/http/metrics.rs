@@ -26,7 +26,7 @@ pub async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let hosts = counted(&app).await;
     let looked = hosts.map(|hosts| Looked {
         hosts,
-        generation: app.running().current.generation,
+        generation: app.current().generation,
         pending_bytes: app.fleet.pending_bytes() as u64,
         texts_bytes: app.fleet.texts_bytes() as u64,
     });

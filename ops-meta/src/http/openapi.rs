@@ -5,7 +5,10 @@ use serde_json::Value;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
-use super::{downloads, events, health, heartbeat, hosts, legacy, metrics, packages, problem, tokens};
+use super::{
+    downloads, events, groups, health, heartbeat, hosts, legacy, lists, metrics, packages, policies, problem,
+    settings, tokens, whole_state,
+};
 
 /// What a host says of itself. A field that is wrong is left out and told in the log; only the hostname must be there.
 /// `POST /api/heartbeat` is the same.
@@ -39,6 +42,11 @@ pub struct Answer {
         health::healthz,
         health::readyz,
         metrics::metrics,
+        groups::delete,
+        groups::list,
+        groups::put,
+        groups::show,
+        hosts::explain,
         hosts::forget,
         hosts::list,
         hosts::show,
@@ -50,6 +58,10 @@ pub struct Answer {
         legacy::version,
         legacy::workdir,
         downloads::package,
+        lists::delete,
+        lists::list,
+        lists::put,
+        lists::show,
         packages::delete,
         packages::entries,
         packages::gc,
@@ -59,10 +71,18 @@ pub struct Answer {
         packages::show,
         packages::upload_offset,
         packages::verify,
+        policies::delete,
+        policies::list,
+        policies::put,
+        policies::show,
+        settings::put,
+        settings::show,
         tokens::create,
         tokens::list,
         tokens::revoke,
         tokens::whoami,
+        whole_state::put,
+        whole_state::show,
     ),
     components(schemas(problem::Told)),
     modifiers(&Token)

@@ -8,6 +8,8 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as Described, Respons
 use utoipa::{IntoResponses, ToSchema};
 
 use super::error::Refusal;
+use crate::domain::desired::Fault;
+use crate::simulation::Simulated;
 use crate::store::StoreError;
 
 /// After how many seconds a database that was away is worth another try.
@@ -22,12 +24,23 @@ pub struct Problem {
     field: Option<String>,
     code: Option<&'static str>,
     offset: Option<u64>,
+    faults: Vec<Fault>,
+    simulated: Option<Box<Simulated>>,
     retry_after_secs: Option<u64>,
 }
 
 impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), field: None, code: None, offset: None, retry_after_secs: None }
+        Self {
+            status,
+            detail: detail.into(),
+            field: None,
+            code: None,
+            offset: None,
+            faults: Vec::new(),
+            simulated: None,
+            retry_after_secs: None,
+        }
     }
 
     /// 400: this parameter or this field of the body is wrong.
@@ -49,6 +62,18 @@ impl Problem {
     #[must_use]
     pub fn offset(self, bytes: u64) -> Self {
         Self { offset: Some(bytes), ..self }
+    }
+
+    /// Everything that is wrong.
+    #[must_use]
+    pub fn faults(self, faults: Vec<Fault>) -> Self {
+        Self { faults, ..self }
+    }
+
+    /// What the change would have done.
+    #[must_use]
+    pub fn simulated(self, simulated: Box<Simulated>) -> Self {
+        Self { simulated: Some(simulated), ..self }
     }
 
     #[must_use]
@@ -76,6 +101,12 @@ pub struct Told<'a> {
     /// Where an upload goes on, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     offset: Option<u64>,
+    /// Everything that is wrong, where there may be several.
+    #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
+    faults: &'a [Fault],
+    /// What a change would have done that wants to be confirmed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changed: Option<&'a Simulated>,
 }
 
 impl IntoResponse for Problem {
@@ -88,6 +119,8 @@ impl IntoResponse for Problem {
             field: self.field.as_deref(),
             code: self.code,
             offset: self.offset,
+            faults: &self.faults,
+            changed: self.simulated.as_deref(),
         };
         let content_type = [(CONTENT_TYPE, "application/problem+json")];
         let mut response =

@@ -7,11 +7,11 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_f
 use serde_json::{Value, json};
 
 use super::orders::{differing, without_passwords};
-use super::packages;
 use super::sqlite::Durability;
 use super::{
     Actor, Change, Changed, Event, EventsAsked, HostId, LastAdmin, NewToken, Store, StoreError, Token, Turn,
 };
+use super::{desired, packages};
 use crate::clock::now_ms;
 use crate::domain::role::Role;
 
@@ -26,7 +26,6 @@ pub(super) struct Done {
 
 impl Store {
     /// The integer that every administrative change raises.
-    #[cfg(test)]
     pub async fn generation(&self) -> Result<u64, StoreError> {
         self.sqlite.read(|it| Ok(generation(it)?)).await
     }
@@ -81,7 +80,7 @@ impl Store {
     }
 }
 
-fn generation(connection: &Connection) -> rusqlite::Result<u64> {
+pub(super) fn generation(connection: &Connection) -> rusqlite::Result<u64> {
     let found: i64 = connection.query_row("SELECT generation FROM state", [], |row| row.get(0))?;
     Ok(found.unsigned_abs())
 }
@@ -100,6 +99,7 @@ fn apply(transaction: &Transaction<'_>, actor: &Actor, change: Change) -> Result
         })),
         Change::CreatePackage(new) => packages::create(transaction, *new, &actor.0).map(Some),
         Change::Package { id, change } => packages::change(transaction, id, change),
+        Change::Desired(differences) => desired::write(transaction, &differences),
         Change::Orders { digest, agents } => orders(transaction, digest, agents),
     }
 }

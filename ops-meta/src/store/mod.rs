@@ -7,6 +7,7 @@ mod admin;
 #[cfg(test)]
 mod contract;
 mod copy;
+mod desired;
 mod error;
 mod holder;
 mod hosts;
@@ -20,10 +21,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::desired::Difference;
 use crate::domain::host::Run;
 use crate::domain::role::Role;
 use crate::readiness::Readiness;
 pub use copy::{Existing, back_up, restore};
+pub use desired::Row as DesiredRow;
 pub use error::{StoreError, Unopened};
 pub use orders::without_passwords;
 pub use packages::{Content, NewPackage, Package, PackageChange, PackageState};
@@ -76,6 +79,8 @@ pub enum Change {
         id: i64,
         change: PackageChange,
     },
+    /// What should run where is to be otherwise.
+    Desired(Vec<Difference>),
     /// cfg.json orders these agents, perhaps others than before.
     Orders {
         digest: String,

@@ -1,15 +1,15 @@
 //! All groups and policies, ranked.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 
-use ops_wire::AgentName;
+use ops_wire::{AgentName, Version};
 
 use super::{Decision, Group, Policy, Scope};
 use crate::domain::selector::HostFacts;
 
 /// Groups and policies that nowhere contradict each other. In which order they were given does not matter.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Rules {
     default: Vec<Policy>,
     /// The weakest first, each with its policies.
@@ -53,9 +53,57 @@ impl Rules {
         Ok(Self { default, groups, hosts: scopes.into_iter().filter_map(host).collect() })
     }
 
+    /// The weakest first.
+    pub fn groups(&self) -> impl DoubleEndedIterator<Item = &Group> {
+        self.groups.iter().map(|(group, _)| group)
+    }
+
+    pub fn has_policies(&self, name: &str) -> bool {
+        self.groups.iter().any(|(group, policies)| *group.name == *name && !policies.is_empty())
+    }
+
+    pub fn group(&self, name: &str) -> Option<&Group> {
+        self.groups.iter().map(|(group, _)| group).find(|group| *group.name == *name)
+    }
+
+    pub fn policies(&self) -> impl Iterator<Item = &Policy> {
+        let groups = self.groups.iter().flat_map(|(_, policies)| policies);
+        self.default.iter().chain(groups).chain(self.hosts.values().flatten())
+    }
+
+    /// Of whom some policy is.
+    pub fn agents(&self) -> HashSet<&AgentName> {
+        self.policies().map(|policy| &policy.agent).collect()
+    }
+
+    /// Whether some policy names this version.
+    pub fn orders(&self, agent: &AgentName, version: &Version) -> bool {
+        self.policies().any(|it| it.agent == *agent && it.order.version.as_ref() == Some(version))
+    }
+
     /// The groups that a host is in, the weakest first.
     pub fn groups_of(&self, host: &HostFacts<'_>) -> impl Iterator<Item = &Group> {
         self.groups.iter().map(|(group, _)| group).filter(|group| group.selector.matches(host))
+    }
+
+    pub fn deciding_groups(&self, host: &HostFacts<'_>) -> Vec<u32> {
+        let all = self.groups.iter().enumerate().rev();
+        let all = all.filter(|(_, (group, policies))| !policies.is_empty() && group.selector.matches(host));
+        all.map(|(n, _)| n as u32).collect()
+    }
+
+    pub fn has_own(&self, hostname: &str) -> bool {
+        self.hosts.contains_key(hostname)
+    }
+
+    pub fn decide_in(&self, groups: &[u32], hostname: &str) -> Vec<Decision<'_>> {
+        let own = self.hosts.get(hostname).into_iter();
+        let groups = groups.iter().filter_map(|n| self.groups.get(*n as usize)).map(|(_, policies)| policies);
+        let mut agents: BTreeMap<&AgentName, Vec<&Policy>> = BTreeMap::new();
+        for policy in own.chain(groups).chain([&self.default]).flatten() {
+            agents.entry(&policy.agent).or_default().push(policy);
+        }
+        agents.into_iter().map(|(agent, policies)| Decision::of(agent, policies)).collect()
     }
 
     /// What should run on a host, by the names of the agents. Looks at every group with policies, and at no policy but

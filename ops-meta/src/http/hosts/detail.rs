@@ -49,11 +49,11 @@ pub struct RivalShown {
 #[serde(rename_all = "camelCase")]
 pub struct AgentDetail {
     #[serde(flatten)]
-    shown: AgentShown,
+    pub shown: AgentShown,
     /// When it was looked at, by the host's clock.
     looked: i64,
     sha256: Option<String>,
-    error: Option<String>,
+    pub error: Option<String>,
     attempt: Option<u32>,
     next_try: Option<i64>,
     /// Of a download.
@@ -113,9 +113,7 @@ impl Detail {
         looked: &mut Looked<'_>,
     ) -> Self {
         let reported = report.as_ref().map(|report| report.at);
-        // It was read when it came.
-        let beat = report.and_then(|report| Heartbeat::read(&report.body).ok()).map(|(beat, _)| beat);
-        let beat = beat.unwrap_or_default();
+        let beat = read(report.as_ref());
         let rival = host
             .rival(looked.now())
             .map(|(machine, ip)| RivalShown { machine_id: machine.to_text(), ip: ip.to_text() });
@@ -124,7 +122,7 @@ impl Detail {
             machine_id: host.machine.to_text(),
             run_user: host.facts.run_user.clone(),
             interval_secs: host.heard().interval_secs,
-            generation: host.generation,
+            generation: host.generation.into(),
             revived: (host.revived > 0).then(|| i64::from(host.revived) * 1000),
             rival,
             reported,
@@ -134,6 +132,17 @@ impl Detail {
             history: history.into_iter().map(Line::of).collect(),
         }
     }
+}
+
+/// It was read when it came.
+fn read(report: Option<&Report>) -> Heartbeat {
+    let beat = report.and_then(|report| Heartbeat::read(&report.body).ok()).map(|(beat, _)| beat);
+    beat.unwrap_or_default()
+}
+
+/// What a host says of its agents.
+pub fn agents_of(host: &Host, report: Option<&Report>) -> Vec<AgentDetail> {
+    agents(host, &read(report))
 }
 
 fn agents(host: &Host, beat: &Heartbeat) -> Vec<AgentDetail> {
@@ -152,10 +161,14 @@ fn desired(hostname: &str, host: &Host, looked: &Looked<'_>) -> Vec<Desired> {
             host.agents.find(desired.name.as_str()).map(super::shown::real),
         ),
     };
-    looked.desired(hostname).iter().map(one).collect()
+    looked.wanted(hostname, host).agents.iter().map(one).collect()
 }
 
 impl AgentDetail {
+    pub fn name(&self) -> &str {
+        &self.shown.name
+    }
+
     /// What is in memory is newer than what was `said` in the last report that was written.
     fn of(real: &Real, look: Look, said: Option<&RealAgent>) -> Self {
         Self {

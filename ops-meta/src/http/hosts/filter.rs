@@ -7,8 +7,10 @@ use regex::bytes::Regex;
 use super::shown::Looked;
 use super::{ListAsked, conformities, states};
 use crate::domain::conformity::Conformity;
+use crate::domain::desired::Desired;
 use crate::domain::host::State;
-use crate::domain::selector::{self, AgentFacts, ListFilter, Lists, PATTERN_CHARS_MAX, RealFacts};
+use crate::domain::precedence::Rules;
+use crate::domain::selector::{self, AgentFacts, ListFilter, PATTERN_CHARS_MAX, RealFacts, Selector};
 use crate::fleet::{Address, Host, Real};
 use crate::http::problem::Problem;
 
@@ -31,6 +33,9 @@ pub struct Filter {
     claimed_twice: Option<bool>,
     /// In words.
     expression: Option<ListFilter>,
+    group: Option<Selector>,
+    /// Every group, and whether it is to be in one.
+    in_groups: Option<(Rules, bool)>,
 }
 
 #[derive(Default)]
@@ -42,7 +47,7 @@ struct AgentFilter {
 }
 
 impl Filter {
-    pub fn of(asked: &ListAsked) -> Result<Self, Problem> {
+    pub fn of(asked: &ListAsked, desired: &Desired) -> Result<Self, Problem> {
         let glob =
             |field, text: &Option<String>| text.as_deref().map(|text| Glob::of(field, text)).transpose();
         Ok(Self {
@@ -62,7 +67,9 @@ impl Filter {
             ip: glob("ip", &asked.ip)?,
             reboot_required: asked.reboot_required,
             claimed_twice: asked.claimed_twice,
-            expression: asked.filter.as_deref().map(expression).transpose()?,
+            expression: asked.filter.as_deref().map(|text| expression(text, desired)).transpose()?,
+            group: asked.group.as_deref().map(|name| group(name, desired)).transpose()?,
+            in_groups: asked.in_groups.map(|wanted| (desired.rules().clone(), wanted)),
         })
     }
 
@@ -82,24 +89,38 @@ impl Filter {
                 host.agents.0.iter().any(|it| it.reboot_required) == *needed
             })
             && self.agent.admits(host)
+            && holds(&self.group, |selector| selector.matches(&host.stable(hostname)))
+            && holds(&self.in_groups, |(rules, wanted)| {
+                rules.groups_of(&host.stable(hostname)).next().is_some() == *wanted
+            })
             && holds(&self.current, |current| current.contains(&looked.current(hostname, host)))
             && holds(&self.expression, |filter| {
                 let facts = host.stable(hostname);
-                filter.matches(&facts, &Whole { hostname, host, looked: RefCell::new(looked) })
+                filter.matches(&facts, &Whole::new(hostname, host, looked))
             })
     }
 }
 
-fn expression(text: &str) -> Result<ListFilter, Problem> {
-    // Named lists come with groups.
-    ListFilter::parse(text, &Lists::new()).map_err(|why| Problem::field("where", format!("`where`, {why}")))
+fn group(name: &str, desired: &Desired) -> Result<Selector, Problem> {
+    let group = desired.rules().group(name).map(|group| group.selector.clone());
+    group.ok_or_else(|| Problem::field("group", format!("there is no group {name:?}")))
+}
+
+pub fn expression(text: &str, desired: &Desired) -> Result<ListFilter, Problem> {
+    ListFilter::parse(text, desired.lists()).map_err(|why| Problem::field("where", format!("`where`, {why}")))
 }
 
 /// A host with what it runs, and what is wanted of it.
-struct Whole<'a, 'b> {
+pub struct Whole<'a, 'b> {
     hostname: &'a str,
     host: &'a Host,
     looked: RefCell<&'a mut Looked<'b>>,
+}
+
+impl<'a, 'b> Whole<'a, 'b> {
+    pub fn new(hostname: &'a str, host: &'a Host, looked: &'a mut Looked<'b>) -> Self {
+        Self { hostname, host, looked: RefCell::new(looked) }
+    }
 }
 
 impl RealFacts for Whole<'_, '_> {

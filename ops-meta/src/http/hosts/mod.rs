@@ -1,6 +1,7 @@
 //! Hosts: lists of them, one in full, and those that are to be forgotten.
 
 mod detail;
+mod explain;
 mod filter;
 mod shown;
 
@@ -25,6 +26,7 @@ use crate::domain::host::State as Standing;
 use crate::fleet::{Asked, Host, Order, Position, TooLate};
 use crate::running::App;
 pub use detail::Detail;
+pub use explain::{__path_explain, explain};
 use filter::Filter;
 use shown::{Looked, Shown};
 
@@ -66,6 +68,10 @@ pub struct ListAsked {
     #[serde(rename = "where")]
     #[param(rename = "where")]
     filter: Option<String>,
+    /// Is in this group.
+    group: Option<String>,
+    /// Whether it is in any group at all.
+    in_groups: Option<bool>,
     /// A regular expression that the name has a match for.
     #[serde(rename = "match")]
     #[param(rename = "match", max_length = 1024)]
@@ -149,7 +155,7 @@ pub async fn list(
     _: With<Viewer>,
     Query(asked): Query<ListAsked>,
 ) -> Result<Json<HostList>, Problem> {
-    let filter = Filter::of(&asked)?;
+    let filter = Filter::of(&asked, &app.standing().desired)?;
     let cursor = asked.cursor.as_deref().map(Cursor::read).transpose()?;
     // Looking at a million hosts takes a processor for a while: one such list at once, and the others wait.
     let turn = app.scans.clone().acquire_owned().await;
@@ -171,9 +177,9 @@ fn page_of(
     filter: &Filter,
     cursor: Option<Cursor>,
 ) -> Result<HostList, TooLate> {
-    let (running, now) = (app.running().clone(), now_ms() / 1000);
+    let (current, now) = (app.current().clone(), now_ms() / 1000);
     let (begun, after) = cursor.map_or((now, None), |Cursor { begun, last }| (begun, Some(last)));
-    let looked = std::cell::RefCell::new(Looked::new(&app.fleet, &running.current, now));
+    let looked = std::cell::RefCell::new(Looked::new(&app.fleet, &current, now));
     let key = asked.sort.key;
     let mut rank = |hostname: &str, host: &Host| match key {
         Key::Hostname => 0,
@@ -243,8 +249,8 @@ pub async fn show(
     let host = app.fleet.find(&hostname).ok_or_else(|| missing(&hostname))?;
     let report = app.store.report(host.id).await?;
     let history = app.store.history(host.id).await?;
-    let running = app.running();
-    let mut looked = Looked::new(&app.fleet, &running.current, now_ms() / 1000);
+    let current = app.current();
+    let mut looked = Looked::new(&app.fleet, &current, now_ms() / 1000);
     Ok(Json(Detail::of(&hostname, &host, report, history, &mut looked)))
 }
 

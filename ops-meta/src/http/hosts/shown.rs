@@ -7,7 +7,7 @@ use ops_wire::Phase;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::current::Current;
+use crate::current::{Current, Wanted};
 use crate::domain::conformity::{self, Conformity};
 use crate::domain::host::State;
 use crate::fleet::{Agents, Fleet, Host, Real};
@@ -21,9 +21,9 @@ pub struct Looked<'a> {
     current: &'a Current,
     /// Unix seconds.
     now: i64,
-    /// Hosts with the same orders and the same agents are as desired or not, all of them. The agents are held, so that
-    /// nobody else comes to their address.
-    kept: HashMap<(usize, usize), (Arc<Agents>, Conformity)>,
+    /// Hosts with the same orders and the same agents are as desired or not, all of them. Both are held, so that nobody
+    /// else comes to their address.
+    kept: HashMap<(usize, usize), (Arc<Wanted>, Arc<Agents>, Conformity)>,
     /// The one that was asked for last: hosts that say the same stand together, and most are like their neighbour.
     last: Option<((usize, usize), Conformity)>,
 }
@@ -41,8 +41,8 @@ impl<'a> Looked<'a> {
         host.rival(self.now).is_some()
     }
 
-    pub fn desired(&self, hostname: &str) -> &[ops_wire::DesiredAgent] {
-        &self.current.wanted(hostname).agents
+    pub fn wanted(&self, hostname: &str, host: &Host) -> Arc<Wanted> {
+        self.current.wanted_of(&host.stable(hostname), &host.answer)
     }
 
     pub fn now(&self) -> i64 {
@@ -51,19 +51,19 @@ impl<'a> Looked<'a> {
 
     /// Whether the host is as desired.
     pub fn current(&mut self, hostname: &str, host: &Host) -> Conformity {
-        let wanted = self.current.wanted(hostname);
-        let key = (Arc::as_ptr(wanted).addr(), Arc::as_ptr(&host.agents).addr());
+        let wanted = self.wanted(hostname, host);
+        let key = (Arc::as_ptr(&wanted).addr(), Arc::as_ptr(&host.agents).addr());
         if let Some((_, known)) = self.last.filter(|(last, _)| *last == key) {
             return known;
         }
-        let known = self.kept.get(&key).map(|(_, known)| *known);
+        let known = self.kept.get(&key).map(|(.., known)| *known);
         let found = known
             .unwrap_or_else(|| conformity::of_host(&wanted.agents, |name| host.agents.find(name).map(real)));
         let has_room = self.kept.len() < KEPT_MAX;
         if known.is_none() && has_room {
-            self.kept.insert(key, (host.agents.clone(), found));
+            self.kept.insert(key, (wanted, host.agents.clone(), found));
         }
-        // Whose agents are not held, to their address another's may come.
+        // What is not held, to its address something else may come.
         self.last = (known.is_some() || has_room).then_some((key, found));
         found
     }

@@ -61,6 +61,8 @@ pub async fn delete(
         return Err(Problem::new(StatusCode::CONFLICT, detail));
     }
     whole(async move {
+        // Nobody orders it meanwhile.
+        let _turn = app.deciding.turn().await;
         for package in &chosen {
             let actor = publisher.caller.actor();
             app.packages.delete(&app.store, actor, package, |build| ordered(&app, build)).await?;

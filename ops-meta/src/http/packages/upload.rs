@@ -271,7 +271,12 @@ async fn begin(app: &App, told: &Told, most: u64) -> Result<(Spool, oneshot::Rec
 async fn accept(app: &App, actor: Actor, told: Told, received: Received) -> Result<Brought, Problem> {
     let read = tokio::task::spawn_blocking(move || (archive::read(told, &received), received));
     match read.await.map_err(|_| broken_off())? {
-        (Ok(new), received) => Ok(app.packages.bring(&app.store, actor, received, new).await?),
+        (Ok(new), received) => {
+            let build = new.build.clone();
+            let brought = app.packages.bring(&app.store, actor, received, new).await?;
+            app.package_changed(&build).await;
+            Ok(brought)
+        }
         (Err(NoPackage::Unread(error)), _) => Err(unwritten(&error)),
         (Err(NoPackage::Refused(problem)), received) => {
             received.spool.discard();

@@ -1,0 +1,82 @@
+//! The packages, as far as hosts are told of them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+
+use ops_package::{Platform, Requirement};
+use ops_wire::{AgentName, HexDigest, Version};
+
+use super::Withheld;
+use crate::domain::package::hosts_of;
+
+/// One build of one version.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stocked {
+    /// Below the address of all packages; empty: none.
+    pub folder: String,
+    pub sha256: HexDigest,
+    /// Bytes.
+    pub size: u64,
+    pub unpacked_size: u64,
+    /// Empty: none.
+    pub signature: String,
+    pub trial_secs: Option<u32>,
+    pub requires: BTreeMap<AgentName, Requirement>,
+    /// Why nobody should use it any more.
+    pub deprecated: Option<String>,
+}
+
+/// All builds of all versions.
+#[derive(Clone, Default)]
+pub struct Shelf(HashMap<AgentName, BTreeMap<Version, Vec<(Platform, Stocked)>>>);
+
+impl Shelf {
+    pub fn put(&mut self, agent: AgentName, version: Version, platform: Platform, mut stocked: Stocked) {
+        stocked.folder = hosts_of(platform.os(), platform.arch());
+        self.0.entry(agent).or_default().entry(version).or_default().push((platform, stocked));
+    }
+
+    /// The build for a host of this kind: the more special one, where there are several.
+    pub fn find(
+        &self,
+        agent: &AgentName,
+        version: &Version,
+        os: &str,
+        arch: &str,
+    ) -> Result<&Stocked, Withheld> {
+        let none = || Withheld::NoPackage(agent.clone(), version.clone());
+        let builds = self.0.get(agent).and_then(|versions| versions.get(version)).ok_or_else(none)?;
+        let fits = |platform: &Platform| {
+            (platform.os().is_empty() || platform.os() == os)
+                && (platform.arch().is_empty() || platform.arch() == arch)
+        };
+        let fitting = builds.iter().filter(|(platform, _)| fits(platform));
+        let found =
+            fitting.max_by_key(|(platform, _)| (!platform.os().is_empty(), !platform.arch().is_empty()));
+        found.map(|(_, stocked)| stocked).ok_or_else(|| {
+            let others = builds.iter().map(|(_, it)| it.folder.clone()).collect();
+            let platform = match hosts_of(os, arch).as_str() {
+                "" => "hosts that do not say what they are".to_owned(),
+                platform => platform.to_owned(),
+            };
+            Withheld::NoBuild(agent.clone(), version.clone(), platform, others)
+        })
+    }
+
+    /// Every version of an agent.
+    pub fn versions(&self, agent: &AgentName) -> impl Iterator<Item = &Version> {
+        self.0.get(agent).into_iter().flat_map(BTreeMap::keys)
+    }
+
+    pub fn builds(&self, agent: &AgentName, version: &Version) -> impl Iterator<Item = &Stocked> {
+        let versions = self.0.get(agent).and_then(|versions| versions.get(version));
+        versions.into_iter().flatten().map(|(_, stocked)| stocked)
+    }
+}
+
+/// There may be thousands.
+impl fmt::Debug for Shelf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Shelf of {} agents", self.0.len())
+    }
+}

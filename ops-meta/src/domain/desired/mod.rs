@@ -1,0 +1,53 @@
+//! The whole desired state: settings, lists, groups and policies. A [`Document`] is what was written; a [`Desired`] is one
+//! that was checked.
+
+mod check;
+mod document;
+mod fault;
+mod object;
+mod order;
+#[cfg(test)]
+mod tests;
+
+use super::precedence::Rules;
+use super::selector::Lists;
+pub use document::{Document, GroupText, PolicyText, SettingsText};
+pub use fault::Fault;
+pub use object::{Difference, Object, differences};
+
+/// Words of one list.
+pub const WORDS_MAX: usize = 100_000;
+/// The longest word of a list, in bytes, and the longest description.
+const WORD_BYTES_MAX: usize = 253;
+const DESCRIPTION_BYTES_MAX: usize = 1024;
+/// The longest URL prefix, in bytes.
+const URL_BYTES_MAX: usize = 2048;
+/// A change that touches more of all hosts wants to be confirmed, unless the settings say otherwise.
+const CONFIRM_ABOVE_PERCENT: u8 = 25;
+
+/// What should run where, without a contradiction in it.
+#[derive(Debug, Clone, Default)]
+pub struct Desired {
+    document: Document,
+    rules: Rules,
+    lists: Lists,
+}
+
+impl Desired {
+    /// Sorted, and every word of a list once.
+    pub fn document(&self) -> &Document {
+        &self.document
+    }
+
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    pub fn lists(&self) -> &Lists {
+        &self.lists
+    }
+
+    pub fn confirm_above_percent(&self) -> u8 {
+        self.document.settings.confirm_above_percent.unwrap_or(CONFIRM_ABOVE_PERCENT)
+    }
+}

@@ -1,0 +1,222 @@
+//! Why a host is told what it is told.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use ops_wire::DesiredAgent;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::detail::{AgentDetail, agents_of};
+use super::filter::{Whole, expression};
+use super::missing;
+use super::shown::Looked;
+use crate::clock::now_ms;
+use crate::domain::compile::{Compiled, Withheld};
+use crate::domain::conformity::{self, Conformity};
+use crate::domain::explain::{self, Rule, Seen};
+use crate::domain::precedence::Group;
+use crate::domain::selector::HostFacts;
+use crate::fleet::Host;
+use crate::http::asked::{Query, Segment};
+use crate::http::auth::{Viewer, With};
+use crate::http::problem::{Problem, Problems};
+use crate::running::App;
+
+/// Groups that a host is not in, of which it is told why.
+const OTHERS_MAX: usize = 50;
+
+/// What decides on a host, and why.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Explained {
+    hostname: String,
+    /// `policies`, or `cfg.json`
+    decided_by: &'static str,
+    /// Those that it is in, the strongest first, then those with policies that it is not in.
+    groups: Vec<Membership>,
+    agents: Vec<AgentExplained>,
+    /// Of `where`.
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    filter: Option<FilterExplained>,
+}
+
+/// Whether a host is in a group, and why.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Membership {
+    name: String,
+    priority: i32,
+    is_in: bool,
+    /// The conditions that decided.
+    why: Vec<String>,
+}
+
+/// One agent.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentExplained {
+    name: String,
+    /// All that apply, the strongest first.
+    policies: Vec<PolicyExplained>,
+    /// What the host is told, as on the wire; null: nothing.
+    #[schema(value_type = Object)]
+    told: Option<DesiredAgent>,
+    /// Why it is told nothing, though policies are of it.
+    withheld: Option<String>,
+    /// What it says of the agent; null: nothing.
+    real: Option<AgentDetail>,
+    current: Conformity,
+    /// All of this in sentences, and what would change it.
+    sentences: Vec<String>,
+}
+
+/// One policy that applies.
+#[derive(Serialize, ToSchema)]
+pub struct PolicyExplained {
+    /// `all hosts`, `group prod`, `host web-01`.
+    of: String,
+    /// What it decides: `version 1.2`.
+    gives: Vec<String>,
+    /// What it says, and a stronger one says otherwise.
+    overridden: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub struct ExplainAsked {
+    /// Whether, and why, this filter admits the host, in the language of docs/selectors.md.
+    #[serde(rename = "where")]
+    #[param(rename = "where")]
+    filter: Option<String>,
+}
+
+/// Whether a filter admits a host.
+#[derive(Serialize, ToSchema)]
+pub struct FilterExplained {
+    admits: bool,
+    /// The conditions that decided.
+    why: Vec<String>,
+}
+
+/// Why a host is told what it is told, and what would change it.
+#[utoipa::path(get, path = "/api/v1/hosts/{hostname}/explain", operation_id = "explainHost", tag = "hosts",
+    security(("token" = [])), params(("hostname" = String, Path), ExplainAsked), responses((status = 200, body = Explained), Problems))]
+pub async fn explain(
+    State(app): State<Arc<App>>,
+    _: With<Viewer>,
+    Segment(hostname): Segment,
+    Query(asked): Query<ExplainAsked>,
+) -> Result<Json<Explained>, Problem> {
+    let standing = app.standing().clone();
+    let filter = asked.filter.as_deref().map(|text| expression(text, &standing.desired)).transpose()?;
+    let host = app.fleet.find(&hostname).ok_or_else(|| missing(&hostname))?;
+    let report = app.store.report(host.id).await?;
+    let facts = host.stable(&hostname);
+    let current = app.current();
+    let (decided_by, groups, mut all) = match current.rules() {
+        Some(compiled) => ("policies", memberships(compiled, &facts), of_rules(compiled, &facts)),
+        None => ("cfg.json", Vec::new(), of_file(&app, &facts)),
+    };
+    // Whatever else the host reports is left alone.
+    for real in &host.agents.0 {
+        if !all.iter().any(|it| *it.name == *real.name) {
+            all.push(Decided { name: real.name.to_string(), rules: Vec::new(), told: Ok(None) });
+        }
+    }
+    let mut reals = agents_of(&host, report.as_ref());
+    let agents = all.into_iter().map(|decided| {
+        let real = reals.iter().position(|it| it.name() == decided.name).map(|n| reals.swap_remove(n));
+        decided.explained(&host, real)
+    });
+    let agents = agents.collect();
+    let filter = filter.map(|filter| {
+        let mut looked = Looked::new(&app.fleet, &current, now_ms() / 1000);
+        let whole = Whole::new(&hostname, &host, &mut looked);
+        let why = filter.explain(&facts, &whole).iter().map(ToString::to_string).collect();
+        FilterExplained { admits: filter.matches(&facts, &whole), why }
+    });
+    Ok(Json(Explained { hostname: hostname.clone(), decided_by, groups, agents, filter }))
+}
+
+fn memberships(compiled: &Compiled, facts: &HostFacts<'_>) -> Vec<Membership> {
+    let rules = &compiled.rules;
+    let membership = |group: &Group| {
+        let why = group.selector.explain(facts).iter().map(ToString::to_string).collect();
+        let is_in = group.selector.matches(facts);
+        Membership { name: group.name.to_string(), priority: group.priority, is_in, why }
+    };
+    let (those, others): (Vec<_>, Vec<_>) = rules.groups().rev().map(membership).partition(|it| it.is_in);
+    let others = others.into_iter().filter(|it| rules.has_policies(&it.name)).take(OTHERS_MAX);
+    those.into_iter().chain(others).collect()
+}
+
+/// What was decided of one agent.
+struct Decided {
+    name: String,
+    rules: Vec<Rule>,
+    told: Result<Option<DesiredAgent>, Withheld>,
+}
+
+fn of_rules(compiled: &Compiled, facts: &HostFacts<'_>) -> Vec<Decided> {
+    let decided = compiled.ordered(facts).into_iter().map(|ordered| Decided {
+        name: ordered.decision.agent.to_string(),
+        rules: explain::rules(&ordered.decision),
+        told: ordered.told.map(Some),
+    });
+    decided.collect()
+}
+
+fn of_file(app: &App, facts: &HostFacts<'_>) -> Vec<Decided> {
+    let running = app.running();
+    let wanted = app.current().wanted(facts);
+    let decided = running.config.policies.iter().map(|policy| Decided {
+        name: policy.name.to_string(),
+        rules: explain::rules_of_2015(policy, facts.hostname),
+        told: Ok(wanted.agents.iter().find(|agent| agent.name == policy.name).cloned()),
+    });
+    decided.collect()
+}
+
+impl Decided {
+    fn explained(self, host: &Host, real: Option<AgentDetail>) -> AgentExplained {
+        let told = self.told.as_ref().map(Option::as_ref);
+        let current = told.ok().flatten().map_or(Conformity::Yes, |desired| {
+            conformity::of_agent(desired, host.agents.find(&self.name).map(super::shown::real))
+        });
+        let seen = real.as_ref().map(AgentDetail::seen);
+        let sentences = explain::sentences(&self.name, &self.rules, told, seen, current);
+        let policies = self.rules.into_iter().map(|Rule { of, gives, overridden }| PolicyExplained {
+            of,
+            gives,
+            overridden,
+        });
+        let (told, withheld) = match self.told {
+            Ok(told) => (told, None),
+            Err(why) => (None, Some(why.to_string())),
+        };
+        AgentExplained {
+            name: self.name,
+            policies: policies.collect(),
+            told,
+            withheld,
+            real,
+            current,
+            sentences,
+        }
+    }
+}
+
+impl AgentDetail {
+    fn seen(&self) -> Seen<'_> {
+        Seen {
+            version: &self.shown.version,
+            status: &self.shown.status,
+            phase: self.shown.phase.unwrap_or_default(),
+            error_code: self.shown.error_code.as_deref().unwrap_or_default(),
+            error: self.error.as_deref().unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What counts for all hosts.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::asked::{self, Nothing, Query};
+use super::auth::{Viewer, With};
+use super::editing::{HowMeant, OnlyIf, Shown, Tagged, edit, tagged};
+use super::problem::{Problem, Problems};
+use crate::domain::desired::{Object, SettingsText};
+use crate::running::App;
+
+/// The settings, and what counts where they say nothing.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SettingsShown {
+    #[serde(flatten)]
+    settings: SettingsText,
+    /// Where hosts fetch what a policy names without a tarball; null: nowhere.
+    packages_url_in_force: Option<String>,
+    /// In which they were written; 0: never.
+    generation: u64,
+}
+
+/// What counts for all hosts.
+#[utoipa::path(get, path = "/api/v1/settings", operation_id = "showSettings", tag = "settings", security(("token" = [])),
+    responses((status = 200, body = SettingsShown), Problems))]
+pub async fn show(State(app): State<Arc<App>>, _: With<Viewer>, _: Query<Nothing>) -> Tagged<SettingsShown> {
+    let standing = app.standing();
+    let generation = standing.generation_of(&Object::Settings).unwrap_or_default();
+    let packages_url_in_force = app.packages_url(&standing.desired);
+    let settings = standing.desired.document().settings.clone();
+    tagged(generation, SettingsShown { settings, packages_url_in_force, generation })
+}
+
+/// Changes all of them: what is not given is as if it had never been.
+#[utoipa::path(put, path = "/api/v1/settings", operation_id = "putSettings", tag = "settings", security(("token" = [])),
+    params(HowMeant), request_body = SettingsText, responses((status = 200, body = Shown), Problems))]
+pub async fn put(
+    State(app): State<Arc<App>>,
+    With { caller, .. }: With<Viewer>,
+    Query(meant): Query<HowMeant>,
+    only_if: OnlyIf,
+    asked::Json(settings): asked::Json<SettingsText>,
+) -> Result<Tagged<Shown>, Problem> {
+    edit(&app, &caller, meant, move |standing| {
+        only_if.fits("settings", Some(standing.generation_of(&Object::Settings).unwrap_or_default()))?;
+        Ok(crate::domain::desired::Document { settings, ..standing.desired.document().clone() })
+    })
+    .await
+}
