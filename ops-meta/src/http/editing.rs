@@ -176,7 +176,7 @@ impl From<NotEdited> for Problem {
             NotEdited::InUse(_) => Self::new(StatusCode::CONFLICT, detail),
             NotEdited::Stale(_) => Self::new(StatusCode::PRECONDITION_FAILED, detail),
             NotEdited::Unconfirmed(simulated, _) => {
-                Self::new(StatusCode::CONFLICT, detail).code("needs_confirmation").simulated(simulated)
+                Self::new(StatusCode::CONFLICT, detail).code("needs_confirmation").simulated(*simulated)
             }
             NotEdited::Store(error) => error.into(),
             NotEdited::BrokenOff => Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail),

@@ -24,9 +24,16 @@ pub struct Problem {
     field: Option<String>,
     code: Option<&'static str>,
     offset: Option<u64>,
-    faults: Vec<Fault>,
-    simulated: Option<Box<Simulated>>,
+    of_change: Option<Box<OfChange>>,
     retry_after_secs: Option<u64>,
+}
+
+/// Of a change that was refused. Few are, so it is kept apart.
+#[derive(Debug)]
+enum OfChange {
+    Faults(Vec<Fault>),
+    /// What it would have done.
+    Simulated(Simulated),
 }
 
 impl Problem {
@@ -37,8 +44,7 @@ impl Problem {
             field: None,
             code: None,
             offset: None,
-            faults: Vec::new(),
-            simulated: None,
+            of_change: None,
             retry_after_secs: None,
         }
     }
@@ -67,13 +73,13 @@ impl Problem {
     /// Everything that is wrong.
     #[must_use]
     pub fn faults(self, faults: Vec<Fault>) -> Self {
-        Self { faults, ..self }
+        Self { of_change: Some(Box::new(OfChange::Faults(faults))), ..self }
     }
 
     /// What the change would have done.
     #[must_use]
-    pub fn simulated(self, simulated: Box<Simulated>) -> Self {
-        Self { simulated: Some(simulated), ..self }
+    pub fn simulated(self, simulated: Simulated) -> Self {
+        Self { of_change: Some(Box::new(OfChange::Simulated(simulated))), ..self }
     }
 
     #[must_use]
@@ -111,6 +117,11 @@ pub struct Told<'a> {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let (faults, changed) = match self.of_change.as_deref() {
+            None => (&[][..], None),
+            Some(OfChange::Faults(faults)) => (faults.as_slice(), None),
+            Some(OfChange::Simulated(simulated)) => (&[][..], Some(simulated)),
+        };
         let told = Told {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or_default(),
@@ -119,8 +130,8 @@ impl IntoResponse for Problem {
             field: self.field.as_deref(),
             code: self.code,
             offset: self.offset,
-            faults: &self.faults,
-            changed: self.simulated.as_deref(),
+            faults,
+            changed,
         };
         let content_type = [(CONTENT_TYPE, "application/problem+json")];
         let mut response =

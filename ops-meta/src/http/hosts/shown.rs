@@ -15,6 +15,8 @@ use crate::fleet::{Agents, Fleet, Host, Real};
 /// How many answers are kept in mind, of how many kinds of hosts.
 const KEPT_MAX: usize = 10_000;
 
+type Held = (Arc<Wanted>, Arc<Agents>);
+
 /// Looks at hosts at one moment, with what is desired then.
 pub struct Looked<'a> {
     fleet: &'a Fleet,
@@ -23,7 +25,7 @@ pub struct Looked<'a> {
     now: i64,
     /// Hosts with the same orders and the same agents are as desired or not, all of them. Both are held, so that nobody
     /// else comes to their address.
-    kept: HashMap<(usize, usize), (Arc<Wanted>, Arc<Agents>, Conformity)>,
+    kept: HashMap<(usize, usize), (Held, Conformity)>,
     /// The one that was asked for last: hosts that say the same stand together, and most are like their neighbour.
     last: Option<((usize, usize), Conformity)>,
 }
@@ -56,12 +58,12 @@ impl<'a> Looked<'a> {
         if let Some((_, known)) = self.last.filter(|(last, _)| *last == key) {
             return known;
         }
-        let known = self.kept.get(&key).map(|(.., known)| *known);
+        let known = self.kept.get(&key).map(|(_, known)| *known);
         let found = known
             .unwrap_or_else(|| conformity::of_host(&wanted.agents, |name| host.agents.find(name).map(real)));
         let has_room = self.kept.len() < KEPT_MAX;
         if known.is_none() && has_room {
-            self.kept.insert(key, (wanted, host.agents.clone(), found));
+            self.kept.insert(key, ((wanted, host.agents.clone()), found));
         }
         // What is not held, to its address something else may come.
         self.last = (known.is_some() || has_room).then_some((key, found));
