@@ -17,6 +17,7 @@ mod sizes;
 mod times;
 mod token;
 mod upload;
+mod wait;
 mod whoami;
 
 use std::io::Write as _;
@@ -31,6 +32,8 @@ pub enum Verb {
     /// What ops-meta knows of hosts
     #[command(subcommand)]
     Host(host::Verb),
+    /// Wait until an agent runs at a version, on all hosts or some
+    Wait(wait::Args),
     /// Bring packages
     Push(push::Args),
     /// What agents come in: made here, kept on the server
@@ -53,6 +56,7 @@ pub enum Verb {
 pub fn run(verb: Verb) -> ExitCode {
     let done = match verb {
         Verb::Host(verb) => host::run(verb),
+        Verb::Wait(args) => wait::run(&args),
         Verb::Push(args) => push::run(args),
         Verb::Package(verb) => package::run(verb),
         Verb::Token(verb) => token::run(verb),

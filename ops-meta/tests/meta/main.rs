@@ -18,6 +18,7 @@ mod cli_pack;
 mod cli_package;
 mod cli_packages;
 mod cli_push;
+mod cli_wait;
 mod connections;
 mod database_away;
 mod faults_of_2015;
