@@ -3,6 +3,7 @@
 
 mod backup;
 mod client;
+mod completion;
 mod confirm;
 mod event;
 mod failed;
@@ -51,6 +52,8 @@ pub enum Verb {
     Backup(backup::Args),
     /// Put a backup in the place of the database
     Restore(restore::Args),
+    /// A script that lets a shell complete what is typed
+    Completion(completion::Args),
 }
 
 pub fn run(verb: Verb) -> ExitCode {
@@ -64,6 +67,7 @@ pub fn run(verb: Verb) -> ExitCode {
         Verb::Whoami(args) => whoami::run(&args),
         Verb::Backup(args) => backup::run(&args),
         Verb::Restore(args) => restore::run(&args),
+        Verb::Completion(args) => completion::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

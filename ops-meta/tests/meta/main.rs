@@ -12,6 +12,7 @@
 mod backup;
 mod bounds;
 mod cli;
+mod cli_completion;
 mod cli_events;
 mod cli_hosts;
 mod cli_pack;
