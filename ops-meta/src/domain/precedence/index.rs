@@ -43,21 +43,20 @@ impl Index {
         let mut index = Self::default();
         for (group, selector) in (0..).zip(selectors) {
             match selector.needed(&crowd) {
-                Some(anchors) => anchors.iter().for_each(|anchor| index.by(anchor).push(group)),
+                Some(anchors) => anchors.into_iter().for_each(|anchor| index.keep(anchor, group)),
                 None => index.any.push(group),
             }
         }
         index
     }
 
-    /// The groups that are kept by it.
-    fn by(&mut self, anchor: &Anchor<'_>) -> &mut Vec<u32> {
-        match *anchor {
-            Anchor::Hostname(asked) => self.hostname.by(asked),
-            Anchor::Os(asked) => self.os.by(asked),
-            Anchor::Arch(asked) => self.arch.by(asked),
-            Anchor::Label(key, asked) => self.labels.entry(key.into()).or_default().by(asked),
-            Anchor::Ip(net) => self.ip.by(net),
+    fn keep(&mut self, anchor: Anchor<'_>, group: u32) {
+        match anchor {
+            Anchor::Hostname(asked) => self.hostname.keep(asked, group),
+            Anchor::Os(asked) => self.os.keep(asked, group),
+            Anchor::Arch(asked) => self.arch.keep(asked, group),
+            Anchor::Label(key, asked) => self.labels.entry(key.into()).or_default().keep(asked, group),
+            Anchor::Ip(net) => self.ip.keep(net, group),
         }
     }
 
@@ -79,10 +78,16 @@ impl Index {
 }
 
 impl Texts {
-    fn by(&mut self, asked: Asked<'_>) -> &mut Vec<u32> {
+    fn keep(&mut self, asked: Asked<'_>, group: u32) {
         match asked {
-            Asked::Is(word) => self.words.entry(word.into()).or_default(),
-            Asked::Begins(beginning) => self.beginnings.of(beginning),
+            Asked::Begins(beginning) => self.beginnings.of(beginning).push(group),
+            // Lists are long, and several groups have the same one: no word is copied twice.
+            Asked::Is(word) => match self.words.get_mut(word) {
+                Some(groups) => groups.push(group),
+                None => {
+                    self.words.insert(word.into(), vec![group]);
+                }
+            },
         }
     }
 
@@ -93,9 +98,9 @@ impl Texts {
 }
 
 impl Nets {
-    fn by(&mut self, net: Net) -> &mut Vec<u32> {
+    fn keep(&mut self, net: Net, group: u32) {
         self.prefixes.insert(net.prefix());
-        self.groups.entry(net).or_default()
+        self.groups.entry(net).or_default().push(group);
     }
 
     fn find(&self, ip: IpAddr, found: &mut Vec<u32>) {

@@ -4,6 +4,7 @@
 //! only the selectors of those that a host can be in. An anchor is a condition that is simple enough to be a key;
 //! whether the whole selector holds is another question.
 
+use super::TERMS_MAX;
 use super::expr::{Expr, Joint};
 use super::net::Net;
 use super::stable::{Fact, Stable};
@@ -11,6 +12,11 @@ use super::text::Test;
 
 /// A longer list is not taken apart: to look a hostname up in it costs as much as to ask the selector.
 const LISTED_WORDS_MAX: usize = 1000;
+/// Of one selector; only one that names lists over and over comes to more, and is always asked.
+const ANCHORS_MAX: usize = TERMS_MAX;
+/// Of a condition with more words nobody counts who else asks for each of them; they are taken for as crowded as this.
+const COUNTED_MAX: usize = 16;
+const UNCOUNTED_CROWD: usize = 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Anchor<'a> {
@@ -38,10 +44,13 @@ pub struct Needed<'a> {
 }
 
 impl Expr<Stable> {
+    /// Those that are counted: what stands outside of any `not`.
     pub fn anchors(&self) -> Vec<Anchor<'_>> {
         match self {
             Self::All | Self::Not(_) => Vec::new(),
-            Self::Term(term) => term.anchors().unwrap_or_default(),
+            Self::Term(term) => {
+                term.anchors().filter(|anchors| anchors.len() <= COUNTED_MAX).unwrap_or_default()
+            }
             Self::Joined(_, parts) => parts.iter().flat_map(Self::anchors).collect(),
         }
     }
@@ -54,7 +63,10 @@ impl Expr<Stable> {
             Self::All | Self::Not(_) => None,
             Self::Term(term) => {
                 let anchors = term.anchors()?;
-                let crowd = anchors.iter().map(crowd).max().unwrap_or(0);
+                let crowd = match anchors.len() > COUNTED_MAX {
+                    true => UNCOUNTED_CROWD,
+                    false => anchors.iter().map(crowd).max().unwrap_or(0),
+                };
                 Some(Needed { anchors, crowd })
             }
             Self::Joined(Joint::And, parts) => {
@@ -67,6 +79,9 @@ impl Expr<Stable> {
                     let needed = part.needed(crowd)?;
                     all.anchors.extend(needed.anchors);
                     all.crowd = all.crowd.max(needed.crowd);
+                    if all.anchors.len() > ANCHORS_MAX {
+                        return None;
+                    }
                 }
                 Some(all)
             }
@@ -122,7 +137,11 @@ mod tests {
     #[test]
     fn what_few_others_need_is_what_is_needed() {
         let list = |words: usize| Arc::new((0..words).map(|word| word.to_string().into()).collect());
-        let lists = Lists::from([("short".into(), list(1)), ("long".into(), list(LISTED_WORDS_MAX + 1))]);
+        let lists = Lists::from([
+            ("short".into(), list(1)),
+            ("full".into(), list(LISTED_WORDS_MAX)),
+            ("long".into(), list(LISTED_WORDS_MAX + 1)),
+        ]);
         let selected = |selector: &str| Selector::parse(selector, &lists).unwrap();
         for (selector, expected) in [
             ("env=prod and role=db", &[Anchor::Label("role", Asked::Is("db"))][..]),
@@ -144,12 +163,14 @@ mod tests {
             };
             assert_eq!(selected(selector).needed(&crowd).as_deref(), Some(expected), "{selector}");
         }
+        let over_and_over = ["hostname in @full"; ANCHORS_MAX / LISTED_WORDS_MAX + 1].join(" or ");
         for selector in [
             "all",
             "not env=prod",
             "hostname=*a",
             "hostname~a",
             "hostname in @long",
+            &over_and_over,
             "env=prod or all",
             "os!=linux",
         ] {

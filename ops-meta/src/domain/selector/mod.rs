@@ -86,13 +86,13 @@ impl Selector {
         self.0.holds(&|term| term.holds(host))
     }
 
-    /// All that some host may need to be selected.
+    /// What a host may need to be selected; whoever counts how many selectors ask for each knows its crowd.
     pub fn anchors(&self) -> Vec<Anchor<'_>> {
         self.0.anchors()
     }
 
-    /// Whatever host is selected, one of these holds for it, and of all that can be said of it so these are the least
-    /// crowded. `None`: every host has to be looked at.
+    /// One of these holds for whatever host is selected. Where there is a choice, it is for what has the smallest
+    /// `crowd`: so many selectors ask for it. `None`: nothing is known of a host that is selected.
     pub fn needed<'a>(&'a self, crowd: &impl Fn(&Anchor<'a>) -> usize) -> Option<Vec<Anchor<'a>>> {
         self.0.needed(crowd).map(|needed| needed.anchors)
     }
