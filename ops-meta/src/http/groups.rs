@@ -93,7 +93,7 @@ pub async fn show(
 }
 
 fn hosts_of(fleet: &Fleet, standing: &Standing, name: &str) -> (usize, Vec<String>) {
-    let Some(group) = standing.desired.rules().group(name) else { return Default::default() };
+    let Some(group) = standing.desired.rules().group_called(name) else { return Default::default() };
     let (mut hosts, mut some) = (0, std::collections::BTreeSet::new());
     fleet.visit(|hostname, host| {
         if group.selector.matches(&host.stable(hostname)) {

@@ -32,7 +32,7 @@ impl Desired {
             // Whatever contradicts is a fault above.
             Rules::new(groups, policies).map_err(|all| all.iter().map(other_fault).collect())
         })?;
-        Ok(Self { document, rules, lists })
+        Ok(Self { document, rules: Arc::new(rules), lists })
     }
 }
 
