@@ -3,6 +3,7 @@
 
 mod backup;
 mod client;
+mod completion;
 mod confirm;
 mod event;
 mod failed;
@@ -19,6 +20,7 @@ mod sizes;
 mod times;
 mod token;
 mod upload;
+mod wait;
 mod whoami;
 
 use std::io::Write as _;
@@ -33,6 +35,8 @@ pub enum Verb {
     /// What ops-meta knows of hosts
     #[command(subcommand)]
     Host(host::Verb),
+    /// Wait until an agent runs at a version, on all hosts or some
+    Wait(wait::Args),
     /// Bring packages
     Push(push::Args),
     /// What agents come in: made here, kept on the server
@@ -50,11 +54,14 @@ pub enum Verb {
     Backup(backup::Args),
     /// Put a backup in the place of the database
     Restore(restore::Args),
+    /// A script that lets a shell complete what is typed
+    Completion(completion::Args),
 }
 
 pub fn run(verb: Verb) -> ExitCode {
     let done = match verb {
         Verb::Host(verb) => host::run(verb),
+        Verb::Wait(args) => wait::run(&args),
         Verb::Push(args) => push::run(args),
         Verb::Package(verb) => package::run(verb),
         Verb::Token(verb) => token::run(verb),
@@ -62,6 +69,7 @@ pub fn run(verb: Verb) -> ExitCode {
         Verb::Whoami(args) => whoami::run(&args),
         Verb::Backup(args) => backup::run(&args),
         Verb::Restore(args) => restore::run(&args),
+        Verb::Completion(args) => completion::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -12,12 +12,14 @@
 mod backup;
 mod bounds;
 mod cli;
+mod cli_completion;
 mod cli_events;
 mod cli_hosts;
 mod cli_pack;
 mod cli_package;
 mod cli_packages;
 mod cli_push;
+mod cli_wait;
 mod connections;
 mod database_away;
 mod faults_of_2015;

@@ -193,11 +193,7 @@ impl Client {
             let mut query = query.clone();
             query.push(("limit", limit.to_string()));
             query.extend(cursor.iter().map(|cursor: &String| ("cursor", cursor.clone())));
-            let page = self.get(path, &query).map_err(|failed| match failed {
-                // A list is never missing, only an old server's.
-                Failed::NotFound(why) => Failed::Refused(why),
-                other => other,
-            })?;
+            let page = self.page(path, &query, ANSWER_TIMEOUT)?;
             let rows = page.get(items).and_then(Value::as_array).ok_or_else(|| self.no_answer(path))?;
             each(rows)?;
             left = left.saturating_sub(rows.len() as u64);
@@ -211,6 +207,30 @@ impl Client {
             }
         }
         Ok(())
+    }
+
+    /// The first rows of a list, and how many fit in all, within a time.
+    pub fn first_rows(
+        &self,
+        path: &str,
+        items: &str,
+        mut query: Query,
+        rows_max: u64,
+        time: Duration,
+    ) -> Result<(Vec<Value>, u64), Failed> {
+        query.extend([("limit", rows_max.to_string()), ("total", "true".to_owned())]);
+        let page = self.page(path, &query, time.min(ANSWER_TIMEOUT))?;
+        let rows = page.get(items).and_then(Value::as_array).cloned();
+        rows.zip(page.get("total").and_then(Value::as_u64)).ok_or_else(|| self.no_answer(path))
+    }
+
+    fn page(&self, path: &str, query: &Query, time: Duration) -> Result<Value, Failed> {
+        let request = self.agent.get(self.at(path)).config().timeout_global(Some(time)).build();
+        self.ask(path, query, request).map_err(|failed| match failed {
+            // A list is never missing, only an old server's.
+            Failed::NotFound(why) => Failed::Refused(why),
+            other => other,
+        })
     }
 
     fn at(&self, path: &str) -> String {

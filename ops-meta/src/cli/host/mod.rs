@@ -7,7 +7,7 @@ mod show;
 
 use super::failed::Failed;
 
-const HOSTS: &str = "/api/v1/hosts";
+pub const HOSTS: &str = "/api/v1/hosts";
 
 #[derive(clap::Subcommand)]
 pub enum Verb {
