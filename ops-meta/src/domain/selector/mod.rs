@@ -56,7 +56,7 @@ use stable::Stable;
 pub use facts::{AgentFacts, HostFacts, RealFacts};
 pub use pattern::{PATTERN_CHARS_MAX, regex};
 pub use reason::Reason;
-pub use refusal::Refusal;
+pub use refusal::{Refusal, Why};
 pub use text::Words;
 
 /// The longest text.
