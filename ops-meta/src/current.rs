@@ -125,7 +125,8 @@ impl Current {
 
     fn look_in(&self, compiled: &Compiled, host: &HostFacts<'_>) -> Answered {
         let rules = &compiled.rules;
-        let groups = rules.deciding_groups(host);
+        let mut groups = Vec::new();
+        rules.deciding_groups(host, &mut groups);
         let own = rules.has_own(host.hostname).then(|| host.hostname.into());
         let (os, arch) = (host.os.into(), host.arch.into());
         let kind = Kind { groups: groups.into(), os, arch, hostname: own };

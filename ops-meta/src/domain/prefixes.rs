@@ -12,12 +12,34 @@ pub struct Prefixes<T> {
 
 impl<T> Prefixes<T> {
     pub fn find(&self, hostname: &str) -> Option<&T> {
+        self.find_all(hostname).next()
+    }
+
+    /// The longest first.
+    pub fn find_all(&self, hostname: &str) -> impl Iterator<Item = &T> {
         let prefixes = self.lengths.iter().filter_map(|&length| hostname.get(..length));
-        prefixes.filter_map(|prefix| self.values.get(prefix)).next()
+        prefixes.filter_map(|prefix| self.values.get(prefix))
+    }
+
+    /// The value of this prefix, which it has from now on.
+    pub fn of(&mut self, prefix: &str) -> &mut T
+    where
+        T: Default,
+    {
+        if let Err(at) = self.lengths.binary_search_by(|length| prefix.len().cmp(length)) {
+            self.lengths.insert(at, prefix.len());
+        }
+        self.values.entry(prefix.into()).or_default()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
         self.values.iter().map(|(prefix, value)| (&**prefix, value))
+    }
+}
+
+impl<T> Default for Prefixes<T> {
+    fn default() -> Self {
+        Self { values: HashMap::new(), lengths: Vec::new() }
     }
 }
 
@@ -44,5 +66,16 @@ mod tests {
         {
             assert_eq!(table.find(hostname), Some(&n), "{hostname}");
         }
+        assert_eq!(table.find_all("lg-dinp-01").collect::<Vec<_>>(), [&2, &1, &0]);
+    }
+
+    #[test]
+    fn a_prefix_is_added_to_those_there_are() {
+        let mut table: Prefixes<u8> = Prefixes::default();
+        for prefix in ["lg", "lg-dinp", "", "lg", "ws"] {
+            *table.of(prefix) += 1;
+        }
+        assert_eq!(table.find_all("lg-dinp-01").collect::<Vec<_>>(), [&1, &2, &1]);
+        assert_eq!(table.find_all("w").collect::<Vec<_>>(), [&1]);
     }
 }

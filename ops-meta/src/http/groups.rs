@@ -29,8 +29,11 @@ pub struct GroupList {
 #[derive(Serialize, ToSchema)]
 pub struct Group {
     name: String,
-    #[serde(flatten)]
-    fields: GroupText,
+    /// Which hosts, in the language of docs/selectors.md.
+    select: String,
+    /// The larger is the stronger.
+    priority: i32,
+    description: String,
     /// In which it was written.
     generation: u64,
 }
@@ -50,9 +53,10 @@ pub struct GroupDetail {
 
 impl Group {
     fn find(standing: &Standing, name: &str) -> Option<Self> {
-        let fields = standing.desired.document().groups.get(name)?.clone();
+        let GroupText { select, priority, description } =
+            standing.desired.document().groups.get(name)?.clone();
         let generation = standing.generation_of(&Object::Group(name.to_owned()))?;
-        Some(Self { name: name.to_owned(), fields, generation })
+        Some(Self { name: name.to_owned(), select, priority, description, generation })
     }
 }
 
@@ -89,7 +93,7 @@ pub async fn show(
 }
 
 fn hosts_of(fleet: &Fleet, standing: &Standing, name: &str) -> (usize, Vec<String>) {
-    let Some(group) = standing.desired.rules().group(name) else { return Default::default() };
+    let Some(group) = standing.desired.rules().group_called(name) else { return Default::default() };
     let (mut hosts, mut some) = (0, std::collections::BTreeSet::new());
     fleet.visit(|hostname, host| {
         if group.selector.matches(&host.stable(hostname)) {

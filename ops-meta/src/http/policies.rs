@@ -18,23 +18,12 @@ use crate::running::App;
 
 #[derive(Serialize, ToSchema)]
 pub struct PolicyList {
-    policies: Vec<Policy>,
+    policies: Vec<PolicyText>,
 }
 
-/// One policy, as it was written.
-#[derive(Serialize, ToSchema)]
-pub struct Policy {
-    #[serde(flatten)]
-    fields: PolicyText,
-    /// In which it was written.
-    generation: u64,
-}
-
-impl Policy {
-    fn of(standing: &Standing, fields: &PolicyText) -> Option<Self> {
-        let generation = standing.generation_of(&Object::of(fields))?;
-        Some(Self { fields: fields.clone(), generation })
-    }
+/// As it was written, and when.
+fn shown(standing: &Standing, policy: &PolicyText) -> PolicyText {
+    PolicyText { generation: standing.generation_of(&Object::of(policy)), ..policy.clone() }
 }
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -61,7 +50,7 @@ pub async fn list(
             && asked.group.as_ref().is_none_or(|group| *group == policy.group)
     };
     let policies = standing.desired.document().policies.iter().filter(fits);
-    Json(PolicyList { policies: policies.filter_map(|policy| Policy::of(&standing, policy)).collect() })
+    Json(PolicyList { policies: policies.map(|policy| shown(&standing, policy)).collect() })
 }
 
 /// Which of the policies of an agent: the one for all hosts, unless one of these is given.
@@ -106,18 +95,17 @@ impl WhichPolicy {
 
 /// One policy.
 #[utoipa::path(get, path = "/api/v1/policies/{agent}", operation_id = "showPolicy", tag = "policies", security(("token" = [])),
-    params(("agent" = String, Path), WhichPolicy), responses((status = 200, body = Policy), Problems))]
+    params(("agent" = String, Path), WhichPolicy), responses((status = 200, body = PolicyText), Problems))]
 pub async fn show(
     State(app): State<Arc<App>>,
     _: With<Viewer>,
     Segment(agent): Segment,
     Query(which): Query<WhichPolicy>,
-) -> Result<Tagged<Policy>, Problem> {
+) -> Result<Tagged<PolicyText>, Problem> {
     let (standing, object) = (app.standing(), which.object(agent));
     let found = standing.desired.document().policies.iter().find(|policy| Object::of(policy) == object);
-    let found = found.and_then(|policy| Policy::of(&standing, policy));
-    let found = found.ok_or_else(|| Problem::missing(&object))?;
-    Ok(tagged(found.generation, found))
+    let found = shown(&standing, found.ok_or_else(|| Problem::missing(&object))?);
+    Ok(tagged(found.generation.unwrap_or_default(), found))
 }
 
 /// Makes a policy, or puts another in its place. `agent`, `group` and `host` in the body may be left out.

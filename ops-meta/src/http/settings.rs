@@ -17,10 +17,11 @@ use crate::running::App;
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SettingsShown {
-    #[serde(flatten)]
-    settings: SettingsText,
+    packages_url: Option<String>,
+    confirm_above_percent: Option<u8>,
     /// Where hosts fetch what a policy names without a tarball; null: nowhere.
     packages_url_in_force: Option<String>,
+    confirm_above_percent_in_force: u8,
     /// In which they were written; 0: never.
     generation: u64,
 }
@@ -32,8 +33,16 @@ pub async fn show(State(app): State<Arc<App>>, _: With<Viewer>, _: Query<Nothing
     let standing = app.standing();
     let generation = standing.generation_of(&Object::Settings).unwrap_or_default();
     let packages_url_in_force = app.packages_url(&standing.desired);
-    let settings = standing.desired.document().settings.clone();
-    tagged(generation, SettingsShown { settings, packages_url_in_force, generation })
+    let confirm_above_percent_in_force = standing.desired.confirm_above_percent();
+    let SettingsText { packages_url, confirm_above_percent } = standing.desired.document().settings.clone();
+    let shown = SettingsShown {
+        packages_url,
+        confirm_above_percent,
+        packages_url_in_force,
+        confirm_above_percent_in_force,
+        generation,
+    };
+    tagged(generation, shown)
 }
 
 /// Changes all of them: what is not given is as if it had never been.

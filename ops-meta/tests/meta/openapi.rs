@@ -14,7 +14,8 @@ const SCHEMATHESIS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/schem
 const FIRST_ID: i64 = 7_000_000;
 
 /// A host's token for beats. What the description cannot say: `hostname` goes with the role host only, `arch` with `os`;
-/// not every text is a regular expression, the name of a package, or a reason of so many bytes; 3.0 is no whole number.
+/// not every text is a regular expression, a selector, the name of a package or a group, or a reason of so many bytes; what is named
+/// in the address is not named otherwise in the body; 3.0 is no whole number.
 fn settings(folder: &Path, host: &str) -> PathBuf {
     let path = folder.join("schemathesis.toml");
     let text = format!(
@@ -52,6 +53,42 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 
 [[operations]]
 include-operation-id = "deletePackage"
 checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 429]
+
+[[operations]]
+include-operation-id = "putFleet"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 412, 429]
+
+[[operations]]
+include-operation-id = "putGroup"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 412, 429]
+
+[[operations]]
+include-operation-id = "deleteGroup"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 412, 429]
+
+[[operations]]
+include-operation-id = "putList"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 412, 429]
+
+[[operations]]
+include-operation-id = "deleteList"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 412, 429]
+
+[[operations]]
+include-operation-id = "putPolicy"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 412, 429]
+
+[[operations]]
+include-operation-id = "deletePolicy"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 412, 429]
+
+[[operations]]
+include-operation-id = "putSettings"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 412, 429]
+
+[[operations]]
+include-operation-id = "explainHost"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 412, 429]
 
 [[operations]]
 include-operation-id = "createToken"
@@ -123,7 +160,8 @@ fn holds(choices: &[&[&str]]) {
 fn every_answer_is_as_the_description_says() {
     holds(&[
         // From a list of tokens it would pick its own, and revoke it.
-        &["--exclude-operation-id", "revokeToken", "--exclude-tag", "packages"],
+        &[&["--exclude-operation-id", "revokeToken", "--exclude-tag", "packages"][..], &except(&DECIDED)]
+            .concat(),
         &["--include-operation-id", "createToken", "--include-operation-id", "revokeToken"],
     ]);
 }
@@ -131,4 +169,17 @@ fn every_answer_is_as_the_description_says() {
 #[test]
 fn every_answer_about_packages_is_as_the_description_says() {
     holds(&[&["--include-tag", "packages"]]);
+}
+
+/// What should run where.
+const DECIDED: [&str; 5] = ["fleet", "groups", "lists", "policies", "settings"];
+
+fn except(tags: &[&'static str]) -> Vec<&'static str> {
+    tags.iter().flat_map(|tag| ["--exclude-tag", *tag]).collect()
+}
+
+#[test]
+fn every_answer_about_what_should_run_is_as_the_description_says() {
+    let only: Vec<&str> = DECIDED.iter().flat_map(|tag| ["--include-tag", *tag]).collect();
+    holds(&[&only]);
 }

@@ -6,6 +6,7 @@ mod shelf;
 mod tests;
 
 use std::fmt;
+use std::sync::Arc;
 
 use ops_package::Requirement;
 use ops_wire::{AgentName, Cmd, DesiredAgent, Version};
@@ -17,7 +18,7 @@ pub use shelf::{Shelf, Stocked};
 /// Everything that decides what hosts are told.
 #[derive(Debug, Clone)]
 pub struct Compiled {
-    pub rules: Rules,
+    pub rules: Arc<Rules>,
     pub shelf: Shelf,
     /// Where hosts fetch what a policy names without a tarball.
     pub packages_url: Option<String>,

@@ -26,12 +26,13 @@ impl Desired {
         let lists = lists(&mut document.lists, &mut faults);
         let groups = groups(&document.groups, &lists, &mut faults);
         let policies = policies(&document, &mut faults);
+        document.policies.iter_mut().for_each(|policy| policy.generation = None);
         document.policies.sort_by(|a, b| key(a).cmp(&key(b)));
         let rules = faults.none_or((groups, policies)).and_then(|(groups, policies)| {
             // Whatever contradicts is a fault above.
             Rules::new(groups, policies).map_err(|all| all.iter().map(other_fault).collect())
         })?;
-        Ok(Self { document, rules, lists })
+        Ok(Self { document, rules: Arc::new(rules), lists })
     }
 }
 

@@ -94,6 +94,9 @@ pub struct PolicyText {
     pub config_remote_url: String,
     #[serde(skip_serializing_if = "is_default")]
     pub config_sha256: String,
+    /// In which it was written: in answers only, and not looked at in what is sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

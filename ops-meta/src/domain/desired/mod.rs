@@ -9,6 +9,8 @@ mod order;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use super::precedence::Rules;
 use super::selector::Lists;
 pub use document::{Document, GroupText, PolicyText, SettingsText};
@@ -29,7 +31,7 @@ pub const CONFIRM_ABOVE_PERCENT: u8 = 25;
 #[derive(Debug, Clone, Default)]
 pub struct Desired {
     document: Document,
-    rules: Rules,
+    rules: Arc<Rules>,
     lists: Lists,
 }
 
@@ -39,7 +41,7 @@ impl Desired {
         &self.document
     }
 
-    pub fn rules(&self) -> &Rules {
+    pub fn rules(&self) -> &Arc<Rules> {
         &self.rules
     }
 

@@ -8,6 +8,7 @@
 //! below it, means the content that is decided: a digest of version 1 is none of version 2. `md5` is inherited whatever it
 //! is: 2015 did so.
 
+mod index;
 mod order;
 mod rules;
 

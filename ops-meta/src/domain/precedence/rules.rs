@@ -5,6 +5,7 @@ use std::fmt;
 
 use ops_wire::{AgentName, Version};
 
+use super::index::Index;
 use super::{Decision, Group, Policy, Scope};
 use crate::domain::selector::HostFacts;
 
@@ -12,8 +13,9 @@ use crate::domain::selector::HostFacts;
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
     default: Vec<Policy>,
-    /// The weakest first, each with its policies.
+    /// The strongest first, each with its policies. Its place is its number.
     groups: Vec<(Group, Vec<Policy>)>,
+    index: Index,
     hosts: HashMap<Box<str>, Vec<Policy>>,
 }
 
@@ -34,7 +36,7 @@ impl Rules {
         if !faults.is_empty() {
             return Err(faults);
         }
-        groups.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+        groups.sort_by(|a, b| (b.priority, &b.name).cmp(&(a.priority, &a.name)));
         let mut scopes: HashMap<Scope, Vec<Policy>> = HashMap::new();
         for policy in policies {
             scopes.entry(policy.scope.clone()).or_default().push(policy);
@@ -45,16 +47,17 @@ impl Rules {
             let policies = of(Scope::Group(group.name.clone()));
             (group, policies)
         });
-        let groups = groups.collect();
+        let groups: Vec<_> = groups.collect();
+        let index = Index::new(groups.iter().map(|(group, _)| &group.selector));
         let host = |(scope, policies)| match scope {
             Scope::Host(hostname) => Some((hostname, policies)),
             _ => None,
         };
-        Ok(Self { default, groups, hosts: scopes.into_iter().filter_map(host).collect() })
+        Ok(Self { default, groups, index, hosts: scopes.into_iter().filter_map(host).collect() })
     }
 
-    /// The weakest first.
-    pub fn groups(&self) -> impl DoubleEndedIterator<Item = &Group> {
+    /// The strongest first.
+    pub fn groups(&self) -> impl Iterator<Item = &Group> {
         self.groups.iter().map(|(group, _)| group)
     }
 
@@ -62,7 +65,7 @@ impl Rules {
         self.groups.iter().any(|(group, policies)| *group.name == *name && !policies.is_empty())
     }
 
-    pub fn group(&self, name: &str) -> Option<&Group> {
+    pub fn group_called(&self, name: &str) -> Option<&Group> {
         self.groups.iter().map(|(group, _)| group).find(|group| *group.name == *name)
     }
 
@@ -83,41 +86,56 @@ impl Rules {
 
     /// The groups that a host is in, the weakest first.
     pub fn groups_of(&self, host: &HostFacts<'_>) -> impl Iterator<Item = &Group> {
-        self.groups.iter().map(|(group, _)| group).filter(|group| group.selector.matches(host))
+        let mut groups = Vec::new();
+        self.find(host, |_| true, &mut groups);
+        groups.into_iter().rev().filter_map(|number| self.group(number)).map(|(group, _)| group)
     }
 
-    pub fn deciding_groups(&self, host: &HostFacts<'_>) -> Vec<u32> {
-        let all = self.groups.iter().enumerate().rev();
-        let all = all.filter(|(_, (group, policies))| !policies.is_empty() && group.selector.matches(host));
-        all.map(|(n, _)| n as u32).collect()
+    /// The numbers of the groups with policies that a host is in, the strongest first. Hosts with the same numbers, and
+    /// with no policy of their own, should run the same. `into` is cleared; once it is large enough, nothing allocates.
+    pub fn deciding_groups(&self, host: &HostFacts<'_>, into: &mut Vec<u32>) {
+        self.find(host, |policies| !policies.is_empty(), into);
     }
 
+    /// Whether there is a policy for this host alone.
     pub fn has_own(&self, hostname: &str) -> bool {
         self.hosts.contains_key(hostname)
     }
 
+    /// What should run on a host that is in these of the groups with policies, by the names of the agents.
     pub fn decide_in(&self, groups: &[u32], hostname: &str) -> Vec<Decision<'_>> {
         let own = self.hosts.get(hostname).into_iter();
-        let groups = groups.iter().filter_map(|n| self.groups.get(*n as usize)).map(|(_, policies)| policies);
-        let mut agents: BTreeMap<&AgentName, Vec<&Policy>> = BTreeMap::new();
-        for policy in own.chain(groups).chain([&self.default]).flatten() {
-            agents.entry(&policy.agent).or_default().push(policy);
-        }
-        agents.into_iter().map(|(agent, policies)| Decision::of(agent, policies)).collect()
-    }
-
-    /// What should run on a host, by the names of the agents. Looks at every group with policies, and at no policy but
-    /// the host's.
-    pub fn decide(&self, host: &HostFacts<'_>) -> Vec<Decision<'_>> {
-        let own = self.hosts.get(host.hostname).into_iter();
-        let groups = self.groups.iter().rev();
-        let groups = groups.filter(|(group, policies)| !policies.is_empty() && group.selector.matches(host));
-        let strongest_first = own.chain(groups.map(|(_, policies)| policies)).chain([&self.default]);
+        let groups = groups.iter().filter_map(|&number| self.group(number)).map(|(_, policies)| policies);
+        let strongest_first = own.chain(groups).chain([&self.default]);
         let mut agents: BTreeMap<&AgentName, Vec<&Policy>> = BTreeMap::new();
         for policy in strongest_first.flatten() {
             agents.entry(&policy.agent).or_default().push(policy);
         }
         agents.into_iter().map(|(agent, policies)| Decision::of(agent, policies)).collect()
+    }
+
+    /// What should run on a host, by the names of the agents. Looks at the groups that it can be in, and at no policy
+    /// but the host's.
+    pub fn decide(&self, host: &HostFacts<'_>) -> Vec<Decision<'_>> {
+        let mut groups = Vec::new();
+        self.deciding_groups(host, &mut groups);
+        self.decide_in(&groups, host.hostname)
+    }
+
+    fn group(&self, number: u32) -> Option<&(Group, Vec<Policy>)> {
+        self.groups.get(number as usize)
+    }
+
+    /// Those of a host whose policies are asked for, the strongest first.
+    fn find(&self, host: &HostFacts<'_>, asked: impl Fn(&[Policy]) -> bool, found: &mut Vec<u32>) {
+        found.clear();
+        self.index.find(host, found);
+        found.retain(|&number| {
+            self.group(number)
+                .is_some_and(|(group, policies)| asked(policies) && group.selector.matches(host))
+        });
+        found.sort_unstable();
+        found.dedup();
     }
 }
 

@@ -1,10 +1,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ops_wire::{Cmd, HexDigest, Md5};
 use proptest::prelude::*;
 
+use super::super::selector::tests::{Host, lists, naive};
 use super::super::selector::{HostFacts, Lists};
 use super::*;
 
@@ -81,6 +83,23 @@ fn the_stronger_wins_and_what_it_leaves_empty_is_inherited() {
         |hostname| rules.groups_of(&host(hostname)).map(|it| it.name.to_string()).collect::<Vec<_>>();
     assert_eq!(groups("bj-x"), ["bj", "alpha", "beta", "idle"]);
     assert_eq!(groups("db"), ["idle"]);
+}
+
+#[test]
+fn hosts_in_the_same_groups_run_the_same_unless_one_has_its_own() {
+    let groups = vec![group("all", "all", 0), group("bj", "hostname=bj-*", 1), group("idle", "all", 2)];
+    let policies =
+        vec![policy("group all", "1", ""), policy("group bj", "2", ""), policy("host bj-x", "3", "")];
+    let rules = Rules::new(groups, policies).unwrap();
+    let mut groups = vec![7];
+    for (hostname, expected, own) in
+        [("bj-web1", &[1, 2][..], false), ("bj-x", &[1, 2], true), ("sh", &[2], false)]
+    {
+        rules.deciding_groups(&host(hostname), &mut groups);
+        assert_eq!((&*groups, rules.has_own(hostname)), (expected, own), "{hostname}");
+        assert_eq!(rules.decide_in(&groups, hostname), rules.decide(&host(hostname)));
+    }
+    assert_eq!(rules.decide_in(&[1, 2], "bj-web1"), rules.decide_in(&[1, 2], "bj-web2"));
 }
 
 #[test]
@@ -216,6 +235,27 @@ fn rules() -> impl Strategy<Value = (Vec<Group>, Vec<Policy>)> {
     })
 }
 
+/// Groups by any selector, and policies of some of them.
+fn any_rules() -> impl Strategy<Value = (Vec<Group>, Vec<Policy>)> {
+    prop::collection::vec((naive::selector(), -1..2, any::<bool>()), 0..12).prop_map(|groups| {
+        let (mut made, mut policies) = (Vec::new(), Vec::new());
+        for (n, (naive, priority, has_policy)) in groups.into_iter().enumerate() {
+            let selector = Selector::parse(&naive.written(), &lists()).unwrap();
+            let name = format!("g{n}");
+            policies.extend(has_policy.then(|| policy(&format!("group {name}"), &n.to_string(), "")));
+            made.push(Group { name: name.into(), selector, priority });
+        }
+        (made, policies)
+    })
+}
+
+/// The names of the groups that a look at every selector finds, the strongest first.
+fn looked_at<'a>(groups: &'a [Group], host: &Host) -> Vec<&'a str> {
+    let mut found: Vec<_> = groups.iter().filter(|group| group.selector.matches(&host.facts())).collect();
+    found.sort_by_key(|group| Reverse((group.priority, &group.name)));
+    found.into_iter().map(|group| &*group.name).collect()
+}
+
 /// The rules as the sentence says them: from the weakest on, whatever is not empty overrides, and a digest is one of the
 /// version so far.
 fn by_hand(groups: &[Group], policies: &[Policy], agent: &AgentName, hostname: &str) -> Order {
@@ -265,6 +305,28 @@ proptest! {
         let agents: BTreeSet<_> = decisions.iter().map(|decision| decision.agent).collect();
         for policy in policies.iter().filter(|policy| policy.scope == Scope::Default) {
             prop_assert!(agents.contains(&policy.agent));
+        }
+    }
+
+    #[test]
+    fn no_group_is_found_but_those_that_a_look_at_every_selector_finds(
+        (groups, policies) in any_rules(),
+        hosts in prop::collection::vec(naive::host(), 1..8),
+    ) {
+        let rules = Rules::new(groups.clone(), policies.clone()).unwrap();
+        let mut numbers = Vec::new();
+        for host in &hosts {
+            let mut expected = looked_at(&groups, host);
+            let mut found: Vec<_> = rules.groups_of(&host.facts()).map(|group| &*group.name).collect();
+            found.reverse();
+            prop_assert_eq!(&found, &expected);
+            expected.retain(|name| policies.iter().any(|policy| policy.scope == Scope::Group((*name).into())));
+            rules.deciding_groups(&host.facts(), &mut numbers);
+            let decisions = rules.decide_in(&numbers, host.facts().hostname);
+            let applied = decisions.iter().flat_map(|decision| &decision.policies);
+            let applied: Vec<_> = applied.map(|policy| policy.scope.to_string()).collect();
+            prop_assert_eq!(applied, expected.iter().map(|name| format!("group {name}")).collect::<Vec<_>>());
+            prop_assert_eq!(numbers.len(), expected.len());
         }
     }
 

@@ -29,6 +29,16 @@ impl Glob {
         Self { text: text.into(), shape }
     }
 
+    /// The only text that it matches.
+    pub fn word(&self) -> Option<&str> {
+        (self.shape == Shape::Word).then_some(&self.text)
+    }
+
+    /// What all that it matches begins with.
+    pub fn beginning(&self) -> &str {
+        self.text.split(['*', '?']).next().unwrap_or("")
+    }
+
     pub fn matches(&self, text: &str) -> bool {
         match self.shape {
             Shape::Word => *self.text == *text,
@@ -124,7 +134,10 @@ mod tests {
         #[test]
         fn every_way_to_match_is_found(glob in "[aä*?]{0,7}", text in "[aä]{0,7}") {
             let chars = |text: &str| text.chars().collect::<Vec<_>>();
-            prop_assert_eq!(Glob::new(&glob).matches(&text), naive(&chars(&glob), &chars(&text)));
+            let (glob, expected) = (Glob::new(&glob), naive(&chars(&glob), &chars(&text)));
+            prop_assert_eq!(glob.matches(&text), expected);
+            prop_assert!(!expected || text.starts_with(glob.beginning()));
+            prop_assert!(!expected || glob.word().is_none_or(|word| word == text));
         }
     }
 }

@@ -25,6 +25,7 @@
 //! case, values are not. A bare value has letters, digits and `_ . : / * ? + - ~`; any other stands in `"`, where `\"` and
 //! `\\` are `"` and `\`. `a!=b` is `not a=b`, for hosts that have no `a`, too.
 
+mod anchor;
 mod condition;
 mod expr;
 mod facts;
@@ -43,7 +44,7 @@ mod text;
 mod word;
 
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -53,7 +54,9 @@ use expr::Expr;
 use real::Term;
 use stable::Stable;
 
+pub use anchor::{Anchor, Asked};
 pub use facts::{AgentFacts, HostFacts, RealFacts};
+pub use net::Net;
 pub use pattern::{PATTERN_CHARS_MAX, regex};
 pub use reason::Reason;
 pub use refusal::{Refusal, Why};
@@ -81,6 +84,17 @@ impl Selector {
     /// Some ten nanoseconds for each condition looked at; allocates nothing of its own.
     pub fn matches(&self, host: &HostFacts<'_>) -> bool {
         self.0.holds(&|term| term.holds(host))
+    }
+
+    /// What a host may need to be selected; whoever counts how many selectors ask for each knows its crowd.
+    pub fn anchors(&self) -> Vec<Anchor<'_>> {
+        self.0.anchors()
+    }
+
+    /// One of these holds for whatever host is selected. Where there is a choice, it is for what has the smallest
+    /// `crowd`: so many selectors ask for it. `None`: nothing is known of a host that is selected.
+    pub fn needed<'a>(&'a self, crowd: &impl Fn(&Anchor<'a>) -> usize) -> Option<Vec<Anchor<'a>>> {
+        self.0.needed(crowd).map(|needed| needed.anchors)
     }
 
     /// Why it matches, or why it does not.

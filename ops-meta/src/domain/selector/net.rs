@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// `10.3.0.0/16`; a single address is the network of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Net {
     base: IpAddr,
     prefix: u8,
@@ -24,6 +24,15 @@ impl Net {
     pub fn of(address: IpAddr) -> Self {
         let base = address.to_canonical();
         Self { base, prefix: bits(base) }
+    }
+
+    /// Of all networks with a prefix of so many bits the one that contains the address, if there is any.
+    pub fn around(address: IpAddr, prefix: u8) -> Self {
+        Self { base: masked(address.to_canonical(), prefix), prefix }
+    }
+
+    pub fn prefix(&self) -> u8 {
+        self.prefix
     }
 
     pub fn read(text: &str) -> Result<Self, NoNet> {
@@ -51,7 +60,7 @@ impl Net {
     }
 
     pub fn contains(&self, address: IpAddr) -> bool {
-        masked(address.to_canonical(), self.prefix) == self.base
+        Self::around(address, self.prefix) == *self
     }
 }
 

@@ -148,7 +148,7 @@ fn memberships(compiled: &Compiled, facts: &HostFacts<'_>) -> Vec<Membership> {
         let is_in = group.selector.matches(facts);
         Membership { name: group.name.to_string(), priority: group.priority, is_in, why }
     };
-    let (those, others): (Vec<_>, Vec<_>) = rules.groups().rev().map(membership).partition(|it| it.is_in);
+    let (those, others): (Vec<_>, Vec<_>) = rules.groups().map(membership).partition(|it| it.is_in);
     let others = others.into_iter().filter(|it| rules.has_policies(&it.name)).take(OTHERS_MAX);
     those.into_iter().chain(others).collect()
 }

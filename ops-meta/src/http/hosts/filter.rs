@@ -1,6 +1,7 @@
 //! Which hosts a list is to have.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use regex::bytes::Regex;
 
@@ -35,7 +36,7 @@ pub struct Filter {
     expression: Option<ListFilter>,
     group: Option<Selector>,
     /// Every group, and whether it is to be in one.
-    in_groups: Option<(Rules, bool)>,
+    in_groups: Option<(Arc<Rules>, bool)>,
 }
 
 #[derive(Default)]
@@ -102,7 +103,7 @@ impl Filter {
 }
 
 fn group(name: &str, desired: &Desired) -> Result<Selector, Problem> {
-    let group = desired.rules().group(name).map(|group| group.selector.clone());
+    let group = desired.rules().group_called(name).map(|group| group.selector.clone());
     group.ok_or_else(|| Problem::field("group", format!("there is no group {name:?}")))
 }
 

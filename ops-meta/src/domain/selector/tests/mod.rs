@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod documented;
-mod naive;
+pub mod naive;
 mod properties;
 mod refused;
 mod taken;
@@ -15,7 +15,7 @@ use crate::domain::host::State;
 
 /// A host that is kept by a test.
 #[derive(Debug, Clone)]
-struct Host {
+pub struct Host {
     hostname: String,
     os: String,
     arch: String,
@@ -27,7 +27,7 @@ struct Host {
 }
 
 impl Host {
-    fn facts(&self) -> HostFacts<'_> {
+    pub fn facts(&self) -> HostFacts<'_> {
         HostFacts {
             hostname: &self.hostname,
             os: &self.os,
@@ -58,7 +58,7 @@ impl RealFacts for Host {
     }
 }
 
-fn lists() -> Lists {
+pub fn lists() -> Lists {
     let list =
         |name: &str, words: &[&str]| (name.into(), Arc::new(words.iter().map(|&word| word.into()).collect()));
     Lists::from([list("edge", &["bj-web01", "sh-web01"]), list("none", &[])])

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::refusal::Why;
+use super::super::Why;
 use super::*;
 
 /// Longer sentences are no sentences.

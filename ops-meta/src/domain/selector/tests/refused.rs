@@ -1,7 +1,6 @@
 //! Texts that are refused: where, and with which words.
 
-use super::super::refusal::Why;
-use super::super::{LEVELS_MAX, TERMS_MAX};
+use super::super::{LEVELS_MAX, TERMS_MAX, Why};
 use super::*;
 
 /// Each is a text, and below it a caret at the place and the sentence.
