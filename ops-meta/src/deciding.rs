@@ -229,8 +229,8 @@ impl fmt::Display for NotEdited {
         match self {
             Self::FileDecides => f.write_str(
                 "the cfg.json of this ops-meta has `agents`, and so it alone says what should run: change it there and \
-                 reload; or keep a copy of it, make its `agents` empty, reload, and bring in the copy (`ops-meta import \
-                 COPY`, with --dry-run at any time)",
+                 reload; or keep a copy, make its `agents` empty, reload, and say `ops-meta import cfg.json` of the copy \
+                 (with --dry-run before)",
             ),
             Self::Faults(faults) => match faults.as_slice() {
                 [one] => one.fmt(f),

@@ -168,8 +168,7 @@ pub async fn delete(
             0 => Ok(document),
             _ if asked.with_policies => Ok(document),
             count => Err(NotEdited::InUse(format!(
-                "policies are for {object} ({count}); delete them first, or with it (`--with-policies`, \
-                 `?withPolicies=true`)"
+                "{object} has {count} policies; delete them first, or with it (`--with-policies`, `?withPolicies=true`)"
             ))),
         }
     })
