@@ -164,7 +164,7 @@ impl App {
     ) -> Result<Edited, NotEdited> {
         let _turn = self.deciding.turn_in_time().await?;
         let before = self.current().clone();
-        if before.rules().is_none() {
+        if before.rules().is_none() && !meant.dry_run {
             return Err(NotEdited::FileDecides);
         }
         let standing = self.standing().clone();
@@ -229,7 +229,8 @@ impl fmt::Display for NotEdited {
         match self {
             Self::FileDecides => f.write_str(
                 "the cfg.json of this ops-meta has `agents`, and so it alone says what should run: change it there and \
-                 reload, or bring it in (`ops-meta import cfg.json`) and make `agents` empty",
+                 reload; or keep a copy, make its `agents` empty, reload, and say `ops-meta import cfg.json` of the copy \
+                 (with --dry-run before)",
             ),
             Self::Faults(faults) => match faults.as_slice() {
                 [one] => one.fmt(f),

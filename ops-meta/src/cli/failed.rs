@@ -5,7 +5,10 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::say;
+use crate::domain::one_line::one_line;
 
 #[derive(Debug)]
 pub enum Failed {
@@ -19,10 +22,29 @@ pub enum Failed {
         retry_after: Option<Duration>,
     },
     Refused(String),
+    /// The server says what is wrong with what it was brought; nothing was changed.
+    Faulty(Vec<Fault>),
+    /// It touches so many hosts that somebody has to say that it is meant; nothing was changed.
+    Unconfirmed {
+        why: String,
+        /// What it would do.
+        changed: Box<Value>,
+    },
+    /// What should run is not what a file says, which was told already.
+    Differs,
     /// Some of many, told already; the exit code of the worst.
     Some(u8),
     /// Nobody reads the output any more, as after `| head`: they have what they wanted.
     ReaderGone,
+}
+
+/// One thing that is wrong with what the server was brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// As in `groups.prod.select`.
+    pub path: String,
+    /// May have several lines.
+    pub why: String,
 }
 
 impl Failed {
@@ -34,9 +56,10 @@ impl Failed {
     fn number(&self) -> u8 {
         match self {
             Self::ReaderGone => 0,
-            Self::Away { .. } | Self::Refused(_) => 1,
-            Self::WrongUse(_) => 2,
+            Self::Away { .. } | Self::Refused(_) | Self::Unconfirmed { .. } => 1,
+            Self::WrongUse(_) | Self::Faulty(_) => 2,
             Self::NotFound(_) => 3,
+            Self::Differs => 10,
             Self::Some(number) => *number,
         }
     }
@@ -65,11 +88,25 @@ impl Failed {
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::WrongUse(why) | Self::NotFound(why) | Self::Away { why, .. } | Self::Refused(why) => {
-                f.write_str(why)
+            Self::WrongUse(why)
+            | Self::NotFound(why)
+            | Self::Away { why, .. }
+            | Self::Refused(why)
+            | Self::Unconfirmed { why, .. } => f.write_str(why),
+            Self::Faulty(faults) => {
+                f.write_str("nothing was changed")?;
+                faults.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
             }
+            Self::Differs => f.write_str("there are differences"),
             Self::Some(_) => f.write_str("not everything was done"),
             Self::ReaderGone => f.write_str("nobody reads the output"),
         }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.why.lines().map(one_line).collect();
+        write!(f, "{}: {}", one_line(&self.path), lines.join("\n      "))
     }
 }

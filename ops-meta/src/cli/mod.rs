@@ -5,17 +5,24 @@ mod backup;
 mod client;
 mod completion;
 mod confirm;
+mod editing;
 mod event;
+mod export;
 mod failed;
-#[allow(dead_code, unused_imports, reason = "the verbs that read and write the file are not there yet")]
 mod fleet;
+mod group;
 mod host;
 mod identity;
+mod import;
+mod list;
 mod output;
 mod package;
+mod plan;
+mod policy;
 mod push;
 mod regular;
 mod restore;
+mod settings;
 mod sizes;
 mod times;
 mod token;
@@ -35,6 +42,26 @@ pub enum Verb {
     /// What ops-meta knows of hosts
     #[command(subcommand)]
     Host(host::Verb),
+    /// What apply would change, and for which hosts
+    Plan(plan::PlanArgs),
+    /// Make what should run what a file says
+    Apply(plan::ApplyArgs),
+    /// Write what should run as a fleet.yaml
+    Export(export::Args),
+    /// Make groups and policies of the agents of a cfg.json of 2015
+    Import(import::Args),
+    /// Which hosts have something in common
+    #[command(subcommand)]
+    Group(group::Verb),
+    /// What an agent should be: on all hosts, on those of a group, on one
+    #[command(subcommand)]
+    Policy(policy::Verb),
+    /// Words, hosts mostly, that groups and filters name
+    #[command(subcommand)]
+    List(list::Verb),
+    /// What counts for all hosts
+    #[command(subcommand)]
+    Settings(settings::Verb),
     /// Wait until an agent runs at a version, on all hosts or some
     Wait(wait::Args),
     /// Bring packages
@@ -61,6 +88,14 @@ pub enum Verb {
 pub fn run(verb: Verb) -> ExitCode {
     let done = match verb {
         Verb::Host(verb) => host::run(verb),
+        Verb::Plan(args) => plan::plan(&args),
+        Verb::Apply(args) => plan::apply(&args),
+        Verb::Export(args) => export::run(&args),
+        Verb::Import(args) => import::run(&args),
+        Verb::Group(verb) => group::run(verb),
+        Verb::Policy(verb) => policy::run(verb),
+        Verb::List(verb) => list::run(verb),
+        Verb::Settings(verb) => settings::run(verb),
         Verb::Wait(args) => wait::run(&args),
         Verb::Push(args) => push::run(args),
         Verb::Package(verb) => package::run(verb),
@@ -74,7 +109,7 @@ pub fn run(verb: Verb) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failed) => {
-            if !matches!(failed, Failed::ReaderGone | Failed::Some(_)) {
+            if !matches!(failed, Failed::ReaderGone | Failed::Some(_) | Failed::Differs) {
                 say(&format!("ops-meta: {failed}"));
             }
             failed.code()

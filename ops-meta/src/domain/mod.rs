@@ -6,7 +6,6 @@ pub mod desired;
 pub mod explain;
 pub mod hex;
 pub mod host;
-#[allow(dead_code, reason = "the verb that imports a cfg.json, which will use it, is not there yet")]
 pub mod import2015;
 pub mod nearest;
 pub mod one_line;

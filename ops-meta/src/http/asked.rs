@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
 use super::{auth, body};
+use crate::domain::desired::Fault;
 use crate::domain::nearest::slips;
 use crate::room::Room;
 use crate::running::App;
@@ -81,8 +82,13 @@ async fn read<T: DeserializeOwned>(
         return Err(Problem::new(StatusCode::BAD_REQUEST, "the body has to be a JSON object"));
     }
     let mut json = serde_json::Deserializer::from_slice(&bytes);
-    let read = serde_path_to_error::deserialize(&mut json)
-        .map_err(|error| wrong("field", &error.path().to_string(), &error.inner().to_string()))?;
+    let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let (path, said) = (error.path().to_string(), error.inner().to_string());
+        // Where it stands in the JSON is nothing to whoever wrote it otherwise.
+        let why = said.rsplit_once(" at line ").map_or(said.as_str(), |(why, _)| why).to_owned();
+        let fault = Fault { path: path.clone(), why };
+        wrong("field", &path, &said).faults(vec![fault])
+    })?;
     json.end().map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("after the JSON: {error}")))?;
     Ok(read)
 }

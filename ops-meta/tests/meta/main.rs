@@ -14,6 +14,8 @@ mod bounds;
 mod cli;
 mod cli_completion;
 mod cli_events;
+mod cli_fleet;
+mod cli_groups;
 mod cli_hosts;
 mod cli_pack;
 mod cli_package;

@@ -1,6 +1,7 @@
 //! Requests to the API of a running ops-meta, and what its answers mean. Nothing else in this crate names ureq.
 
 mod names;
+mod request;
 mod trust;
 mod upload;
 mod words;
@@ -13,14 +14,14 @@ use std::time::Duration;
 use clap::Args;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
-use ureq::http::{Response, StatusCode, header};
-use ureq::typestate::WithoutBody;
-use ureq::{Agent, Body, RequestBuilder};
+use ureq::http::{self, Response, StatusCode, header};
+use ureq::{Agent, AsSendBody, Body};
 
 use super::failed::Failed;
 use crate::absolute;
 use crate::domain::one_line::one_line;
 
+pub use request::{Answer, OnlyIf, Request};
 pub use upload::{NotPut, Upload};
 
 /// Until it is clear that nobody answers.
@@ -138,44 +139,62 @@ fn is_this_machine(url: &str) -> bool {
 }
 
 impl Client {
+    /// All but uploads is asked here.
+    pub fn ask(&self, asked: Request<'_>) -> Result<Answer, Failed> {
+        let path = asked.path;
+        let (response, body) = self.heard(self.sent(asked))?;
+        let tag = response.headers().get(header::ETAG).and_then(|it| it.to_str().ok()).map(str::to_owned);
+        Ok(Answer { body: self.meant(path, &response, &body)?, tag })
+    }
+
+    fn sent(&self, asked: Request<'_>) -> Result<Response<Body>, ureq::Error> {
+        let Request { method, path, query, body, only_if, time } = asked;
+        let mut url = self.at(path);
+        if !query.is_empty() {
+            let pairs = form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
+            url += &format!("?{pairs}");
+        }
+        let request = http::Request::builder().method(method).uri(url);
+        let request = request.header(header::AUTHORIZATION, self.bearer());
+        let request = only_if.header().into_iter().fold(request, |it, (name, value)| it.header(name, value));
+        match body {
+            None => self.agent.run(self.within(time, request.body(())?)),
+            Some(body) => {
+                let request = request.header(header::CONTENT_TYPE, "application/json");
+                self.agent.run(self.within(time, request.body(body.to_string())?))
+            }
+        }
+    }
+
+    fn within<S: AsSendBody>(&self, time: Duration, request: http::Request<S>) -> http::Request<S> {
+        self.agent.configure_request(request).timeout_global(Some(time)).build()
+    }
+
     pub fn get(&self, path: &str, query: &Query) -> Result<Value, Failed> {
-        self.ask(path, query, self.agent.get(self.at(path)))
+        Ok(self.ask(Request::get(path).query(query.clone()))?.body)
     }
 
     pub fn post(&self, path: &str, body: &Value) -> Result<Value, Failed> {
-        let request = self.agent.post(self.at(path)).header(header::AUTHORIZATION, self.bearer());
-        self.answer(path, request.header(header::CONTENT_TYPE, "application/json").send(body.to_string()))
+        Ok(self.ask(Request::post(path).body(body))?.body)
     }
 
     /// Asks for work that may take minutes.
     pub fn work(&self, path: &str, query: &Query, body: &Value) -> Result<Value, Failed> {
-        let request = self.agent.post(self.at(path)).header(header::AUTHORIZATION, self.bearer());
-        let request = request.header(header::CONTENT_TYPE, "application/json");
-        let request = query.iter().fold(request, |request, (key, value)| request.query(key, value));
-        let request = request.config().timeout_global(Some(WORK_TIMEOUT)).build();
-        self.answer(path, request.send(body.to_string()))
+        Ok(self.ask(Request::post(path).query(query.clone()).body(body).time(WORK_TIMEOUT))?.body)
     }
 
     pub fn patch(&self, path: &str, body: &Value) -> Result<Value, Failed> {
-        let request = self.agent.patch(self.at(path)).header(header::AUTHORIZATION, self.bearer());
-        self.answer(path, request.header(header::CONTENT_TYPE, "application/json").send(body.to_string()))
+        Ok(self.ask(Request::patch(path).body(body))?.body)
     }
 
     pub fn delete(&self, path: &str, query: &Query) -> Result<(), Failed> {
-        self.ask(path, query, self.agent.delete(self.at(path))).map(drop)
+        self.ask(Request::delete(path).query(query.clone())).map(drop)
     }
 
     /// A short text; `None` where there is none.
     pub fn text(&self, path: &str) -> Option<String> {
-        let request = self.agent.get(self.at(path)).header(header::AUTHORIZATION, self.bearer());
-        let mut response = request.call().ok().filter(|it| it.status() == StatusCode::OK)?;
+        let mut response = self.sent(Request::get(path)).ok().filter(|it| it.status() == StatusCode::OK)?;
         response.body_mut().with_config().limit(TEXT_BYTES_MAX).read_to_string().ok()
-    }
-
-    fn ask(&self, path: &str, query: &Query, request: RequestBuilder<WithoutBody>) -> Result<Value, Failed> {
-        let request = request.header(header::AUTHORIZATION, self.bearer());
-        let request = query.iter().fold(request, |request, (key, value)| request.query(key, value));
-        self.answer(path, request.call())
     }
 
     /// Every row of a list, page by page; at most `rows_max`.
@@ -225,8 +244,8 @@ impl Client {
     }
 
     fn page(&self, path: &str, query: &Query, time: Duration) -> Result<Value, Failed> {
-        let request = self.agent.get(self.at(path)).config().timeout_global(Some(time)).build();
-        self.ask(path, query, request).map_err(|failed| match failed {
+        let asked = self.ask(Request::get(path).query(query.clone()).time(time));
+        asked.map(|answer| answer.body).map_err(|failed| match failed {
             // A list is never missing, only an old server's.
             Failed::NotFound(why) => Failed::Refused(why),
             other => other,
@@ -239,11 +258,6 @@ impl Client {
 
     fn bearer(&self) -> String {
         format!("Bearer {}", self.token)
-    }
-
-    fn answer(&self, path: &str, got: Result<Response<Body>, ureq::Error>) -> Result<Value, Failed> {
-        let (response, body) = self.heard(got)?;
-        self.meant(path, &response, &body)
     }
 
     /// An answer, whatever it says.
@@ -266,7 +280,8 @@ impl Client {
     fn refusal(&self, path: &str, status: StatusCode, response: &Response<Body>, body: &[u8]) -> Failed {
         let header = |name| response.headers().get(name).and_then(|it| it.to_str().ok()).unwrap_or_default();
         let url = words::shown(&self.url);
-        let Some(detail) = words::detail(header(header::CONTENT_TYPE), body) else {
+        let problem = words::problem(header(header::CONTENT_TYPE), body);
+        let Some((problem, detail)) = problem.as_ref().and_then(|it| Some((it, words::detail(it)?))) else {
             return match status {
                 StatusCode::UNAUTHORIZED => self.unauthorized("it is not accepted"),
                 status if status.is_redirection() => {
@@ -291,6 +306,13 @@ impl Client {
                 retry_after: Some(Duration::from_secs(secs.into())),
             },
             (StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS, None) => Failed::away(detail),
+            (StatusCode::BAD_REQUEST, None) if problem.get("faults").is_some() => {
+                Failed::Faulty(words::faults(problem))
+            }
+            (StatusCode::CONFLICT, None) => match problem.get("changed") {
+                Some(changed) => Failed::Unconfirmed { why: detail, changed: Box::new(changed.clone()) },
+                None => Failed::Refused(detail),
+            },
             _ => Failed::Refused(detail),
         }
     }

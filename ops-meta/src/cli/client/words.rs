@@ -5,11 +5,12 @@ use std::io;
 use rustls::CertificateError as Certificate;
 use serde_json::Value;
 
-use crate::cli::failed::Failed;
+use crate::cli::failed::{Failed, Fault};
 use crate::domain::one_line::one_line;
 
-/// Of what a server says.
-const DETAIL_CHARS_MAX: usize = 2000;
+/// Of one sentence of a server's, and how many of its faults are told.
+const SAID_CHARS_MAX: usize = 2000;
+const FAULTS_MAX: usize = 100;
 
 pub fn failed(url: &str, error: &ureq::Error) -> Failed {
     let why = match error {
@@ -62,15 +63,28 @@ fn tls_words(error: &rustls::Error) -> String {
     }
 }
 
-/// What a problem (RFC 9457) says; `None` when it is none.
-pub fn detail(content_type: &str, body: &[u8]) -> Option<String> {
-    if !content_type.starts_with("application/problem+json") {
-        return None;
-    }
-    let problem: Value = serde_json::from_slice(body).ok()?;
+/// RFC 9457; `None` when it is none.
+pub fn problem(content_type: &str, body: &[u8]) -> Option<Value> {
+    let is_one = content_type.starts_with("application/problem+json");
+    is_one.then(|| serde_json::from_slice(body).ok())?
+}
+
+/// What a problem says; `None` when it says nothing.
+pub fn detail(problem: &Value) -> Option<String> {
     let said = ["detail", "title"].iter().find_map(|&field| problem.get(field)?.as_str())?;
-    let text: String = said.chars().take(DETAIL_CHARS_MAX).collect();
-    Some(one_line(&text))
+    Some(one_line(&cut(said)))
+}
+
+/// Everything that is wrong with what was brought.
+pub fn faults(problem: &Value) -> Vec<Fault> {
+    let faults = problem.get("faults").and_then(Value::as_array);
+    let said = |fault: &Value, field| cut(fault.get(field).and_then(Value::as_str).unwrap_or_default());
+    let fault = |fault: &Value| Fault { path: said(fault, "path"), why: said(fault, "why") };
+    faults.into_iter().flatten().take(FAULTS_MAX).map(fault).collect()
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(SAID_CHARS_MAX).collect()
 }
 
 /// A URL for a sentence: without what stands before `@`, which may be a password.
@@ -87,10 +101,12 @@ mod tests {
 
     #[test]
     fn a_problem_is_told_in_the_servers_words_and_harmless() {
-        let of = |body: &str| detail("application/problem+json; charset=utf-8", body.as_bytes());
+        let problem = |content_type: &str, body: &str| problem(content_type, body.as_bytes());
+        let of = |body: &str| detail(&problem("application/problem+json; charset=utf-8", body)?);
         assert_eq!(of(r#"{"title":"t","detail":"no \u001b[2J"}"#), Some("no \\u{1b}[2J".to_owned()));
         assert_eq!(of(r#"{"title":"t"}"#), Some("t".to_owned()));
-        assert_eq!((of("{}"), of("no"), detail("text/plain", b"{\"title\":\"t\"}")), (None, None, None));
+        assert_eq!((of("{}"), of("no")), (None, None));
+        assert_eq!(problem("text/plain", r#"{"title":"t"}"#), None);
     }
 
     #[test]

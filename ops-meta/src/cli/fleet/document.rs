@@ -11,7 +11,8 @@ use super::fault::{Fault, Place};
 use super::node::{self, Field, Node, Written};
 use super::shape::{SECTIONS, Shape};
 use super::words;
-use crate::cli::failed::Failed;
+use crate::cli::failed::{self, Failed};
+use crate::cli::sizes::count;
 use crate::domain::nearest::nearest;
 use crate::domain::one_line::one_line;
 
@@ -44,14 +45,20 @@ impl FleetFile {
         }
         let folder = path.parent().unwrap_or(Path::new(""));
         let (document, root) = read(&bytes, &|file| words::read(folder, file))
-            .map_err(|faults| unread(told(&shown, &faults)))?;
+            .map_err(|faults| unread(format!("it has {}", told(&shown, &faults))))?;
         Ok(Self { shown, document, root })
     }
 
-    /// What the server says of `path`, as in `fleet.yaml:12:5: policies[3].version: why`.
-    pub fn fault(&self, path: &str, why: &str) -> String {
-        let fault = Fault { place: self.root.place_of(path), path: path.to_owned(), why: why.to_owned() };
-        format!("{}:{fault}", self.shown)
+    /// All that the server says is wrong, as in `fleet.yaml:12:5: policies[3].version: why`.
+    pub fn told(&self, faults: &[failed::Fault]) -> String {
+        let placed = |it: &failed::Fault| Fault {
+            place: self.root.place_of(&it.path),
+            path: it.path.clone(),
+            why: it.why.clone(),
+        };
+        let mut faults: Vec<Fault> = faults.iter().map(placed).collect();
+        faults.sort_by_key(|fault| fault.place);
+        format!("nothing was changed: `{}` has {}", self.shown, told(&self.shown, &faults))
     }
 }
 
@@ -63,7 +70,7 @@ fn bytes_of(from: impl Read) -> io::Result<Vec<u8>> {
 }
 
 fn told(shown: &str, faults: &[Fault]) -> String {
-    let mut told = format!("it has {} fault(s)", faults.len());
+    let mut told = count(faults.len() as u64, "fault", "faults");
     for fault in faults.iter().take(FAULTS_MAX) {
         told += &format!("\n  {shown}:{fault}");
     }

@@ -41,6 +41,8 @@ impl fmt::Display for Fault {
         if !self.path.is_empty() {
             write!(f, "{}: ", one_line(&self.path))?;
         }
-        f.write_str(&one_line(&self.why))
+        // A selector is shown with a caret below it.
+        let lines: Vec<String> = self.why.lines().map(one_line).collect();
+        f.write_str(&lines.join("\n      "))
     }
 }

@@ -6,7 +6,7 @@ mod document;
 mod fault;
 mod node;
 mod shape;
-mod words;
+pub mod words;
 mod written;
 
 pub use document::FleetFile;

@@ -1,5 +1,6 @@
 //! The file of a list: a word a line, `#` begins a comment where YAML would begin one.
 
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use crate::cli::regular;
@@ -8,11 +9,21 @@ use crate::domain::one_line::one_line;
 const WORDS_MAX: usize = 100_000;
 const FILE_BYTES_MAX: usize = 16 << 20;
 
-/// Or all that is wrong, a sentence each.
+/// Or all that is wrong, a sentence each. `file` is below the folder, or has a whole path.
 pub fn read(folder: &Path, file: &str) -> Result<Vec<String>, Vec<String>> {
+    of_file(file, regular::read(&folder.join(file), FILE_BYTES_MAX))
+}
+
+/// The same of what somebody pipes in.
+pub fn read_stdin() -> Result<Vec<String>, Vec<String>> {
+    let mut bytes = Vec::new();
+    let read = io::stdin().lock().take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes);
+    of_file("standard input", read.map(|_| bytes))
+}
+
+fn of_file(file: &str, bytes: io::Result<Vec<u8>>) -> Result<Vec<String>, Vec<String>> {
     let unread = |why: String| vec![format!("failed to read `{}`: {why}", one_line(file))];
-    let bytes =
-        regular::read(&folder.join(file), FILE_BYTES_MAX).map_err(|error| unread(error.to_string()))?;
+    let bytes = bytes.map_err(|error| unread(error.to_string()))?;
     if bytes.len() > FILE_BYTES_MAX {
         return Err(unread(format!("it has more than {} MiB", FILE_BYTES_MAX >> 20)));
     }

@@ -11,7 +11,7 @@ use crate::cli::times;
 use crate::clock::now_ms;
 use crate::domain::conformity::Conformity;
 use crate::domain::host::State;
-use crate::domain::selector::{ListFilter, Lists};
+use crate::domain::selector::{ListFilter, Lists, Why};
 
 /// The hosts that fit
 ///
@@ -43,6 +43,12 @@ struct Filters {
     /// In words, see docs/selectors.md: `env=prod and version(nginx)<1.26`
     #[arg(long = "where", value_name = "FILTER")]
     filter: Option<String>,
+    /// In this group
+    #[arg(long, value_name = "NAME", conflicts_with = "no_group")]
+    group: Option<String>,
+    /// In no group at all
+    #[arg(long)]
+    no_group: bool,
     /// The name, as a regular expression
     #[arg(long = "match", value_name = "REGEX")]
     regex: Option<String>,
@@ -91,6 +97,8 @@ impl Args {
         let asked = [
             ("hostname", filters.hostname.clone()),
             ("where", filters.filter.clone()),
+            ("group", filters.group.clone()),
+            ("inGroups", filters.no_group.then(|| "false".to_owned())),
             ("match", filters.regex.clone()),
             ("state", several(&filters.state)),
             ("current", several(&filters.current)),
@@ -118,17 +126,24 @@ fn several(words: &[String]) -> Option<String> {
 pub fn run(args: &Args) -> Result<(), Failed> {
     let heads = &["HOSTNAME", "STATE", "CURRENT", "LAST SEEN", "IP", "AGENTS", "NOTES"];
     let (mut listing, now) = (Listing::new(args.output.format, heads), now_ms());
-    if let Some(text) = &args.filters.filter {
-        // Here it can be shown where it is wrong.
-        ListFilter::parse(text, &Lists::new())
-            .map_err(|why| Failed::WrongUse(format!("--where, {}", why.shown_in(text))))?;
-    }
+    args.filters.filter.as_deref().map_or(Ok(()), check)?;
     let client = args.server.client()?;
     client.pages(HOSTS, "hosts", &args.query(), args.limit, |hosts| {
         listing.print(hosts, |host| row(host, now))
     })?;
     listing.end("no hosts");
     Ok(())
+}
+
+/// Here it can be shown where a filter is wrong.
+pub fn check(filter: &str) -> Result<(), Failed> {
+    match ListFilter::parse(filter, &Lists::new()) {
+        // The lists are the server's.
+        Err(refusal) if !matches!(refusal.why, Why::NoList(..)) => {
+            Err(Failed::WrongUse(format!("--where, {}", refusal.shown_in(filter))))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn row(host: &Value, now: i64) -> Vec<String> {

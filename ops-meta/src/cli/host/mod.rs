@@ -1,6 +1,7 @@
 //! `ops-meta host`
 
 mod drop;
+mod explain;
 mod list;
 mod next;
 mod show;
@@ -15,6 +16,8 @@ pub enum Verb {
     List(Box<list::Args>),
     /// Everything about one host
     Show(show::Args),
+    /// Why a host is told what it is told, and what would change it
+    Explain(explain::Args),
     /// Forget hosts; one that speaks again is new
     Drop(drop::Args),
 }
@@ -23,6 +26,7 @@ pub fn run(verb: Verb) -> Result<(), Failed> {
     match verb {
         Verb::List(args) => list::run(&args),
         Verb::Show(args) => show::run(&args),
+        Verb::Explain(args) => explain::run(&args),
         Verb::Drop(args) => drop::run(&args),
     }
 }

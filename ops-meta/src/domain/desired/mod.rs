@@ -25,7 +25,7 @@ const DESCRIPTION_BYTES_MAX: usize = 1024;
 /// The longest URL prefix, in bytes.
 const URL_BYTES_MAX: usize = 2048;
 /// A change that touches more of all hosts wants to be confirmed, unless the settings say otherwise.
-const CONFIRM_ABOVE_PERCENT: u8 = 25;
+pub const CONFIRM_ABOVE_PERCENT: u8 = 25;
 
 /// What should run where, without a contradiction in it.
 #[derive(Debug, Clone, Default)]

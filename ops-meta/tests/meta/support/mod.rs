@@ -3,6 +3,7 @@
 pub mod certificates;
 mod client;
 pub mod command_line;
+pub mod fleet;
 pub mod full_disk;
 mod operator;
 pub mod packages;

@@ -231,9 +231,11 @@ fn a_fault_of_the_server_is_told_with_its_place() {
         ("nothing", "2:1"),
     ];
     for (named, place) in places {
-        let told = file.fault(named, "why");
+        let told = file.told(&[failed::Fault { path: named.to_owned(), why: "why".to_owned() }]);
         let named = if named.is_empty() { String::new() } else { format!("{named}: ") };
-        assert_eq!(told, format!("{}:{place}: {named}why", path.display()));
+        let shown = path.display();
+        let told = told.strip_prefix(&format!("nothing was changed: `{shown}` has 1 fault\n")).unwrap();
+        assert_eq!(told, format!("  {shown}:{place}: {named}why"));
     }
 }
 
@@ -246,7 +248,7 @@ fn a_file_that_cannot_be_read_says_why() {
     assert_eq!(why(), "failed to read `fleet.yaml`: No such file or directory (os error 2)");
     std::fs::write(&path, "a: 1\nb: 2\n").unwrap();
     let no_field = "there is no such field; there are settings, lists, groups, policies";
-    let told = format!("it has 2 fault(s)\n  fleet.yaml:1:1: a: {no_field}\n  fleet.yaml:2:1: b: {no_field}");
+    let told = format!("it has 2 faults\n  fleet.yaml:1:1: a: {no_field}\n  fleet.yaml:2:1: b: {no_field}");
     assert_eq!(why(), format!("failed to read `fleet.yaml`: {told}"));
     std::fs::write(&path, format!("policies:\n{}", "- \n".repeat(123))).unwrap();
     assert!(why().ends_with("and 23 more"));
