@@ -273,7 +273,7 @@ fn while_cfg_json_decides_nobody_else_does() {
     for (method, path) in [
         ("PUT", "/api/v1/policies/a"),
         ("DELETE", "/api/v1/policies/a"),
-        ("PUT", "/api/v1/fleet?dryRun=true"),
+        ("PUT", "/api/v1/fleet"),
     ] {
         let body = (method == "PUT").then(|| json!({}));
         let problem = refused(&admin.ask(method, path, body.as_ref()), 409);
