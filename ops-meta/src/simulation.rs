@@ -1,11 +1,11 @@
 //! What a change would do: every known host is asked what it is told now, and what it would be told.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use ops_wire::{AgentName, DesiredAgent};
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::current::{Current, Wanted};
@@ -15,9 +15,9 @@ use crate::fleet::Fleet;
 /// Hosts that are named, of each move.
 const NAMED_MAX: usize = 10;
 /// Moves that are told.
-const MOVES_MAX: usize = 200;
+const ROWS_MAX: usize = 200;
 /// Kinds of hosts that are kept in mind.
-const KINDS_MAX: usize = 10_000;
+const KINDS_MAX: usize = 100_000;
 
 /// What a change would do, or did.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
@@ -44,7 +44,8 @@ pub struct Move {
     /// Null: nothing is told of it any more, and hosts leave it as it is.
     to: Option<Told>,
     /// Other fields that differ, as on the wire.
-    fields: Vec<String>,
+    #[schema(value_type = Vec<String>)]
+    fields: Vec<&'static str>,
     hosts: usize,
     some: Vec<String>,
 }
@@ -78,85 +79,128 @@ pub fn simulate(fleet: &Fleet, before: &Current, after: &Current, warnings: Vec<
 }
 
 /// Hosts, and the names of some.
-#[derive(Default, Clone)]
+#[derive(Default)]
 struct Hosts {
     count: usize,
     some: Vec<String>,
 }
 
-/// Hosts that are told the same before, and the same after. Both are held, so that nothing else comes to their address.
-struct Kind {
-    before: Arc<Wanted>,
-    after: Arc<Wanted>,
-    hosts: Hosts,
+impl Hosts {
+    fn add(&mut self, hostname: &str) {
+        self.count += 1;
+        if self.some.len() < NAMED_MAX {
+            self.some.push(hostname.to_owned());
+        }
+    }
+
+    fn named(mut self) -> (usize, Vec<String>) {
+        self.some.sort();
+        (self.count, self.some)
+    }
 }
 
 /// One agent, from and to what, and the other fields that differ.
-type Step = (AgentName, Option<Told>, Option<Told>, Vec<String>);
+type Step = (AgentName, Option<Told>, Option<Told>, Vec<&'static str>);
+type NotTold = (AgentName, String, String);
+
+/// What hosts go through that are told the same before, and the same after. Both are held, so that nothing else comes to
+/// their address.
+struct Kind {
+    _held: (Arc<Wanted>, Arc<Wanted>),
+    /// In the tables.
+    steps: Box<[usize]>,
+    withheld: Box<[usize]>,
+}
 
 #[derive(Default)]
 struct Looked {
     hosts: usize,
     changed: usize,
     kinds: HashMap<(usize, usize), Kind>,
-    moves: BTreeMap<Step, Hosts>,
-    withheld: BTreeMap<(AgentName, String, String), Hosts>,
+    moves: Table<Step>,
+    withheld: Table<NotTold>,
+}
+
+/// Hosts by what they have in common.
+struct Table<K> {
+    places: BTreeMap<K, usize>,
+    rows: Vec<(K, Hosts)>,
+}
+
+impl<K> Default for Table<K> {
+    fn default() -> Self {
+        Self { places: BTreeMap::new(), rows: Vec::new() }
+    }
+}
+
+impl<K: Ord + Clone> Table<K> {
+    fn place(&mut self, key: K) -> usize {
+        let next = self.rows.len();
+        let place = *self.places.entry(key.clone()).or_insert(next);
+        if place == next {
+            self.rows.push((key, Hosts::default()));
+        }
+        place
+    }
+
+    fn add(&mut self, places: &[usize], hostname: &str) {
+        for &place in places {
+            if let Some((_, hosts)) = self.rows.get_mut(place) {
+                hosts.add(hostname);
+            }
+        }
+    }
+
+    /// The most hosts first.
+    fn most(mut self) -> impl Iterator<Item = (K, Hosts)> {
+        self.rows.sort_by(|(a, one), (b, other)| (other.count, a).cmp(&(one.count, b)));
+        self.rows.into_iter().take(ROWS_MAX)
+    }
 }
 
 impl Looked {
     fn note(&mut self, hostname: &str, before: Arc<Wanted>, after: Arc<Wanted>) {
         self.hosts += 1;
         let key = (Arc::as_ptr(&before).addr(), Arc::as_ptr(&after).addr());
-        let kind = self.kinds.entry(key).or_insert_with(|| Kind { before, after, hosts: Hosts::default() });
-        kind.hosts.count += 1;
-        if kind.hosts.some.len() < NAMED_MAX {
-            kind.hosts.some.push(hostname.to_owned());
+        if !self.kinds.contains_key(&key) {
+            // What is worked out again is the same again.
+            if self.kinds.len() >= KINDS_MAX {
+                self.kinds.clear();
+            }
+            let kind = self.kind(before, after);
+            self.kinds.insert(key, kind);
         }
-        if self.kinds.len() > KINDS_MAX {
-            self.sum_up();
-        }
+        let Some(kind) = self.kinds.get(&key) else { return };
+        self.changed += usize::from(!kind.steps.is_empty());
+        self.moves.add(&kind.steps, hostname);
+        self.withheld.add(&kind.withheld, hostname);
     }
 
-    fn sum_up(&mut self) {
-        for Kind { before, after, hosts } in std::mem::take(&mut self.kinds).into_values() {
-            let steps = steps(&before.agents, &after.agents);
-            if !steps.is_empty() {
-                self.changed += hosts.count;
-            }
-            for step in steps {
-                self.moves.entry(step).or_default().add(&hosts);
-            }
-            for (agent, why) in after.withheld.iter().filter(|it| !before.withheld.contains(it)) {
-                let key = (agent.clone(), version_of(why), why.to_string());
-                self.withheld.entry(key).or_default().add(&hosts);
-            }
-        }
+    fn kind(&mut self, before: Arc<Wanted>, after: Arc<Wanted>) -> Kind {
+        let steps = steps(&before.agents, &after.agents).into_iter();
+        let steps = steps.map(|step| self.moves.place(step)).collect();
+        let withheld = after.withheld.iter().filter(|it| !before.withheld.contains(it));
+        let withheld = withheld.map(|(agent, why)| (agent.clone(), version_of(why), why.to_string()));
+        let withheld = withheld.map(|key| self.withheld.place(key)).collect();
+        Kind { _held: (before, after), steps, withheld }
     }
 
-    fn finish(mut self, warnings: Vec<String>) -> Simulated {
-        self.sum_up();
-        let moves = self.moves.into_iter().map(|((agent, from, to, fields), hosts)| {
-            let Hosts { count, some } = hosts;
-            Move { agent: agent.to_string(), from, to, fields, hosts: count, some }
+    fn finish(self, warnings: Vec<String>) -> Simulated {
+        let moves = self.moves.most().map(|((agent, from, to, fields), hosts)| {
+            let (hosts, some) = hosts.named();
+            Move { agent: agent.to_string(), from, to, fields, hosts, some }
         });
-        let mut moves: Vec<_> = moves.collect();
-        moves.sort_by_key(|it| std::cmp::Reverse(it.hosts));
-        moves.truncate(MOVES_MAX);
-        let withheld = self.withheld.into_iter().map(|((agent, version, why), hosts)| {
-            let Hosts { count, some } = hosts;
-            Held { agent: agent.to_string(), version, why, hosts: count, some }
+        let withheld = self.withheld.most().map(|((agent, version, why), hosts)| {
+            let (hosts, some) = hosts.named();
+            Held { agent: agent.to_string(), version, why, hosts, some }
         });
-        let withheld = withheld.take(MOVES_MAX).collect();
-        Simulated { hosts: self.hosts, changed: self.changed, moves, withheld, warnings }
-    }
-}
-
-impl Hosts {
-    fn add(&mut self, others: &Self) {
-        self.count += others.count;
-        self.some.extend_from_slice(&others.some);
-        self.some.sort();
-        self.some.truncate(NAMED_MAX);
+        Simulated {
+            hosts: self.hosts,
+            changed: self.changed,
+            moves: moves.collect(),
+            withheld: withheld.collect(),
+            warnings,
+        }
     }
 }
 
@@ -171,19 +215,21 @@ fn version_of(why: &Withheld) -> String {
 
 /// What differs for each agent. Both are sorted by name.
 fn steps(before: &[DesiredAgent], after: &[DesiredAgent]) -> Vec<Step> {
-    let by_name = |all: &[DesiredAgent]| -> BTreeMap<AgentName, DesiredAgent> {
-        all.iter().map(|it| (it.name.clone(), it.clone())).collect()
-    };
-    let (mut before, after) = (by_name(before), by_name(after));
+    let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());
     let mut steps = Vec::new();
-    for (name, to) in after {
-        match before.remove(&name) {
-            Some(from) if from == to => {}
-            from => steps.push((name, from.as_ref().map(told), Some(told(&to)), fields(from.as_ref(), &to))),
+    loop {
+        let order = match (before.peek(), after.peek()) {
+            (None, None) => return steps,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(from), Some(to)) => from.name.cmp(&to.name),
+        };
+        let from = if order.is_le() { before.next() } else { None };
+        let to = if order.is_ge() { after.next() } else { None };
+        if let Some(agent) = from.or(to).filter(|_| from != to) {
+            steps.push((agent.name.clone(), from.map(told), to.map(told), fields(from, to)));
         }
     }
-    steps.extend(before.into_iter().map(|(name, from)| (name, Some(told(&from)), None, Vec::new())));
-    steps
 }
 
 fn told(agent: &DesiredAgent) -> Told {
@@ -191,20 +237,54 @@ fn told(agent: &DesiredAgent) -> Told {
     Told { version, cmd: agent.cmd.as_str().to_owned() }
 }
 
-/// Those beside version and cmd that are there on both sides, and not the same: with another version much else changes.
-fn fields(from: Option<&DesiredAgent>, to: &DesiredAgent) -> Vec<String> {
-    let as_json = |agent: &DesiredAgent| serde_json::to_value(agent).unwrap_or_default();
-    let Some(from) = from.filter(|from| from.version == to.version) else { return Vec::new() };
-    let (Value::Object(mut from), Value::Object(to)) = (as_json(from), as_json(to)) else {
+/// Those beside version and cmd that are not the same; with another version much else changes.
+fn fields(from: Option<&DesiredAgent>, to: Option<&DesiredAgent>) -> Vec<&'static str> {
+    let Some((from, to)) = from.zip(to).filter(|(from, to)| from.version == to.version) else {
         return Vec::new();
     };
-    let mut fields = Vec::new();
-    for (field, value) in to {
-        if from.remove(&field).as_ref() != Some(&value) {
-            fields.push(field);
-        }
+    let differing = [
+        ("tarball", from.tarball != to.tarball),
+        ("md5", from.md5 != to.md5),
+        ("sha256", from.sha256 != to.sha256),
+        ("signature", from.signature != to.signature),
+        ("size", from.size != to.size),
+        ("unpackedSize", from.unpacked_size != to.unpacked_size),
+        ("mirrors", from.mirrors != to.mirrors),
+        ("trialSecs", from.trial_secs != to.trial_secs),
+        ("runUser", from.run_user != to.run_user),
+        ("configFileName", from.config_file_name != to.config_file_name),
+        ("configRemoteUrl", from.config_remote_url != to.config_remote_url),
+        ("configSha256", from.config_sha256 != to.config_sha256),
+    ];
+    differing.into_iter().filter(|(_, differs)| *differs).map(|(field, _)| field).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use ops_wire::Cmd;
+
+    use super::*;
+
+    fn agent(name: &str, version: &str, trial_secs: u32) -> DesiredAgent {
+        let version = version.parse().map_err(|_| String::new());
+        let agent = DesiredAgent::with_any_version(name.parse().unwrap(), version, String::new(), Cmd::Start);
+        DesiredAgent { trial_secs: Some(trial_secs), ..agent }
     }
-    fields.extend(from.into_iter().map(|(field, _)| field));
-    fields.retain(|field| field != "cmd");
-    fields
+
+    #[test]
+    fn each_agent_that_differs_is_a_step() {
+        let before = [agent("a", "1", 1), agent("b", "1", 1), agent("d", "1", 1), agent("e", "1", 1)];
+        let after = [agent("b", "1", 2), agent("c", "1", 1), agent("d", "2", 3), agent("e", "1", 1)];
+        let found: Vec<_> = steps(&before, &after)
+            .into_iter()
+            .map(|(name, from, to, fields)| {
+                let version = |told: Option<Told>| told.map_or("-".to_owned(), |it| it.version);
+                format!("{name} {} {} {}", version(from), version(to), fields.join(","))
+            })
+            .collect();
+        assert_eq!(found, ["a 1 - ", "b 1 1 trialSecs", "c - 1 ", "d 1 2 "]);
+        assert_eq!(steps(&before, &before), []);
+    }
 }

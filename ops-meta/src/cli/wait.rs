@@ -65,7 +65,9 @@ pub fn run(args: &Args) -> Result<(), Failed> {
     let mut told = String::new();
     loop {
         let looked = match args.look(&client, left().max(LOOK_MIN)) {
-            Ok(seen) if seen.lacking == 0 => return args.done(seen.hosts),
+            Ok(seen) if seen.lacking == 0 && !args.waits_for_a_host(seen.hosts, left()) => {
+                return args.done(seen.hosts);
+            }
             Ok(seen) => Ok(seen),
             Err(Failed::Away { why, retry_after }) => Err((why, retry_after)),
             Err(failed) => return Err(failed),
@@ -122,12 +124,21 @@ impl Args {
         ))
     }
 
+    /// The first host may be on its way; where hosts are selected and there is none, the selector is wrong, mostly.
+    fn waits_for_a_host(&self, hosts: u64, left: Duration) -> bool {
+        hosts == 0 && self.selects_all() && !self.allow_none && !left.is_zero()
+    }
+
+    fn selects_all(&self) -> bool {
+        self.selector.trim().eq_ignore_ascii_case("all")
+    }
+
     fn filter(&self, more: &str) -> String {
         // Without the quotes, where none are needed.
         let more = ListFilter::parse(more, &Lists::new()).map_or(more.to_owned(), |it| it.to_string());
-        match self.selector.trim() {
-            all if all.eq_ignore_ascii_case("all") => more,
-            selector => format!("({selector}) and {more}"),
+        match self.selects_all() {
+            true => more,
+            false => format!("({}) and {more}", self.selector.trim()),
         }
     }
 
@@ -192,6 +203,9 @@ impl Args {
 
 impl Seen {
     fn progress(&self, args: &Args) -> String {
+        if self.hosts == 0 {
+            return "no host is known yet that is not gone".to_owned();
+        }
         let (mut failed, mut waiting) = (Vec::new(), Vec::new());
         for host in &self.some {
             let name = text(host, "hostname");

@@ -134,6 +134,21 @@ fn only_the_selected_hosts_count() {
 }
 
 #[test]
+fn of_all_hosts_the_first_one_is_waited_for() {
+    let server = server();
+    let none = server.admin(&["wait", "nginx", "1.1", "--timeout", "1s"]);
+    assert_eq!(
+        (none.code, none.err.lines().next()),
+        (3, Some("no host is known yet that is not gone")),
+        "{}",
+        none.err
+    );
+    let waiting = server.command(&["wait", "nginx", "1.1", "--interval", "1s"]).spawn().unwrap();
+    beats(&server, "web01", "1.1", "started", json!({}));
+    assert!(waiting.wait_with_output().unwrap().status.success());
+}
+
+#[test]
 fn what_comes_and_goes_with_what_runs_is_no_selection() {
     // Nobody is asked: there is nobody.
     let url = "http://127.0.0.1:1";

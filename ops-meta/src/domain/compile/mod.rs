@@ -105,10 +105,10 @@ impl Compiled {
             "" => url.to_owned(),
             folder => format!("{url}/{folder}"),
         };
-        desired.sha256 = Some(stocked.sha256.clone());
-        desired.size = Some(stocked.size);
-        desired.unpacked_size = Some(stocked.unpacked_size);
-        // What the policy says wins where the package only has an opinion.
+        // What a policy says wins: hosts refuse what does not fit it.
+        desired.sha256 = desired.sha256.or_else(|| Some(stocked.sha256.clone()));
+        desired.size = desired.size.or(Some(stocked.size));
+        desired.unpacked_size = desired.unpacked_size.or(Some(stocked.unpacked_size));
         desired.trial_secs = desired.trial_secs.or(stocked.trial_secs);
         if desired.signature.is_empty() {
             desired.signature.clone_from(&stocked.signature);

@@ -1,8 +1,12 @@
 //! The whole desired state as a document: what fleet.yaml, the API and the database say of it, field by field.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 /// What should run where. It is whole: what is not in it is not wanted.
@@ -10,10 +14,13 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields, default)]
 #[schema(as = Fleet)]
 pub struct Document {
+    #[serde(deserialize_with = "object")]
     pub settings: SettingsText,
     /// Words that selectors name: `hostname in @NAME`.
     pub lists: BTreeMap<String, Vec<String>>,
+    #[serde(deserialize_with = "objects_by_name")]
     pub groups: BTreeMap<String, GroupText>,
+    #[serde(deserialize_with = "objects")]
     pub policies: Vec<PolicyText>,
 }
 
@@ -97,6 +104,45 @@ pub struct PolicyText {
     /// In which it was written: in answers only, and not looked at in what is sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
+}
+
+/// What serde derives also takes an array for the fields in their order; this takes nothing but an object.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(OfMap(PhantomData)).map(Self)
+    }
+}
+
+struct OfMap<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for OfMap<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
+}
+
+fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<T, D::Error> {
+    Object::deserialize(value).map(|Object(it)| it)
+}
+
+fn objects<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Vec<T>, D::Error> {
+    let all = Vec::<Object<T>>::deserialize(value)?;
+    Ok(all.into_iter().map(|Object(it)| it).collect())
+}
+
+fn objects_by_name<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    value: D,
+) -> Result<BTreeMap<String, T>, D::Error> {
+    let all = BTreeMap::<String, Object<T>>::deserialize(value)?;
+    Ok(all.into_iter().map(|(name, Object(it))| (name, it)).collect())
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
