@@ -60,9 +60,9 @@ pub struct Differing {
     /// `created`, `changed`, `deleted`
     what: &'static str,
     /// As in the document; of a list, how many words it has.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     before: Option<Value>,
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     after: Option<Value>,
 }
 

@@ -2,18 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
+
+use super::object_only::ObjectOnly;
 
 /// What should run where. It is whole: what is not in it is not wanted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schema(as = Fleet)]
 pub struct Document {
+    #[serde(deserialize_with = "object")]
     pub settings: SettingsText,
     /// Words that selectors name: `hostname in @NAME`.
     pub lists: BTreeMap<String, Vec<String>>,
+    #[serde(deserialize_with = "objects_by_name")]
     pub groups: BTreeMap<String, GroupText>,
+    #[serde(deserialize_with = "objects")]
     pub policies: Vec<PolicyText>,
 }
 
@@ -101,4 +106,20 @@ pub struct PolicyText {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    ObjectOnly::deserialize(from).map(|it| it.0)
+}
+
+fn objects<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+    let all = Vec::<ObjectOnly<T>>::deserialize(from)?;
+    Ok(all.into_iter().map(|it| it.0).collect())
+}
+
+fn objects_by_name<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    from: D,
+) -> Result<BTreeMap<String, T>, D::Error> {
+    let all = BTreeMap::<String, ObjectOnly<T>>::deserialize(from)?;
+    Ok(all.into_iter().map(|(name, it)| (name, it.0)).collect())
 }

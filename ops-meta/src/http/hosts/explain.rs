@@ -61,7 +61,7 @@ pub struct AgentExplained {
     /// All that apply, the strongest first.
     policies: Vec<PolicyExplained>,
     /// What the host is told, as on the wire; null: nothing.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     told: Option<DesiredAgent>,
     /// Why it is told nothing, though policies are of it.
     withheld: Option<String>,
