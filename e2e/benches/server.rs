@@ -1,6 +1,6 @@
 //! `make bench`: measures ops-meta as it is under the load of fleet-sim, in turns with nginx that answers a constant to the
-//! same load. Words after `--` choose: keep, new, tls, p99, million, herd,
-//! upload, download. It needs two cores.
+//! same load. Words after `--` choose: keep, new, tls, p99, million, herd, upload, download, rules, simulate. It needs two
+//! cores.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,6 +12,7 @@
 )]
 
 mod packages;
+mod rules;
 mod sides;
 mod table;
 
@@ -42,7 +43,7 @@ const INTERVAL_SECS: u32 = 300;
 const LATE_SECS_MAX: f64 = INTERVAL_SECS as f64 / 2.0;
 
 fn main() {
-    let names = ["keep", "new", "tls", "p99", "million", "herd", "upload", "download"];
+    let names = ["keep", "new", "tls", "p99", "million", "herd", "upload", "download", "rules", "simulate"];
     let Some(chosen) = table::begin(&names) else { return };
     for name in chosen {
         match name {
@@ -57,7 +58,9 @@ fn main() {
             "million" => million(),
             "herd" => herd(),
             "upload" => packages::upload(),
-            _ => packages::download(),
+            "download" => packages::download(),
+            "rules" => rules::rules(),
+            _ => rules::simulate(),
         }
     }
 }

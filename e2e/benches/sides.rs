@@ -32,9 +32,14 @@ pub struct Side {
 impl Side {
     /// ops-meta with three agents ordered, and with its durable state on.
     pub fn ours(tls: Option<&Authority>) -> Self {
+        Self::ours_with(3, tls)
+    }
+
+    /// The same with so many agents in cfg.json.
+    pub fn ours_with(agents: u8, tls: Option<&Authority>) -> Self {
         Self::start(
             tls,
-            |port, path| (path.join("cfg.json"), ours_cfg(port, tls)),
+            |port, path| (path.join("cfg.json"), ours_cfg(port, agents, tls)),
             |side, cores| {
                 let mut command = pinned(&binary("ops-meta"), cores);
                 command.args(["serve", "--data", "data", "-c", "cfg.json"]).current_dir(side.folder.path());
@@ -137,15 +142,32 @@ impl Side {
 
     /// A call of the first admin's that has to succeed, and how many seconds it took.
     pub fn called_secs(&self, path: &str) -> f64 {
-        let token = fs::read_to_string(self.folder.path().join("data/admin.token")).unwrap();
+        self.called("GET", path, "").1
+    }
+
+    /// The same of any call; and what was answered.
+    pub fn called(&self, method: &str, path: &str, body: &str) -> (Value, f64) {
+        // A heartbeat is nobody's but a host's.
+        let token = match path {
+            "/heartbeat" => String::new(),
+            _ => {
+                let token = fs::read_to_string(self.folder.path().join("data/admin.token")).unwrap();
+                format!("Authorization: Bearer {}\r\n", token.trim())
+            }
+        };
         let begun = Instant::now();
         let mut stream = TcpStream::connect(self.address()).unwrap();
-        let head = format!("GET {path} HTTP/1.0\r\nAuthorization: Bearer {}\r\n\r\n", token.trim());
+        let head = format!(
+            "{method} {path} HTTP/1.0\r\n{token}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
         stream.write_all(head.as_bytes()).unwrap();
         let mut reply = String::new();
         stream.read_to_string(&mut reply).unwrap();
+        let secs = begun.elapsed().as_secs_f64();
         assert!(reply.starts_with("HTTP/1.0 200"), "{path}: {reply:.300}");
-        begun.elapsed().as_secs_f64()
+        let body = reply.split_once("\r\n\r\n").unwrap().1;
+        (serde_json::from_str(body).unwrap(), secs)
     }
 
     /// Of a file in its folder.
@@ -233,14 +255,14 @@ fn pinned(program: &Path, core: &str) -> Command {
     command
 }
 
-fn ours_cfg(port: u16, tls: Option<&Authority>) -> String {
+fn ours_cfg(port: u16, agents: u8, tls: Option<&Authority>) -> String {
     let agent = |number: u8| {
         let tarball = "http://packages.example:8080/ops";
         let name = format!("agent-{number}");
         json!({"default": {"name": name, "version": "1.0.0", "tarball": tarball, "md5": "", "cmd": "start"}})
     };
     let mut cfg = json!({"http": {"enabled": true, "listen": format!("127.0.0.1:{port}")},
-                         "agents": [agent(1), agent(2), agent(3)]});
+                         "agents": (1..=agents).map(agent).collect::<Vec<_>>()});
     if tls.is_some() {
         cfg["tls"] = json!({"certFile": "cert.pem", "keyFile": "key.pem"});
     }

@@ -24,6 +24,7 @@ mod cli_push;
 mod cli_wait;
 mod connections;
 mod database_away;
+mod desired;
 mod faults_of_2015;
 mod first_start;
 mod heartbeat;

@@ -11,7 +11,7 @@ mod server;
 pub mod tarball;
 
 pub use client::{Reply, exchange, read_reply, request};
-pub use operator::{Operator, bearer};
+pub use operator::{Operator, bearer, first_token};
 pub use server::{Server, eventually, refused};
 
 use serde_json::{Value, json};
