@@ -9,6 +9,7 @@ use ops_wire::{AgentName, Answer, DesiredAgent};
 use crate::domain::Prefixes;
 use crate::domain::compile::{Compiled, Ordered, Withheld};
 use crate::domain::policy2015::{self, Policy};
+use crate::domain::precedence::Carry;
 use crate::domain::selector::HostFacts;
 use crate::remembered::Remembered;
 
@@ -19,7 +20,8 @@ const KEPT_MAX: usize = 65_536;
 pub struct Current {
     pub generation: u64,
     source: Source,
-    kept: Kept,
+    kept: Arc<Kept>,
+    carried: Option<Carried>,
 }
 
 /// Who decides.
@@ -51,9 +53,19 @@ struct Kept {
 #[derive(Default)]
 struct Answers {
     /// By their numbers.
-    all: Vec<Arc<Wanted>>,
-    by_kind: HashMap<Kind, Answered>,
+    all: Vec<(Arc<Kind>, Arc<Wanted>)>,
+    by_kind: HashMap<Arc<Kind>, Answered>,
 }
+
+/// What was worked out for the generation before: of a host that was answered then, only what has changed is asked.
+struct Carried {
+    kept: Arc<Kept>,
+    carry: Carry,
+    /// By the number before, and the groups that had to be asked and have the host.
+    answers: RwLock<HashMap<Before, Answered>>,
+}
+
+type Before = (u32, Box<[u32]>);
 
 /// Hosts of one kind get the same answer.
 #[derive(PartialEq, Eq, Hash)]
@@ -82,11 +94,17 @@ impl Current {
         let desired = policy2015::compile(policies);
         let wanted = |agents: &Vec<DesiredAgent>| Wanted::prepared(agents.clone(), Vec::new(), generation);
         let wanted = desired.iter().map(|(prefix, agents)| (prefix.into(), wanted(agents))).collect();
-        Self { generation, source: Source::File(wanted), kept: Kept::new(numbers) }
+        Self { generation, source: Source::File(wanted), kept: Kept::new(numbers), carried: None }
     }
 
-    pub fn of_rules(compiled: Compiled, generation: u64, numbers: &Arc<Numbers>) -> Self {
-        Self { generation, source: Source::Rules(Box::new(compiled)), kept: Kept::new(numbers) }
+    /// `before`: what is in force, of which much may stay as it is.
+    pub fn of_rules(compiled: Compiled, generation: u64, numbers: &Arc<Numbers>, before: &Self) -> Self {
+        let carried = before.rules().map(|rules| Carried {
+            kept: before.kept.clone(),
+            carry: Carry::new(&rules.rules, &compiled.rules),
+            answers: RwLock::default(),
+        });
+        Self { generation, source: Source::Rules(Box::new(compiled)), kept: Kept::new(numbers), carried }
     }
 
     /// `None`: cfg.json decides.
@@ -104,12 +122,42 @@ impl Current {
 
     /// The same of one that is: what was looked for once is remembered as long as the host stays what it is.
     pub fn wanted_of(&self, host: &HostFacts<'_>, remembered: &Remembered) -> Arc<Wanted> {
-        if let Some(wanted) = self.kept.get(remembered.get()) {
+        if let Some((_, wanted)) = self.kept.get(remembered.get()) {
             return wanted;
         }
-        let (number, wanted) = self.look(host);
+        let (number, wanted) = self.carried_over(host, remembered.get()).unwrap_or_else(|| self.look(host));
         remembered.set(number);
         wanted
+    }
+
+    /// What would be wanted of a host that is answered by another generation now.
+    pub fn wanted_instead(&self, host: &HostFacts<'_>, remembered: &Remembered) -> Arc<Wanted> {
+        self.carried_over(host, remembered.get()).unwrap_or_else(|| self.look(host)).1
+    }
+
+    /// Of a host that remembers an answer of the generation before.
+    fn carried_over(&self, host: &HostFacts<'_>, number: u32) -> Option<Answered> {
+        let (carried, compiled) = self.carried.as_ref().zip(self.rules())?;
+        let (kind, _) = carried.kept.get(number)?;
+        let rules = &compiled.rules;
+        if kind.hostname.is_some() || rules.has_own(host.hostname) {
+            return None;
+        }
+        let mut asked = Vec::new();
+        carried.carry.asked_of(host, rules, &mut asked);
+        let key = (number, asked.into_boxed_slice());
+        let known = carried.answers.read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        if known.is_some() {
+            return known;
+        }
+        let groups = carried.carry.groups(&kind.groups, &key.1).into();
+        let kind = Kind { groups, os: kind.os.clone(), arch: kind.arch.clone(), hostname: None };
+        let answered = self.of_kind(compiled, kind, host.hostname);
+        let mut answers = carried.answers.write().unwrap_or_else(PoisonError::into_inner);
+        if answers.len() < KEPT_MAX {
+            answers.insert(key, answered.clone());
+        }
+        Some(answered)
     }
 
     fn look(&self, host: &HostFacts<'_>) -> Answered {
@@ -129,11 +177,15 @@ impl Current {
         rules.deciding_groups(host, &mut groups);
         let own = rules.has_own(host.hostname).then(|| host.hostname.into());
         let (os, arch) = (host.os.into(), host.arch.into());
-        let kind = Kind { groups: groups.into(), os, arch, hostname: own };
+        self.of_kind(compiled, Kind { groups: groups.into(), os, arch, hostname: own }, host.hostname)
+    }
+
+    fn of_kind(&self, compiled: &Compiled, kind: Kind, hostname: &str) -> Answered {
         if let Some(known) = self.kept.of_kind(&kind) {
             return known;
         }
-        let ordered = compiled.ordered_of(rules.decide_in(&kind.groups, host.hostname), host.os, host.arch);
+        let decisions = compiled.rules.decide_in(&kind.groups, hostname);
+        let ordered = compiled.ordered_of(decisions, &kind.os, &kind.arch);
         let (mut agents, mut withheld) = (Vec::new(), Vec::new());
         for Ordered { decision, told } in ordered {
             match told {
@@ -159,11 +211,11 @@ impl Wanted {
 }
 
 impl Kept {
-    fn new(numbers: &Arc<Numbers>) -> Self {
-        Self { numbers: numbers.clone(), first: numbers.begin(), answers: RwLock::default() }
+    fn new(numbers: &Arc<Numbers>) -> Arc<Self> {
+        Arc::new(Self { numbers: numbers.clone(), first: numbers.begin(), answers: RwLock::default() })
     }
 
-    fn get(&self, number: u32) -> Option<Arc<Wanted>> {
+    fn get(&self, number: u32) -> Option<(Arc<Kind>, Arc<Wanted>)> {
         let index = number.checked_sub(self.first)?;
         let answers = self.answers.read().unwrap_or_else(PoisonError::into_inner);
         answers.all.get(index as usize).cloned()
@@ -181,7 +233,8 @@ impl Kept {
         }
         let number = (answers.all.len() < KEPT_MAX).then(|| self.numbers.next(self.first)).flatten();
         let Some(number) = number else { return (0, wanted) };
-        answers.all.push(wanted.clone());
+        let kind = Arc::new(kind);
+        answers.all.push((kind.clone(), wanted.clone()));
         answers.by_kind.insert(kind, (number, wanted.clone()));
         (number, wanted)
     }
@@ -221,11 +274,16 @@ mod tests {
     use crate::domain::compile::Shelf;
     use crate::domain::desired::{Desired, Document};
 
-    fn current(json: serde_json::Value, generation: u64, numbers: &Arc<Numbers>) -> Current {
+    fn current(
+        json: serde_json::Value,
+        generation: u64,
+        numbers: &Arc<Numbers>,
+        before: &Current,
+    ) -> Current {
         let document: Document = serde_json::from_value(json).unwrap();
         let rules = Desired::check(document).unwrap().rules().clone();
         let compiled = Compiled { rules, shelf: Shelf::default(), packages_url: None };
-        Current::of_rules(compiled, generation, numbers)
+        Current::of_rules(compiled, generation, numbers, before)
     }
 
     fn rules(version: &str) -> serde_json::Value {
@@ -247,13 +305,14 @@ mod tests {
         let labels = BTreeMap::new();
         let host = |hostname| HostFacts { hostname, os: "", arch: "", ip: None, labels: &labels };
         let (one, other) = (Remembered::default(), Remembered::default());
-        let first = current(rules("1"), 7, &numbers);
+        let nothing = Current::of_file(&[], 0, &numbers);
+        let first = current(rules("1"), 7, &numbers, &nothing);
         for _ in 0..2 {
             assert_eq!(version(&first.wanted_of(&host("web-2"), &one)), ("1 start".to_owned(), 7));
             assert_eq!(version(&first.wanted_of(&host("web-1"), &other)), ("1 stop".to_owned(), 7));
         }
         let kept = one.clone();
-        let second = current(rules("2"), 8, &numbers);
+        let second = current(rules("2"), 8, &numbers, &first);
         for remembered in [&one, &kept] {
             assert_eq!(version(&second.wanted_of(&host("web-2"), remembered)), ("2 start".to_owned(), 8));
         }

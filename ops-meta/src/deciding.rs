@@ -115,7 +115,7 @@ impl App {
     fn current_of(&self, policies: &[Policy], desired: &Desired, generation: u64) -> Current {
         let numbers = &self.deciding.numbers;
         match policies.is_empty() {
-            true => Current::of_rules(self.compiled(desired), generation, numbers),
+            true => Current::of_rules(self.compiled(desired), generation, numbers, &self.current()),
             false => Current::of_file(policies, generation, numbers),
         }
     }
@@ -176,7 +176,7 @@ impl App {
         stocked::check(&written, &differences, &compiled, &self.packages).map_err(NotEdited::Faults)?;
         let warnings = stocked::warnings(&differences, &compiled);
         let numbers = Arc::default();
-        let after = Current::of_rules(compiled.clone(), before.generation, &numbers);
+        let after = Current::of_rules(compiled.clone(), before.generation, &numbers, &before);
         let (simulating, turn) = (self.clone(), self.scans.clone().acquire_owned().await);
         let simulated = tokio::task::spawn_blocking(move || {
             let _turn = turn;
@@ -195,7 +195,7 @@ impl App {
         let changed = self.store.change(actor, Change::Desired(differences.clone())).await?;
         let generation = changed.generation;
         self.deciding.standing.store(Arc::new(standing.after(desired, &differences, generation)));
-        let current = Current::of_rules(compiled, generation, &self.deciding.numbers);
+        let current = Current::of_rules(compiled, generation, &self.deciding.numbers, &self.current());
         self.deciding.current.store(Arc::new(current));
         Ok(Edited { generation, differences, simulated })
     }

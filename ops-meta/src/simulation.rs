@@ -71,7 +71,8 @@ pub fn simulate(fleet: &Fleet, before: &Current, after: &Current, warnings: Vec<
     let mut looked = Looked::default();
     fleet.visit(|hostname, host| {
         let facts = host.stable(hostname);
-        looked.note(hostname, before.wanted_of(&facts, &host.answer), after.wanted(&facts));
+        let now = before.wanted_of(&facts, &host.answer);
+        looked.note(hostname, now, after.wanted_instead(&facts, &host.answer));
     });
     looked.finish(warnings)
 }

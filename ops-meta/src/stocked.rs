@@ -57,22 +57,25 @@ pub fn check(
 ) -> Result<(), Vec<Fault>> {
     let changed: BTreeSet<&Object> =
         differences.iter().filter(|it| it.after.is_some()).map(|it| &it.object).collect();
+    // What some policy fetches elsewhere is nobody's business here.
+    let elsewhere = |it: &&PolicyText| !it.tarball.is_empty() && !compiled.is_here(&it.tarball);
+    let elsewhere: BTreeSet<&str> =
+        written.policies.iter().filter(elsewhere).map(|it| it.agent.as_str()).collect();
     let policies = written.policies.iter().enumerate();
-    let policies = policies.filter(|(_, policy)| changed.contains(&Object::of(policy)));
-    let missing = policies.filter_map(|(n, policy)| Some((n, missing(policy, written, compiled, packages)?)));
+    let from_here = policies.filter(|(_, policy)| {
+        compiled.packages_url.is_some()
+            && !elsewhere.contains(policy.agent.as_str())
+            && changed.contains(&Object::of(policy))
+    });
+    let missing = from_here.filter_map(|(n, policy)| Some((n, missing(policy, compiled, packages)?)));
     let faults: Vec<_> =
         missing.map(|(n, why)| Fault { path: format!("policies[{n}].version"), why }).collect();
     if faults.is_empty() { Ok(()) } else { Err(faults) }
 }
 
 /// What is said of a version that hosts are to fetch here, and cannot.
-fn missing(policy: &PolicyText, all: &Document, compiled: &Compiled, packages: &Packages) -> Option<String> {
+fn missing(policy: &PolicyText, compiled: &Compiled, packages: &Packages) -> Option<String> {
     let (agent, version): (AgentName, Version) = (policy.agent.parse().ok()?, policy.version.parse().ok()?);
-    let elsewhere = |it: &PolicyText| !it.tarball.is_empty() && !compiled.is_here(&it.tarball);
-    let may_be_elsewhere = all.policies.iter().any(|it| it.agent == policy.agent && elsewhere(it));
-    if compiled.packages_url.is_none() || may_be_elsewhere {
-        return None;
-    }
     let versions: Vec<&str> = compiled.shelf.versions(&agent).map(Version::as_str).collect();
     if versions.contains(&version.as_str()) {
         return None;

@@ -270,11 +270,9 @@ fn changes_at_once_are_made_one_after_the_other() {
 fn while_cfg_json_decides_nobody_else_does() {
     let server = Server::start(&config());
     let admin = Operator::first(&server);
-    for (method, path) in [
-        ("PUT", "/api/v1/policies/a"),
-        ("DELETE", "/api/v1/policies/a"),
-        ("PUT", "/api/v1/fleet?confirm=true"),
-    ] {
+    for (method, path) in
+        [("PUT", "/api/v1/policies/a"), ("DELETE", "/api/v1/policies/a"), ("PUT", "/api/v1/fleet")]
+    {
         let body = (method == "PUT").then(|| json!({}));
         let problem = refused(&admin.ask(method, path, body.as_ref()), 409);
         assert_eq!(problem["code"], "cfg_json_decides");

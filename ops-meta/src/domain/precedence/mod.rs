@@ -8,6 +8,7 @@
 //! below it, means the content that is decided: a digest of version 1 is none of version 2. `md5` is inherited whatever it
 //! is: 2015 did so.
 
+mod carry;
 mod index;
 mod order;
 mod rules;
@@ -22,6 +23,7 @@ use ops_wire::{AgentName, DesiredAgent};
 
 use super::selector::Selector;
 
+pub use carry::Carry;
 pub use order::{Field, Order};
 pub use rules::{Fault, Rules};
 

@@ -122,7 +122,13 @@ impl Rules {
         self.decide_in(&groups, host.hostname)
     }
 
-    fn group(&self, number: u32) -> Option<&(Group, Vec<Policy>)> {
+    /// The groups with policies, and their numbers.
+    pub(super) fn deciding(&self) -> impl Iterator<Item = (u32, &Group)> {
+        let numbered = (0..).zip(&self.groups);
+        numbered.filter(|(_, (_, policies))| !policies.is_empty()).map(|(number, (group, _))| (number, group))
+    }
+
+    pub(super) fn group(&self, number: u32) -> Option<&(Group, Vec<Policy>)> {
         self.groups.get(number as usize)
     }
 

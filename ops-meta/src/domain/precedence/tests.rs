@@ -309,6 +309,39 @@ proptest! {
     }
 
     #[test]
+    fn what_is_carried_over_is_what_is_found_anew(
+        (groups, policies) in any_rules(),
+        (other_groups, other_policies) in any_rules(),
+        kept in prop::collection::vec(any::<bool>(), 16),
+        hosts in prop::collection::vec(naive::host(), 1..8),
+    ) {
+        // Some of the groups stay as they were.
+        let of_before = groups.iter().zip(&kept).filter(|(_, kept)| **kept).map(|(group, _)| group.clone());
+        let mut after_groups: Vec<Group> = of_before.collect();
+        let is_new = |group: &Group, all: &[Group]| all.iter().all(|it| it.name != group.name);
+        for group in other_groups {
+            if is_new(&group, &after_groups) {
+                after_groups.push(group);
+            }
+        }
+        let mut after_policies = other_policies;
+        after_policies.retain(|policy| match &policy.scope {
+            Scope::Group(name) => after_groups.iter().any(|group| group.name == *name),
+            _ => true,
+        });
+        let before = Rules::new(groups, policies).unwrap();
+        let after = Rules::new(after_groups, after_policies).unwrap();
+        let carry = Carry::new(&before, &after);
+        let (mut was, mut asked, mut is) = (Vec::new(), Vec::new(), Vec::new());
+        for host in &hosts {
+            before.deciding_groups(&host.facts(), &mut was);
+            carry.asked_of(&host.facts(), &after, &mut asked);
+            after.deciding_groups(&host.facts(), &mut is);
+            prop_assert_eq!(&carry.groups(&was, &asked), &is);
+        }
+    }
+
+    #[test]
     fn no_group_is_found_but_those_that_a_look_at_every_selector_finds(
         (groups, policies) in any_rules(),
         hosts in prop::collection::vec(naive::host(), 1..8),

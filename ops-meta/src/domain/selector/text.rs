@@ -71,9 +71,9 @@ pub fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>, f: &mut fmt::Fo
     Ok(())
 }
 
-/// Two are the same when they are called the same: that is what was written.
+/// Two are the same when they select the same. Most are one and the same list.
 impl PartialEq for Listed {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
+        self.name == other.name && (Arc::ptr_eq(&self.words, &other.words) || self.words == other.words)
     }
 }
