@@ -7,8 +7,9 @@ use serde_json::{Map, Value};
 use super::client::Request;
 use super::editing::{Editing, Standing};
 use super::export;
-use super::failed::Failed;
+use super::failed::{Failed, Fault};
 use super::fleet;
+use super::output::text;
 use super::plan::FLEET;
 use super::say;
 use super::sizes::count;
@@ -60,8 +61,22 @@ impl Args {
         let given =
             ["groups", "policies"].map(|field| (field, document.get(field).cloned().unwrap_or_default()));
         let whole = standing.with(&["settings", "lists"], given.into());
-        self.editing.edit(&client, Request::put(FLEET).body(&whole).only_if(only_if))
+        let edited = self.editing.edit(&client, Request::put(FLEET).body(&whole).only_if(only_if));
+        edited.map_err(|failed| named(&whole, failed))
     }
+}
+
+/// Nobody has seen the policies by their numbers yet.
+fn named(fleet: &Value, failed: Failed) -> Failed {
+    let Failed::Faulty(faults) = failed else { return failed };
+    let name = |path: &str| {
+        let (number, field) = path.strip_prefix("policies[")?.split_once("].")?;
+        let policy = fleet.get("policies")?.get(number.parse::<usize>().ok()?)?;
+        let group = policy.get("group").map(|_| format!(" for group {}", text(policy, "group")));
+        Some(format!("policy {}{}, {field}", text(policy, "agent"), group.unwrap_or_default()))
+    };
+    let named = |fault: Fault| Fault { path: name(&fault.path).unwrap_or(fault.path), ..fault };
+    Failed::Faulty(faults.into_iter().map(named).collect())
 }
 
 fn nothing_is_there(fleet: &Map<String, Value>) -> Result<(), Failed> {

@@ -232,4 +232,12 @@ fn a_cfg_json_becomes_groups_and_policies_that_tell_hosts_the_same() {
     let file = server.file("printed.yaml", &format!("settings: {{confirmAbovePercent: 50}}\n{printed}"));
     assert_eq!(server.say(&format!("plan -f {file}")).ok().out, "nothing to change\n");
     assert_eq!(server.say("import /nowhere.json").code, 2);
+
+    let nowhere = json!({"default": {"name": "b", "version": "1", "cmd": "start"}, "others": []});
+    let file = server.file("nowhere.json", &config_with(json!({ "agents": [nowhere] })).to_string());
+    let faulty = server.say(&format!("import {file} --replace"));
+    assert!(
+        faulty.code == 2 && faulty.err.contains("\n  policy b, version: there is no package b 1"),
+        "{faulty:?}"
+    );
 }

@@ -278,6 +278,8 @@ fn while_cfg_json_decides_nobody_else_does() {
         assert_eq!(problem["code"], "cfg_json_decides");
         assert!(problem["detail"].as_str().unwrap().contains("ops-meta import cfg.json"), "{problem}");
     }
+    // Who means to go over may see before what it would do.
+    assert_eq!(put(&admin, "fleet?dryRun=true", &json!({}))["differences"], json!([]));
     let explained = |hostname: &str| {
         beat(&server, hostname, &json!({}));
         admin.get(&format!("/api/v1/hosts/{hostname}/explain")).json()

@@ -12,7 +12,7 @@ use crate::cli::regular;
 use crate::domain::one_line::one_line;
 
 /// As the server has it.
-const SIGNATURE_BYTES_MAX: usize = 16 << 10;
+const SIGNATURE_BYTES_MAX: usize = 4 << 10;
 
 /// Make a policy, or change what is given of one
 ///

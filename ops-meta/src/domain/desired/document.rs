@@ -1,13 +1,11 @@
 //! The whole desired state as a document: what fleet.yaml, the API and the database say of it, field by field.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::marker::PhantomData;
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
+
+use super::object_only::ObjectOnly;
 
 /// What should run where. It is whole: what is not in it is not wanted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -106,45 +104,22 @@ pub struct PolicyText {
     pub generation: Option<u64>,
 }
 
-/// What serde derives also takes an array for the fields in their order; this takes nothing but an object.
-struct Object<T>(T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(OfMap(PhantomData)).map(Self)
-    }
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
-struct OfMap<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for OfMap<T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map))
-    }
+fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    ObjectOnly::deserialize(from).map(|it| it.0)
 }
 
-fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<T, D::Error> {
-    Object::deserialize(value).map(|Object(it)| it)
-}
-
-fn objects<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Vec<T>, D::Error> {
-    let all = Vec::<Object<T>>::deserialize(value)?;
-    Ok(all.into_iter().map(|Object(it)| it).collect())
+fn objects<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+    let all = Vec::<ObjectOnly<T>>::deserialize(from)?;
+    Ok(all.into_iter().map(|it| it.0).collect())
 }
 
 fn objects_by_name<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-    value: D,
+    from: D,
 ) -> Result<BTreeMap<String, T>, D::Error> {
-    let all = BTreeMap::<String, Object<T>>::deserialize(value)?;
-    Ok(all.into_iter().map(|(name, Object(it))| (name, it)).collect())
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
+    let all = BTreeMap::<String, ObjectOnly<T>>::deserialize(from)?;
+    Ok(all.into_iter().map(|(name, it)| (name, it.0)).collect())
 }

@@ -5,6 +5,7 @@ mod check;
 mod document;
 mod fault;
 mod object;
+mod object_only;
 mod order;
 #[cfg(test)]
 mod tests;

@@ -11,12 +11,12 @@ use crate::domain::precedence::Order;
 
 /// The longest text of a signature, in bytes.
 const SIGNATURE_BYTES_MAX: usize = 4 << 10;
+/// The largest whole number that every reader of JSON with 64 bits has.
+const WHOLE_MAX: u64 = i64::MAX as u64;
 const MIRRORS_MAX: usize = 16;
 /// A start may be on trial for a day.
 const TRIAL_SECS_MAX: u32 = 86_400;
 const ACCOUNT_BYTES_MAX: usize = 64;
-/// No file is larger.
-const BYTES_MAX: u64 = i64::MAX as u64;
 
 pub fn check(path: &str, text: &PolicyText, faults: &mut Faults) -> Order {
     let mut fields = Fields { path, faults };
@@ -102,13 +102,13 @@ impl Fields<'_> {
         if text.signature.len() > SIGNATURE_BYTES_MAX {
             self.note("signature", format!("{SIGNATURE_BYTES_MAX} bytes are allowed"));
         }
+        let large =
+            [("size", text.size), ("unpackedSize", text.unpacked_size), ("generation", text.generation)];
+        for (field, _) in large.iter().filter(|(_, it)| it.is_some_and(|it| it > WHOLE_MAX)) {
+            self.note(field, format!("it has to be 0 to {WHOLE_MAX}"));
+        }
         if text.trial_secs.is_some_and(|secs| secs > TRIAL_SECS_MAX) {
             self.note("trialSecs", format!("it has to be 0 to {TRIAL_SECS_MAX}"));
-        }
-        for (field, bytes) in [("size", text.size), ("unpackedSize", text.unpacked_size)] {
-            if bytes.is_some_and(|bytes| bytes > BYTES_MAX) {
-                self.note(field, format!("it has to be {BYTES_MAX} bytes at most"));
-            }
         }
         let odd = |c: char| c.is_whitespace() || c.is_control() || c == '/';
         if text.run_user.len() > ACCOUNT_BYTES_MAX || text.run_user.contains(odd) {

@@ -167,3 +167,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_object_is_no_array_of_its_fields() {
+    for array in [
+        json!({"settings": ["http://meta", 30]}),
+        json!({"groups": {"prod": ["env=prod", 10, ""]}}),
+        json!({"policies": [["a"]]}),
+    ] {
+        let why = serde_json::from_value::<Document>(array).unwrap_err().to_string();
+        assert!(why.contains("expected an object"), "{why}");
+    }
+}
