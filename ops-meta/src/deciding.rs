@@ -49,6 +49,8 @@ pub struct Edited {
     pub generation: u64,
     pub differences: Vec<Difference>,
     pub simulated: Simulated,
+    /// Why somebody should say that it is meant.
+    pub unconfirmed: Option<String>,
 }
 
 /// Why nothing was changed.
@@ -184,20 +186,19 @@ impl App {
         });
         let simulated = simulated.await.map_err(|_| NotEdited::BrokenOff)?;
         let generation = standing.generation;
+        let unconfirmed = unconfirmed(&simulated, standing.desired.confirm_above_percent());
         if meant.dry_run || differences.is_empty() {
-            return Ok(Edited { generation, differences, simulated });
+            return Ok(Edited { generation, differences, simulated, unconfirmed });
         }
-        if !meant.confirmed
-            && let Some(why) = unconfirmed(&simulated, standing.desired.confirm_above_percent())
-        {
-            return Err(NotEdited::Unconfirmed(Box::new(simulated), why));
+        if let Some(why) = unconfirmed.as_ref().filter(|_| !meant.confirmed) {
+            return Err(NotEdited::Unconfirmed(Box::new(simulated), why.clone()));
         }
         let changed = self.store.change(actor, Change::Desired(differences.clone())).await?;
         let generation = changed.generation;
         self.deciding.standing.store(Arc::new(standing.after(desired, &differences, generation)));
         let current = Current::of_rules(compiled, generation, &self.deciding.numbers, &self.current());
         self.deciding.current.store(Arc::new(current));
-        Ok(Edited { generation, differences, simulated })
+        Ok(Edited { generation, differences, simulated, unconfirmed })
     }
 }
 

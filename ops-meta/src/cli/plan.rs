@@ -49,6 +49,7 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failed> {
     let planned = client.ask(Request::put(FLEET).body(&file.document).query(dry_run));
     let planned = planned.map_err(|failed| located(&file, failed))?.body;
     editing::show(args.output.format, &planned)?;
+    editing::tell_whether_to_confirm(&planned);
     if editing::differs(&planned) { Err(Failed::Differs) } else { Ok(()) }
 }
 

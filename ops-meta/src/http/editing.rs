@@ -48,6 +48,8 @@ pub struct Shown {
     generation: u64,
     differences: Vec<Differing>,
     changed: Simulated,
+    /// Why it is done with `confirm=true` only; null: it need not be confirmed.
+    unconfirmed: Option<String>,
 }
 
 /// One object that is to be, to be otherwise, or to be no more.
@@ -161,9 +163,9 @@ pub async fn edit(
         return Err(Problem::new(StatusCode::FORBIDDEN, detail));
     }
     let edited = whole(app.clone().edit(caller.actor(), meant.into(), change)).await?;
-    let Edited { generation, differences, simulated } = edited;
+    let Edited { generation, differences, simulated, unconfirmed } = edited;
     let differences = differences.into_iter().map(Differing::from).collect();
-    Ok(tagged(generation, Shown { generation, differences, changed: simulated }))
+    Ok(tagged(generation, Shown { generation, differences, changed: simulated, unconfirmed }))
 }
 
 impl From<NotEdited> for Problem {

@@ -66,6 +66,14 @@ pub fn edit(client: &Client, request: Request<'_>, meant: &Meant, format: Format
     }
 }
 
+/// Beforehand: what it will ask for.
+pub fn tell_whether_to_confirm(edited: &Value) {
+    match text(edited, "unconfirmed").as_str() {
+        "-" => {}
+        why => say(&format!("--confirm will be needed: {why}")),
+    }
+}
+
 /// What was changed, or would be.
 pub fn show(format: Format, edited: &Value) -> Result<(), Failed> {
     match format {
@@ -85,7 +93,10 @@ pub fn differs(edited: &Value) -> bool {
 fn tell(meant: &Meant, edited: &Value) {
     match (differs(edited), meant.dry_run) {
         (false, _) => {}
-        (true, true) => say("nothing was changed, as this was a dry run"),
+        (true, true) => {
+            tell_whether_to_confirm(edited);
+            say("nothing was changed, as this was a dry run");
+        }
         (true, false) => say(&format!("this is generation {}", text(edited, "generation"))),
     }
 }
