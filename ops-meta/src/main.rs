@@ -16,6 +16,7 @@ mod first_token;
 mod fleet;
 mod guest;
 mod http;
+mod keys;
 mod log;
 mod metrics;
 mod packages;

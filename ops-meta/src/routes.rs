@@ -7,19 +7,21 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::handler::Handler;
 use axum::http::Method;
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{MethodRouter, any, delete, get, post, put};
 
 use crate::http::{
-    downloads, events, groups, health, heartbeat, hosts, legacy, lists, metrics, openapi, packages, policies,
-    problem, settings, tokens, whole_state,
+    downloads, events, groups, health, heartbeat, hosts, idempotency, legacy, lists, metrics, openapi,
+    packages, policies, problem, settings, tokens, whole_state,
 };
 use crate::running::App;
 use tower::Service;
 
 /// `get` answers HEAD too.
 pub fn router(app: Arc<App>) -> Router {
-    Router::new().merge(api()).merge(of_2015()).with_state(app)
+    let once = from_fn_with_state(app.clone(), idempotency::once);
+    Router::new().merge(api().layer(once)).merge(of_2015()).with_state(app)
 }
 
 /// Heartbeats are nearly all that comes; they are not looked for among all the others.

@@ -22,6 +22,7 @@ use crate::deciding::Deciding;
 use crate::desired::Standing;
 use crate::domain::policy2015::Order;
 use crate::fleet::Fleet;
+use crate::keys::Keys;
 use crate::log;
 use crate::metrics::Metrics;
 use crate::packages::Packages;
@@ -181,6 +182,8 @@ pub struct App {
     pub tokens: Tokens,
     pub packages: Arc<Packages>,
     pub attempts: Attempts,
+    /// Answers to calls that may be made again.
+    pub keys: Keys,
     pub readiness: Arc<Readiness>,
     pub metrics: Metrics,
     pub told: Told,
@@ -221,6 +224,7 @@ impl App {
             tokens,
             packages: Arc::new(packages),
             attempts: Attempts::new(),
+            keys: Keys::default(),
             metrics: Metrics::default(),
             told: Told::default(),
             running: ArcSwap::from_pointee(running),

@@ -12,6 +12,7 @@ pub mod groups;
 pub mod health;
 pub mod heartbeat;
 pub mod hosts;
+pub mod idempotency;
 pub mod legacy;
 pub mod lists;
 mod local;

@@ -383,3 +383,30 @@ fn what_cfg_json_orders_anew_is_an_event_of_what_differs() {
     );
     assert_eq!(event["after"]["agents"].as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn a_call_that_is_made_again_with_its_key_is_done_once() {
+    let server = server();
+    let admin = Operator::first(&server);
+    let ask = |token: &str, key: &str, name: &str| {
+        let body = json!({"name": name, "role": "viewer"}).to_string();
+        let head = [&*bearer(token), "Content-Type: application/json", &*format!("Idempotency-Key: {key}")];
+        server.ask("POST", "/api/v1/tokens", &head, body.as_bytes())
+    };
+    let first = ask(&admin.token, "k-1", "a");
+    assert_eq!(first.status, 201, "{}", first.text());
+    let again = ask(&admin.token, "k-1", "a");
+    assert_eq!((again.status, again.text()), (201, first.text()));
+    assert!(problem(&ask(&admin.token, "k-1", "b"), 422).contains("another call"));
+    // Another key is another call, and another's key is another's.
+    assert_eq!(ask(&admin.token, "k-2", "a").status, 409);
+    let (_, other) = admin.create("other", "admin", &Value::Null);
+    assert_eq!(ask(&other.token, "k-1", "c").status, 201);
+    // Who may not is not remembered.
+    let (_, viewer) = admin.create("viewer", "viewer", &Value::Null);
+    assert_eq!(ask(&viewer.token, "k-3", "d").status, 403);
+    assert!(problem(&ask(&admin.token, "k 4", "e"), 400).contains("visible ASCII"));
+    assert_eq!(ask(&admin.token, &"k".repeat(129), "e").status, 400);
+    let names = admin.get("/api/v1/tokens").json()["tokens"].as_array().unwrap().len();
+    assert_eq!(names, 5);
+}
