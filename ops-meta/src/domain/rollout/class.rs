@@ -165,16 +165,16 @@ impl Asked<'_> {
     /// Of a host that is to be again as the policy says.
     fn back(&self, known: &Known<'_>, is_there: bool) -> Class {
         let Some(policy) = self.policy else { return Class::Pending };
-        let back = conformity::of_agent(policy, known.real);
-        let touched = is_there || known.rollout == Some(self.rollout) || back == Conformity::Pending;
+        // What it says of the rollout's version is nothing that happened on the way back.
+        let has_heard = known.told_secs.is_some() && known.rollout != Some(self.rollout);
         let late = known.told_secs.is_some_and(|secs| secs > i64::from(self.timeout_secs));
-        match back {
-            Conformity::Yes => Class::Pending,
+        match conformity::of_agent(policy, known.real) {
             _ if is_silent(known) => Class::Away,
             _ if phase(known) == Some(Phase::Held) => Class::Held,
-            // What it says of the rollout's version is no failure of the way back.
-            Conformity::Failed if known.rollout != Some(self.rollout) => Class::Failed,
-            _ if !touched => Class::Pending,
+            Conformity::Yes if has_heard => Class::Pending,
+            Conformity::Failed if has_heard => Class::Failed,
+            // It never was as the policy says.
+            Conformity::No if has_heard && !is_there => Class::Pending,
             _ if late => Class::TimedOut,
             _ => Class::Returning,
         }

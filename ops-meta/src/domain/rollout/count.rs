@@ -71,8 +71,7 @@ impl Classes {
 
     /// Whatever was ordered and can be judged.
     pub fn ordered(&self) -> u32 {
-        self.sum(&[Class::Ordered, Class::Moving, Class::Trial, Class::Done])
-            .saturating_add(self.failures())
+        self.sum(&[Class::Ordered, Class::Moving, Class::Trial, Class::Done]).saturating_add(self.failures())
     }
 }
 

@@ -40,20 +40,38 @@ pub struct Look<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Admits the next hosts.
-    Raise { wave: usize, threshold: u64, hosts: u32, paced: i64 },
+    Raise {
+        wave: usize,
+        threshold: u64,
+        hosts: u32,
+        paced: i64,
+    },
     /// All hosts of the wave are where they should be.
     Settle,
     /// Some known failures are none any more.
-    Recover { known_failures: Vec<u32> },
-    /// The next wave.
-    Begin,
+    Recover {
+        known_failures: Vec<u32>,
+    },
+    /// Begins a wave.
+    Begin {
+        wave: usize,
+    },
     /// The next wave wants approval.
-    Await,
+    Await {
+        wave: usize,
+    },
     /// The policy is to be written.
     Complete,
-    Breach { breached: Breached, then: OnBreach },
+    Breach {
+        breached: Breached,
+        then: OnBreach,
+    },
     /// Takes back the change from the last hosts that got it.
-    Lower { wave: usize, threshold: u64, hosts: u32 },
+    Lower {
+        wave: usize,
+        threshold: u64,
+        hosts: u32,
+    },
     TakenBack,
 }
 
@@ -164,9 +182,10 @@ fn unsettled(rollout: &Rollout, look: &Look<'_>, wave: &Wave, counts: &Counts) -
 
 /// The wave under way is over, or none has begun.
 fn ended(rollout: &Rollout, look: &Look<'_>) -> Next {
-    match rollout.plan.waves.get(rollout.progress.waves.len()) {
-        Some(next) if next.approval => Next::Do(Step::Await),
-        Some(_) => Next::Do(Step::Begin),
+    let wave = rollout.progress.waves.len();
+    match rollout.plan.waves.get(wave) {
+        Some(next) if next.approval => Next::Do(Step::Await { wave }),
+        Some(_) => Next::Do(Step::Begin { wave }),
         None => shut(look).map_or(Next::Do(Step::Complete), Next::Wait),
     }
 }

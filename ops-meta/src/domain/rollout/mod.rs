@@ -67,9 +67,7 @@ impl Rollout {
         match self.progress.state {
             State::AwaitingApproval | State::Running => admitted || stand == Stand::There,
             // Whoever has it, or is about to, keeps it; nobody else begins.
-            State::Paused | State::Stopped => {
-                stand == Stand::There || (admitted && stand == Stand::Moving)
-            }
+            State::Paused | State::Stopped => stand == Stand::There || (admitted && stand == Stand::Moving),
             State::RollingBack => admitted,
             State::Draft | State::Completed | State::RolledBack => false,
         }

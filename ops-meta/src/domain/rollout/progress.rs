@@ -91,7 +91,9 @@ impl Progress {
         match verb {
             Verb::Approve => new.begin_wave(now),
             Verb::Next => new.hurry = true,
-            Verb::Resume => new.known_failures = new.breach.take().map_or(new.known_failures, |it| it.failures),
+            Verb::Resume => {
+                new.known_failures = new.breach.take().map_or(new.known_failures, |it| it.failures)
+            }
             Verb::Retry => {
                 new.failures_since = now;
                 new.breach = None;
@@ -106,14 +108,18 @@ impl Progress {
     /// What the evaluator found. A step that does not fit, since somebody did something meanwhile, changes nothing.
     pub fn take(&mut self, step: &Step, now: i64) {
         let event = match step {
+            Step::Begin { wave } | Step::Await { wave } if *wave != self.waves.len() => return,
+            Step::Lower { wave, .. } if wave.saturating_add(1) != self.waves.len() => return,
             Step::Raise { .. } | Step::Settle | Step::Recover { .. } | Step::Lower { .. } => None,
-            Step::Begin => Some(Event::WaveDone),
-            Step::Await => Some(Event::ApprovalNeeded),
+            Step::Begin { .. } => Some(Event::WaveDone),
+            Step::Await { .. } => Some(Event::ApprovalNeeded),
             Step::Breach { then, .. } => Some(Event::Sick(*then)),
             Step::Complete => Some(Event::AllDone),
             Step::TakenBack => Some(Event::TakenBack),
         };
-        let Some(state) = event.map_or(Some(self.state), |event| state::after(self.state, event)) else { return };
+        let Some(state) = event.map_or(Some(self.state), |event| state::after(self.state, event)) else {
+            return;
+        };
         match step {
             Step::Raise { wave, threshold, paced, .. } if state == State::Running => {
                 self.waves.raise(*wave, *threshold);
@@ -121,8 +127,11 @@ impl Progress {
             }
             Step::Lower { threshold, .. } if state == State::RollingBack => self.waves.lower(*threshold),
             Step::Settle if state == State::Running => self.settled = Some(now),
-            Step::Recover { known_failures } => self.known_failures.clone_from(known_failures),
-            Step::Begin => self.begin_wave(now),
+            Step::Recover { known_failures } => {
+                let known = self.known_failures.iter_mut().zip(known_failures);
+                known.for_each(|(known, now)| *known = (*known).min(*now));
+            }
+            Step::Begin { .. } => self.begin_wave(now),
             Step::Breach { breached, .. } => self.breach = Some(breached.clone()),
             _ => {}
         }

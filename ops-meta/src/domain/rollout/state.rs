@@ -185,9 +185,16 @@ impl State {
 /// Why a verb is not carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
-    NotIn { state: State, verb: Verb },
+    NotIn {
+        state: State,
+        verb: Verb,
+    },
     /// Waves are counted from 1.
-    NotThatFar { verb: Verb, wave: usize, begun: usize },
+    NotThatFar {
+        verb: Verb,
+        wave: usize,
+        begun: usize,
+    },
 }
 
 impl fmt::Display for Refused {

@@ -9,7 +9,7 @@ use crate::domain::selector::{Lists, Selector};
 
 /// [`super::Seen::selected`] has a bit for each.
 pub const WAVES_MAX: usize = 32;
-const NAME_BYTES_MAX: usize = 64;
+const NAME_CHARS_MAX: usize = 64;
 const SUCCESS_PERCENT: u8 = 95;
 const MAX_FAILED: MaxFailed = MaxFailed::Percent(Percent::whole(2));
 /// Of fewer hosts a percentage means nothing.
@@ -52,7 +52,7 @@ pub struct WaveText {
     pub success_percent: Option<u8>,
     /// More failures are a breach: `3`, or `"2%"` of those that were ordered.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>, default = "2%")]
+    #[schema(value_type = Option<serde_json::Value>, default = "2%")]
     pub max_failed: Option<MaxFailed>,
     /// So many have to be ordered before a percentage of them counts; where the wave has fewer hosts, all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,8 +107,11 @@ pub fn check(texts: &[WaveText], lists: &Lists, faults: &mut Vec<Fault>) -> Vec<
         let share = share(text, &mut note);
         let (Some(select), Some(share)) = (select, share) else { continue };
         let wave = wave(text, select, share);
-        if wave.name.len() > NAME_BYTES_MAX || wave.name.contains(char::is_control) {
-            note("name", format!("it has to be {NAME_BYTES_MAX} bytes at most, without control characters"));
+        if wave.name.chars().count() > NAME_CHARS_MAX || wave.name.contains(char::is_control) {
+            note(
+                "name",
+                format!("it has to be {NAME_CHARS_MAX} characters at most, without control characters"),
+            );
         }
         let not_grown = waves.iter().rev().find(|it| it.select == wave.select).and_then(|before| {
             let field = if text.count.is_some() { "count" } else { "percent" };
@@ -147,7 +150,7 @@ fn not_whole(texts: &[WaveText]) -> Option<(String, String)> {
 fn wave(text: &WaveText, select: Option<Selector>, share: Share) -> Wave {
     let name = match (text.name.as_str(), &select) {
         ("", None) => share.to_string(),
-        ("", Some(_)) => format!("{share} of {}", text.select.trim()).chars().take(NAME_BYTES_MAX / 4).collect(),
+        ("", Some(_)) => format!("{share} of {}", text.select.trim()).chars().take(NAME_CHARS_MAX).collect(),
         (name, _) => name.to_owned(),
     };
     Wave {

@@ -72,7 +72,9 @@ impl Opening {
                 Self::Open { until: one.into_iter().chain(other).min() }
             }
             // Not before the later one opens.
-            (Self::Closed { until: one }, Self::Closed { until: other }) => Self::Closed { until: one.max(other) },
+            (Self::Closed { until: one }, Self::Closed { until: other }) => {
+                Self::Closed { until: one.max(other) }
+            }
             (closed @ Self::Closed { .. }, _) | (_, closed) => closed,
         }
     }
@@ -91,7 +93,8 @@ pub fn opening(windows: &[Window], at: i64) -> Opening {
         return Opening::Closed { until: spans.iter().map(|(from, _)| *from).find(|from| at < *from) };
     }
     // Of windows that follow each other without a gap, the end of the last.
-    let until = spans.iter().fold(at, |until, (from, to)| if *from <= until { until.max(*to) } else { until });
+    let until =
+        spans.iter().fold(at, |until, (from, to)| if *from <= until { until.max(*to) } else { until });
     let horizon = at.saturating_add((DAYS_AHEAD - 1) * 86_400_000);
     Opening::Open { until: (until < horizon).then_some(until) }
 }
@@ -104,7 +107,8 @@ impl Window {
             return Err(("days", "without a day it never opens; name some, or leave `days` out".to_owned()));
         }
         let start = Time::strptime("%H:%M", &text.start);
-        let start = start.map_err(|_| ("start", format!("{:?} is no time of day such as 22:00", text.start)))?;
+        let start =
+            start.map_err(|_| ("start", format!("{:?} is no time of day such as 22:00", text.start)))?;
         match text.duration_secs {
             0 => Err(("durationSecs", "of 0 seconds it never opens; say for how long".to_owned())),
             1..=DURATION_SECS_MAX => Ok(()),
@@ -120,7 +124,8 @@ impl Window {
     /// When it opens and closes around a moment, in Unix milliseconds.
     fn around(&self, now: Timestamp) -> impl Iterator<Item = (i64, i64)> {
         let today = now.to_zoned(self.zone.clone()).date();
-        let days = (-DAYS_BACK..=DAYS_AHEAD).filter_map(move |days| today.checked_add(Span::new().days(days)).ok());
+        let days =
+            (-DAYS_BACK..=DAYS_AHEAD).filter_map(move |days| today.checked_add(Span::new().days(days)).ok());
         days.filter(|date| self.opens_on(*date)).filter_map(|date| {
             let local = date.to_datetime(self.start);
             let from = self.zone.to_ambiguous_timestamp(local).compatible().ok()?.as_millisecond();

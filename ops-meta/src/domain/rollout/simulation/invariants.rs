@@ -67,7 +67,8 @@ pub fn stepped(before: &Rollout, now: &Rollout, step: &Step, tally: &Tally, seen
     assert!(was == is || TABLE.iter().any(|(from, _, to)| (*from, *to) == (was, is)), "{was} -> {is}");
     let admitted = |rollout: &Rollout| {
         let waves = rollout.progress.waves.clone();
-        let admits = move |(position, seen): &&(u64, Seen)| waves.admitting(*position, seen.selected).is_some();
+        let admits =
+            move |(position, seen): &&(u64, Seen)| waves.admitting(*position, seen.selected).is_some();
         seen.iter().filter(admits).map(|(position, _)| *position).collect::<Vec<_>>()
     };
     let (had, has) = (admitted(before), admitted(now));

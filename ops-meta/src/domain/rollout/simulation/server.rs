@@ -1,14 +1,13 @@
 //! A model of ops-meta: what it keeps, what it forgets when it is started again, and what it tells hosts.
 
-use std::collections::HashMap;
-
 use ops_wire::{Cmd, DesiredAgent, Status};
 
 use super::host::{INTERVAL_SECS, NEW, OLD, Order, Said};
 use crate::domain::conformity::Real;
 use crate::domain::host::{Heard, Listening, Run, state};
 use crate::domain::rollout::{
-    Asked, Bar, Class, Known, Look, Opening, Rollout, Seen, Stand, State, Tally, evaluate, position, room,
+    Asked, Bar, Class, Known, Look, Next, Opening, Rollout, Seen, Stand, State, Tally, evaluate, position,
+    room, why,
 };
 
 /// What was heard is written so often.
@@ -22,7 +21,7 @@ pub struct Facts {
 }
 
 /// What is known of a host.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 struct Memory {
     last: i64,
     said: Said,
@@ -32,9 +31,10 @@ struct Memory {
 
 pub struct Server {
     pub rollout: Rollout,
-    pub facts: HashMap<String, Facts>,
-    known: HashMap<String, Memory>,
-    flushed: (i64, HashMap<String, Memory>),
+    /// By host, as what follows.
+    pub facts: Vec<Facts>,
+    known: Vec<Option<Memory>>,
+    flushed: (i64, Vec<Option<Memory>>),
     pub listening: Listening,
     runs: Vec<Run>,
     run: Run,
@@ -57,9 +57,9 @@ impl Server {
     pub fn new(rollout: Rollout, now: i64) -> Self {
         Self {
             rollout,
-            facts: HashMap::new(),
-            known: HashMap::new(),
-            flushed: (now, HashMap::new()),
+            facts: Vec::new(),
+            known: Vec::new(),
+            flushed: (now, Vec::new()),
             listening: Listening::new(Vec::new(), 0, now),
             runs: Vec::new(),
             run: Run { since: now, until: now },
@@ -72,7 +72,8 @@ impl Server {
 
     pub fn meet(&mut self, hostname: &str, selected: u32, bar: Option<Bar>) {
         let position = position(self.rollout.id, hostname);
-        self.facts.insert(hostname.to_owned(), Facts { position, selected, bar });
+        self.facts.push(Facts { position, selected, bar });
+        self.known.push(None);
     }
 
     pub fn goes_on(&mut self, now: i64) {
@@ -88,8 +89,9 @@ impl Server {
 
     /// Whom it told what, and since when, it does not know any more.
     pub fn starts_again(&mut self, now: i64) {
-        self.known = self.flushed.1.clone();
-        self.known.values_mut().for_each(|it| it.told = None);
+        self.known.clone_from(&self.flushed.1);
+        self.known.resize(self.facts.len(), None);
+        self.known.iter_mut().flatten().for_each(|it| it.told = None);
         self.runs.push(self.run);
         self.listening = Listening::new(self.runs.clone(), FLUSH_SECS, now);
         self.run = self.listening.goes_on(now);
@@ -99,22 +101,22 @@ impl Server {
         now - self.run.since < INTERVAL_SECS
     }
 
-    pub fn hears(&mut self, hostname: &str, said: Said, now: i64) -> Option<Order> {
-        let before = self.known.remove(hostname);
-        let failed_at = (!said.error_code.is_empty())
-            .then(|| before.as_ref().and_then(|it| it.failed_at).unwrap_or(now));
+    pub fn hears(&mut self, host: usize, said: Said, now: i64) -> Option<Order> {
+        let before = self.known[host];
+        let failed_at =
+            (!said.error_code.is_empty()).then(|| before.as_ref().and_then(|it| it.failed_at).unwrap_or(now));
         let mut memory = Memory { last: now, said, told: before.and_then(|it| it.told), failed_at };
-        let order = self.order(hostname, &said);
+        let order = self.order(host, &said);
         if memory.told.map(|(told, _)| told) != order {
             memory.told = order.map(|order| (order, now));
         }
-        self.known.insert(hostname.to_owned(), memory);
+        self.known[host] = Some(memory);
         order
     }
 
     /// `None`: it is not told anything of the agent.
-    fn order(&self, hostname: &str, said: &Said) -> Option<Order> {
-        let facts = &self.facts[hostname];
+    fn order(&self, host: usize, said: &Said) -> Option<Order> {
+        let facts = &self.facts[host];
         let stand = self.asked(None).stand(Some(real(said)), said.rollout);
         let new = Order { version: NEW, rollout: Some(self.rollout.id) };
         let told = self.rollout.tells(facts.position, facts.selected, stand);
@@ -141,8 +143,8 @@ impl Server {
         }
     }
 
-    fn class(&self, hostname: &str, facts: &Facts, now: i64) -> Class {
-        let Some(memory) = self.known.get(hostname) else { return Class::Away };
+    fn class(&self, host: usize, facts: &Facts, now: i64) -> Class {
+        let Some(memory) = self.known[host] else { return Class::Away };
         let admitted_by = self.rollout.progress.waves.admitting(facts.position, facts.selected);
         let heard = Heard { first: 0, last: memory.last, revived: 0, interval_secs: INTERVAL_SECS as u32 };
         let new = admitted_by.is_some();
@@ -153,17 +155,19 @@ impl Server {
             told_secs: told.map(|(_, since)| self.listening.silence(since, now)),
             real: Some(real(&memory.said)),
             rollout: memory.said.rollout,
-            failed_before: memory.failed_at.is_some_and(|at| at * 1000 < self.rollout.progress.failures_since),
+            failed_before: memory
+                .failed_at
+                .is_some_and(|at| at * 1000 < self.rollout.progress.failures_since),
             bar: facts.bar,
         })
     }
 
     pub fn seen(&self, now: i64) -> Vec<(u64, Seen)> {
-        let seen = |(hostname, facts): (&String, &Facts)| {
-            let class = self.class(hostname, facts, now);
+        let seen = |(host, facts): (usize, &Facts)| {
+            let class = self.class(host, facts, now);
             (facts.position, self.rollout.seen(facts.position, facts.selected, class))
         };
-        self.facts.iter().map(seen).collect()
+        self.facts.iter().enumerate().map(seen).collect()
     }
 
     pub fn tally(&self, seen: &[(u64, Seen)]) -> Tally {
@@ -173,7 +177,7 @@ impl Server {
     }
 
     /// What it would do, and what it counted.
-    pub fn evaluates(&self, now: i64) -> (crate::domain::rollout::Next, Tally, Vec<(u64, Seen)>) {
+    pub fn evaluates(&self, now: i64) -> (Next, Tally, Vec<(u64, Seen)>) {
         let seen = self.seen(now);
         let tally = self.tally(&seen);
         let mut nearest = self.rollout.nearest(room(&self.rollout, &tally, now * 1000));
@@ -188,7 +192,7 @@ impl Server {
             tally: &tally,
             next_positions: &nearest.sorted(),
         };
-        let why = crate::domain::rollout::why(&self.rollout, &look);
+        let why = why(&self.rollout, &look);
         assert!(!why.what.is_empty() && !why.moved_by.is_empty());
         (evaluate(&self.rollout, &look), tally, seen)
     }
