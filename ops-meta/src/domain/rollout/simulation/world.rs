@@ -7,7 +7,8 @@ use super::invariants;
 use super::random::Random;
 use super::server::Server;
 use crate::domain::rollout::{
-    Bar, Class, Next, OnBreach, Opening, Plan, PlanText, Progress, Rollout, State, Step, Verb, Wait, WaveText,
+    Bar, Class, Next, OnBreach, Opening, Plan, PlanText, Progress, Rollout, Seen, State, Step, Verb, Wait,
+    WaveText,
 };
 use crate::domain::selector::{HostFacts, Lists};
 
@@ -308,6 +309,18 @@ impl World {
             }
             self.server.rollout.progress.take(&step, now * 1000);
             invariants::stepped(&before, &self.server.rollout, &step, &tally, &seen);
+            if step == Step::TakenBack {
+                self.nobody_has_it(&seen);
+            }
+        }
+    }
+
+    /// But for those that the server cannot reach or has given up.
+    fn nobody_has_it(&self, seen: &[(u64, Seen)]) {
+        for (host, (_, seen)) in self.hosts.iter().zip(seen) {
+            let has_it = host.version == NEW || host.is_under_way();
+            let given_up = [Class::Away, Class::Held, Class::TimedOut, Class::Failed];
+            assert!(!has_it || given_up.contains(&seen.class), "{seen:?} {host:?}");
         }
     }
 
