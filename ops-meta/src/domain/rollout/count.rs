@@ -1,0 +1,166 @@
+//! How far the hosts of a rollout are, in numbers.
+
+use std::collections::BinaryHeap;
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+use super::admission::is_selected;
+use super::class::Class;
+
+/// What of one host counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Bit `n`: wave `n` selects it.
+    pub selected: u32,
+    /// The first of the waves that admit it.
+    pub admitted_by: Option<usize>,
+    pub class: Class,
+}
+
+impl Seen {
+    pub fn is_selected_by(&self, wave: usize) -> bool {
+        is_selected(self.selected, wave)
+    }
+
+    /// Has the change, or is to have it.
+    fn is_reached(&self) -> bool {
+        self.admitted_by.is_some() || self.class == Class::There
+    }
+}
+
+/// Hosts of one wave.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    /// Those that it selects, as far as they count ([`Class::is_counted`]).
+    pub hosts: u32,
+    /// Of them those that some wave admitted, or that are there anyway.
+    pub reached: u32,
+    /// Those that this wave was the first to admit, by how far they are.
+    pub of: Classes,
+}
+
+/// A number for each class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Classes([u32; Class::ALL.len()]);
+
+impl Classes {
+    pub fn get(&self, class: Class) -> u32 {
+        self.0.get(class as usize).copied().unwrap_or(0)
+    }
+
+    fn step(&mut self, class: Class, by: i32) {
+        if let Some(count) = self.0.get_mut(class as usize) {
+            *count = count.saturating_add_signed(by);
+        }
+    }
+
+    fn sum(&self, classes: &[Class]) -> u32 {
+        classes.iter().fold(0, |sum, class| sum.saturating_add(self.get(*class)))
+    }
+
+    /// Told, or about to be, and not settled.
+    pub fn in_flight(&self) -> u32 {
+        self.sum(&[Class::Ordered, Class::Moving, Class::Trial, Class::Waiting])
+    }
+
+    pub fn failures(&self) -> u32 {
+        self.sum(&[Class::Failed, Class::RolledBack, Class::TimedOut, Class::Vanished])
+    }
+
+    /// Whatever was ordered and can be judged.
+    pub fn ordered(&self) -> u32 {
+        self.sum(&[Class::Ordered, Class::Moving, Class::Trial, Class::Done]).saturating_add(self.failures())
+    }
+}
+
+/// Only what there is: `{"done": 12, "timed_out": 1}`.
+impl Serialize for Classes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for class in Class::ALL.into_iter().filter(|class| self.get(*class) > 0) {
+            map.serialize_entry(&class, &self.get(class))?;
+        }
+        map.end()
+    }
+}
+
+/// All hosts of the policy.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tally {
+    pub waves: Vec<Counts>,
+    /// Those that no wave admits.
+    pub rest: Classes,
+}
+
+impl Tally {
+    pub fn new(waves: usize) -> Self {
+        Self { waves: vec![Counts::default(); waves], rest: Classes::default() }
+    }
+
+    pub fn add(&mut self, seen: &Seen) {
+        self.step(seen, 1);
+    }
+
+    /// Of a host that was added, and is otherwise now.
+    pub fn remove(&mut self, seen: &Seen) {
+        self.step(seen, -1);
+    }
+
+    fn step(&mut self, seen: &Seen, by: i32) {
+        for (wave, counts) in self.waves.iter_mut().enumerate() {
+            if seen.class.is_counted() && seen.is_selected_by(wave) {
+                counts.hosts = counts.hosts.saturating_add_signed(by);
+                counts.reached = counts.reached.saturating_add_signed(if seen.is_reached() { by } else { 0 });
+            }
+        }
+        match seen.admitted_by.and_then(|wave| self.waves.get_mut(wave)) {
+            Some(counts) => counts.of.step(seen.class, by),
+            None => self.rest.step(seen.class, by),
+        }
+    }
+
+    /// Of all waves.
+    pub fn in_flight(&self) -> u32 {
+        self.waves.iter().fold(0, |sum, counts| sum.saturating_add(counts.of.in_flight()))
+    }
+}
+
+/// The positions of the hosts that are moved next: the smallest, or the largest on the way back. Keeps no more than can
+/// be used.
+#[derive(Debug, Clone)]
+pub struct Nearest {
+    most: usize,
+    /// Positions are kept so that the first to be moved is the smallest.
+    kept: BinaryHeap<u64>,
+    flip: u64,
+}
+
+impl Nearest {
+    pub(super) fn smallest(most: u32) -> Self {
+        Self { most: most as usize, kept: BinaryHeap::new(), flip: 0 }
+    }
+
+    pub(super) fn largest(most: u32) -> Self {
+        Self { flip: u64::MAX, ..Self::smallest(most) }
+    }
+
+    pub fn offer(&mut self, position: u64) {
+        let key = position ^ self.flip;
+        if self.kept.len() < self.most {
+            self.kept.push(key);
+        } else if let Some(mut last) = self.kept.peek_mut()
+            && key < *last
+        {
+            *last = key;
+        }
+    }
+
+    /// The first to be moved is the first.
+    pub fn sorted(self) -> Vec<u64> {
+        let flip = self.flip;
+        self.kept.into_sorted_vec().into_iter().map(|key| key ^ flip).collect()
+    }
+}

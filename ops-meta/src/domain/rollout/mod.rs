@@ -1,0 +1,92 @@
+//! A controlled change of one policy's version or cmd: to a few hosts, then to more, then to all.
+//!
+//! * A [`Plan`] says what is to change and in which waves; it does not change while the rollout runs.
+//! * [`Progress`] is all that does: the state, and one integer for each wave that has begun ([`Admission`]). There is
+//!   no row for a host: what a host is told follows from its name ([`position`]) and those integers.
+//! * Each host is of one [`Class`]; a [`Tally`] counts them.
+//! * [`evaluate`] looks at the counts and says one thing: the next [`Step`], or what is waited for ([`Wait`]). People move
+//!   a rollout by verbs ([`Verb`]). Whatever leads from one state to another stands in one table, [`state::TABLE`].
+//!
+//! Finishing writes the policy, so the last wave reaches every host of it.
+
+mod admission;
+mod breach;
+mod class;
+mod count;
+mod evaluate;
+mod plan;
+mod preset;
+mod progress;
+mod share;
+pub mod state;
+mod wave;
+mod why;
+mod window;
+
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;
+
+pub use admission::{Admission, position};
+pub use class::{Asked, Bar, Class, Known, Stand};
+pub use count::{Counts, Nearest, Seen, Tally};
+pub use evaluate::{Look, Next, Step, evaluate, room};
+pub use plan::{Plan, PlanText, Target};
+pub use preset::{PresetText, preset};
+pub use progress::{Breached, Progress};
+pub use share::{MaxFailed, Percent, Share};
+pub use state::{OnBreach, Refused, State, Verb};
+pub use wave::{Wave, WaveText};
+pub use why::{Wait, Why, why};
+pub use window::{Opening, Window, WindowText, opening};
+
+/// One rollout, as it is now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rollout {
+    pub id: u64,
+    pub plan: Plan,
+    pub progress: Progress,
+}
+
+impl Rollout {
+    /// The wave under way: the last that has begun.
+    pub fn wave(&self) -> Option<(usize, &Wave)> {
+        let at = self.progress.waves.len().checked_sub(1)?;
+        self.plan.waves.get(at).map(|wave| (at, wave))
+    }
+
+    /// What of a host matters: which waves select it, and which of them was the first to admit it.
+    pub fn seen(&self, position: u64, selected: u32, class: Class) -> Seen {
+        Seen { selected, admitted_by: self.progress.waves.admitting(position, selected), class }
+    }
+
+    /// Whether a host has what is to change, rather than what the policy says.
+    pub fn tells(&self, position: u64, selected: u32, stand: Stand) -> bool {
+        let admitted = self.progress.waves.admitting(position, selected).is_some();
+        match self.progress.state {
+            State::AwaitingApproval | State::Running => admitted || stand == Stand::There,
+            // Whoever has it, or is about to, keeps it; nobody else begins.
+            State::Paused | State::Stopped => stand == Stand::There || (admitted && stand == Stand::Moving),
+            State::RollingBack => admitted,
+            State::Draft | State::Completed | State::RolledBack => false,
+        }
+    }
+
+    /// Whether this host is among those that [`evaluate`] moves next: its position belongs into [`Nearest`].
+    pub fn is_next(&self, seen: &Seen) -> bool {
+        let Some((at, _)) = self.wave() else { return false };
+        match self.progress.state {
+            State::RollingBack => seen.admitted_by == Some(at),
+            _ => seen.admitted_by.is_none() && seen.class == Class::Pending && seen.is_selected_by(at),
+        }
+    }
+
+    /// To collect the positions of hosts that are next.
+    pub fn nearest(&self, most: u32) -> Nearest {
+        match self.progress.state {
+            State::RollingBack => Nearest::largest(most),
+            _ => Nearest::smallest(most),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! A model of ops-meta: what it keeps, what it forgets when it is started again, and what it tells hosts.
+
+use ops_wire::{Cmd, DesiredAgent, Status};
+
+use super::host::{INTERVAL_SECS, NEW, OLD, Order, Said};
+use crate::domain::conformity::Real;
+use crate::domain::host::{Heard, Listening, Run, state};
+use crate::domain::rollout::{
+    Asked, Bar, Class, Known, Look, Next, Opening, Rollout, Seen, Stand, State, Tally, evaluate, position,
+    room, why,
+};
+
+/// What was heard is written so often.
+const FLUSH_SECS: i64 = 10;
+
+/// What stays as it is.
+pub struct Facts {
+    pub position: u64,
+    pub selected: u32,
+    pub bar: Option<Bar>,
+}
+
+/// What is known of a host.
+#[derive(Clone, Copy)]
+struct Memory {
+    last: i64,
+    said: Said,
+    told: Option<(Order, i64)>,
+    failed_at: Option<i64>,
+}
+
+pub struct Server {
+    pub rollout: Rollout,
+    /// By host, as what follows.
+    pub facts: Vec<Facts>,
+    known: Vec<Option<Memory>>,
+    flushed: (i64, Vec<Option<Memory>>),
+    pub listening: Listening,
+    runs: Vec<Run>,
+    run: Run,
+    new: DesiredAgent,
+    old: DesiredAgent,
+    pub frozen: bool,
+    pub window: Opening,
+}
+
+fn desired(version: &str) -> DesiredAgent {
+    DesiredAgent::with_any_version(
+        "a".parse().unwrap(),
+        version.parse().map_err(|_| String::new()),
+        String::new(),
+        Cmd::Start,
+    )
+}
+
+impl Server {
+    pub fn new(rollout: Rollout, now: i64) -> Self {
+        Self {
+            rollout,
+            facts: Vec::new(),
+            known: Vec::new(),
+            flushed: (now, Vec::new()),
+            listening: Listening::new(Vec::new(), 0, now),
+            runs: Vec::new(),
+            run: Run { since: now, until: now },
+            new: desired(NEW),
+            old: desired(OLD),
+            frozen: false,
+            window: Opening::ALWAYS,
+        }
+    }
+
+    pub fn meet(&mut self, hostname: &str, selected: u32, bar: Option<Bar>) {
+        let position = position(self.rollout.id, hostname);
+        self.facts.push(Facts { position, selected, bar });
+        self.known.push(None);
+    }
+
+    pub fn goes_on(&mut self, now: i64) {
+        let run = self.listening.goes_on(now);
+        if run.since != self.run.since {
+            self.runs.push(self.run);
+        }
+        self.run = run;
+        if (now - self.flushed.0).abs() >= FLUSH_SECS {
+            self.flushed = (now, self.known.clone());
+        }
+    }
+
+    /// Whom it told what, and since when, it does not know any more.
+    pub fn starts_again(&mut self, now: i64) {
+        self.known.clone_from(&self.flushed.1);
+        self.known.resize(self.facts.len(), None);
+        self.known.iter_mut().flatten().for_each(|it| it.told = None);
+        self.runs.push(self.run);
+        self.listening = Listening::new(self.runs.clone(), FLUSH_SECS, now);
+        self.run = self.listening.goes_on(now);
+    }
+
+    pub fn is_learning(&self, now: i64) -> bool {
+        now - self.run.since < INTERVAL_SECS
+    }
+
+    pub fn hears(&mut self, host: usize, said: Said, now: i64) -> Option<Order> {
+        let before = self.known[host];
+        let failed_at =
+            (!said.error_code.is_empty()).then(|| before.as_ref().and_then(|it| it.failed_at).unwrap_or(now));
+        let mut memory = Memory { last: now, said, told: before.and_then(|it| it.told), failed_at };
+        let order = self.order(host, &said);
+        if memory.told.map(|(told, _)| told) != order {
+            memory.told = order.map(|order| (order, now));
+        }
+        self.known[host] = Some(memory);
+        order
+    }
+
+    /// `None`: it is not told anything of the agent.
+    fn order(&self, host: usize, said: &Said) -> Option<Order> {
+        let facts = &self.facts[host];
+        let stand = self.asked(None).stand(Some(real(said)), said.rollout);
+        let new = Order { version: NEW, rollout: Some(self.rollout.id) };
+        let told = self.rollout.tells(facts.position, facts.selected, stand);
+        match (told || self.rollout.progress.state == State::Completed, facts.bar) {
+            (true, Some(_)) => None,
+            (true, None) if told => Some(new),
+            (true, None) => Some(Order { rollout: None, ..new }),
+            (false, _) => Some(Order { version: OLD, rollout: None }),
+        }
+    }
+
+    pub fn stand(&self, said: &Said) -> Stand {
+        self.asked(None).stand(Some(real(said)), said.rollout)
+    }
+
+    fn asked(&self, wave: Option<usize>) -> Asked<'_> {
+        let wave = wave.and_then(|wave| self.rollout.plan.waves.get(wave)).or(self.rollout.plan.waves.last());
+        Asked {
+            rollout: self.rollout.id,
+            target: &self.new,
+            policy: Some(&self.old),
+            taking_back: self.rollout.progress.state == State::RollingBack,
+            timeout_secs: wave.unwrap().timeout_secs,
+        }
+    }
+
+    fn class(&self, host: usize, facts: &Facts, now: i64) -> Class {
+        let Some(memory) = self.known[host] else { return Class::Away };
+        let admitted_by = self.rollout.progress.waves.admitting(facts.position, facts.selected);
+        let heard = Heard { first: 0, last: memory.last, revived: 0, interval_secs: INTERVAL_SECS as u32 };
+        let new = admitted_by.is_some();
+        let told = memory.told.filter(|(order, _)| (order.version == NEW) == new);
+        self.asked(admitted_by).class(&Known {
+            admitted: new,
+            state: state(&heard, &self.listening, now),
+            told_secs: told.map(|(_, since)| self.listening.silence(since, now)),
+            real: Some(real(&memory.said)),
+            rollout: memory.said.rollout,
+            failed_before: memory
+                .failed_at
+                .is_some_and(|at| at * 1000 < self.rollout.progress.failures_since),
+            bar: facts.bar,
+        })
+    }
+
+    pub fn seen(&self, now: i64) -> Vec<(u64, Seen)> {
+        let seen = |(host, facts): (usize, &Facts)| {
+            let class = self.class(host, facts, now);
+            (facts.position, self.rollout.seen(facts.position, facts.selected, class))
+        };
+        self.facts.iter().enumerate().map(seen).collect()
+    }
+
+    pub fn tally(&self, seen: &[(u64, Seen)]) -> Tally {
+        let mut tally = Tally::new(self.rollout.plan.waves.len());
+        seen.iter().for_each(|(_, seen)| tally.add(seen));
+        tally
+    }
+
+    /// What it would do, and what it counted.
+    pub fn evaluates(&self, now: i64) -> (Next, Tally, Vec<(u64, Seen)>) {
+        let seen = self.seen(now);
+        let tally = self.tally(&seen);
+        let mut nearest = self.rollout.nearest(room(&self.rollout, &tally, now * 1000));
+        let next = seen.iter().filter(|(_, seen)| self.rollout.is_next(seen));
+        next.for_each(|(position, _)| nearest.offer(*position));
+        let look = Look {
+            now: now * 1000,
+            learning: self.is_learning(now),
+            listening: &self.listening,
+            frozen: self.frozen.then_some("a holiday"),
+            window: self.window,
+            tally: &tally,
+            next_positions: &nearest.sorted(),
+        };
+        let why = why(&self.rollout, &look);
+        assert!(!why.what.is_empty() && !why.moved_by.is_empty());
+        (evaluate(&self.rollout, &look), tally, seen)
+    }
+}
+
+fn real(said: &Said) -> Real<'static> {
+    let Said { version, phase, error_code, .. } = *said;
+    Real { version, status: &Status::Started, phase: Some(phase), error_code }
+}
