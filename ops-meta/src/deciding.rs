@@ -180,9 +180,13 @@ impl App {
         let numbers = Arc::default();
         let after = Current::of_rules(compiled.clone(), before.generation, &numbers, &before);
         let (simulating, turn) = (self.clone(), self.scans.clone().acquire_owned().await);
+        let (rules, objects) = (desired.rules().clone(), differences.clone());
         let simulated = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            simulation::simulate(&simulating.fleet, &before, &after, warnings)
+            let written =
+                objects.iter().filter(|it| it.after.is_some()).filter_map(|it| it.object.as_group());
+            let groups = written.filter_map(|name| rules.group_called(name)).collect();
+            simulation::simulate(&simulating.fleet, &before, &after, groups, warnings)
         });
         let simulated = simulated.await.map_err(|_| NotEdited::BrokenOff)?;
         let generation = standing.generation;

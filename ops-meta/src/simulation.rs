@@ -1,7 +1,7 @@
 //! What a change would do: every known host is asked what it is told now, and what it would be told.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use ops_wire::{AgentName, DesiredAgent};
@@ -10,7 +10,9 @@ use utoipa::ToSchema;
 
 use crate::current::{Current, Wanted};
 use crate::domain::compile::Withheld;
-use crate::fleet::Fleet;
+use crate::domain::nearest::nearest;
+use crate::domain::precedence::Group;
+use crate::fleet::{Facts, Fleet, Host};
 
 /// Hosts that are named, of each move.
 const NAMED_MAX: usize = 10;
@@ -18,6 +20,9 @@ const NAMED_MAX: usize = 10;
 const ROWS_MAX: usize = 200;
 /// Kinds of hosts that are kept in mind.
 const KINDS_MAX: usize = 100_000;
+
+/// Changed groups whose hosts are looked for.
+const GROUPS_MAX: usize = 20;
 
 /// What a change would do, or did.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
@@ -67,15 +72,59 @@ pub struct Held {
     some: Vec<String>,
 }
 
-/// Asks every host that is known.
-pub fn simulate(fleet: &Fleet, before: &Current, after: &Current, warnings: Vec<String>) -> Simulated {
+/// Asks every host that is known. `groups`: those that are changed, which are asked, too, as long as they are few.
+pub fn simulate(
+    fleet: &Fleet,
+    before: &Current,
+    after: &Current,
+    groups: Vec<&Group>,
+    mut warnings: Vec<String>,
+) -> Simulated {
     let mut looked = Looked::default();
+    let mut asked: Vec<_> = groups.into_iter().take(GROUPS_MAX).map(|group| (group, false)).collect();
+    let mut labels = Labels::default();
     fleet.visit(|hostname, host| {
         let facts = host.stable(hostname);
+        for (group, has_hosts) in asked.iter_mut().filter(|(_, has_hosts)| !has_hosts) {
+            *has_hosts = group.selector.matches(&facts);
+        }
+        if !asked.is_empty() {
+            labels.note(host);
+        }
         let now = before.wanted_of(&facts, &host.answer);
         looked.note(hostname, now, after.wanted_instead(&facts, &host.answer));
     });
+    if looked.hosts > 0 {
+        warnings.extend(asked.iter().filter_map(|(group, has_hosts)| labels.warning(group, *has_hosts)));
+    }
     looked.finish(warnings)
+}
+
+/// Every label that some host has, as far as they are not too many.
+#[derive(Default)]
+struct Labels {
+    names: BTreeSet<String>,
+    /// Those that were looked at, held so that no other comes to its address.
+    facts: HashMap<usize, Arc<Facts>>,
+}
+
+impl Labels {
+    fn note(&mut self, host: &Host) {
+        let key = Arc::as_ptr(&host.facts).addr();
+        if self.facts.len() < KINDS_MAX && self.facts.insert(key, host.facts.clone()).is_none() {
+            self.names.extend(host.facts.labels.keys().cloned());
+        }
+    }
+
+    fn warning(&self, group: &Group, has_hosts: bool) -> Option<String> {
+        let unknown = group.selector.labels().into_iter().find(|label| !self.names.contains(*label));
+        if let Some(label) = unknown {
+            let near = nearest(label, self.names.iter().map(String::as_str));
+            let near = near.map_or_else(String::new, |name| format!("; {name}, perhaps?"));
+            return Some(format!("group {}: no known host has a label {label}{near}", group.name));
+        }
+        (!has_hosts).then(|| format!("group {}: no known host is in it", group.name))
+    }
 }
 
 /// Hosts, and the names of some.

@@ -222,6 +222,23 @@ fn a_dry_run_says_who_would_change_and_changes_nothing() {
 }
 
 #[test]
+fn a_group_that_nobody_is_in_is_told_of() {
+    let server = server();
+    let admin = Operator::first(&server);
+    let group = |name: &str, select: &str| {
+        put(&admin, &format!("groups/{name}"), &json!({ "select": select }))["changed"]["warnings"].clone()
+    };
+    assert_eq!(group("early", "env=prod"), json!([]), "nobody is known yet");
+    beat(&server, "web-1", &json!({"env": "prod"}));
+    assert_eq!(group("good", "env=prod"), json!([]));
+    assert_eq!(group("none", "env=test"), json!(["group none: no known host is in it"]));
+    assert_eq!(
+        group("typo", "evn=prod"),
+        json!(["group typo: no known host has a label evn; env, perhaps?"])
+    );
+}
+
+#[test]
 fn of_two_who_change_the_same_one_has_to_look_again() {
     let server = server();
     let admin = Operator::first(&server);

@@ -45,6 +45,13 @@ impl Stable {
         }
     }
 
+    pub fn label(&self) -> Option<&str> {
+        match self {
+            Self::Text(Fact::Label(Key(key)), _) | Self::Has(Key(key)) => Some(key),
+            _ => None,
+        }
+    }
+
     /// What the host has of what is asked, in words.
     pub fn found(&self, host: &HostFacts<'_>) -> String {
         match self {
