@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
-use ops_wire::{AgentName, Answer, DesiredAgent};
+use ops_wire::{AgentName, Answer, Cmd, DesiredAgent};
 
 use crate::domain::Prefixes;
 use crate::domain::compile::{Compiled, Ordered, Withheld};
@@ -15,6 +15,7 @@ use crate::remembered::Remembered;
 
 /// Answers that are kept prepared; hosts of whom there are more kinds are answered one by one.
 const KEPT_MAX: usize = 65_536;
+const KEPT_BYTES_MAX: usize = 128 << 20;
 
 /// The answer to every host, of one generation.
 pub struct Current {
@@ -22,6 +23,8 @@ pub struct Current {
     source: Source,
     kept: Arc<Kept>,
     carried: Option<Carried>,
+    /// Whether policies decide here, or did: a host for which nothing is left of them has to hear that.
+    decides: bool,
 }
 
 /// Who decides.
@@ -55,6 +58,8 @@ struct Answers {
     /// By their numbers.
     all: Vec<(Arc<Kind>, Arc<Wanted>)>,
     by_kind: HashMap<Arc<Kind>, Answered>,
+    /// Of all bodies; what they were made of takes two or three times as much.
+    bytes: usize,
 }
 
 /// What was worked out for the generation before: of a host that was answered then, only what has changed is asked.
@@ -94,17 +99,27 @@ impl Current {
         let desired = policy2015::compile(policies);
         let wanted = |agents: &Vec<DesiredAgent>| Wanted::prepared(agents.clone(), Vec::new(), generation);
         let wanted = desired.iter().map(|(prefix, agents)| (prefix.into(), wanted(agents))).collect();
-        Self { generation, source: Source::File(wanted), kept: Kept::new(numbers), carried: None }
+        Self {
+            generation,
+            source: Source::File(wanted),
+            kept: Kept::new(numbers),
+            carried: None,
+            decides: false,
+        }
     }
 
     /// `before`: what is in force, of which much may stay as it is.
     pub fn of_rules(compiled: Compiled, generation: u64, numbers: &Arc<Numbers>, before: &Self) -> Self {
-        let carried = before.rules().map(|rules| Carried {
+        // Where builds are for other machines than before, hosts of one kind may be of several now.
+        let alike = before.rules().filter(|rules| rules.shelf.knows_the_same_words(&compiled.shelf));
+        let carried = alike.map(|rules| Carried {
             kept: before.kept.clone(),
             carry: Carry::new(&rules.rules, &compiled.rules),
             answers: RwLock::default(),
         });
-        Self { generation, source: Source::Rules(Box::new(compiled)), kept: Kept::new(numbers), carried }
+        let decides = before.decides || compiled.rules.policies().next().is_some();
+        let (source, kept) = (Source::Rules(Box::new(compiled)), Kept::new(numbers));
+        Self { generation, source, kept, carried, decides }
     }
 
     /// `None`: cfg.json decides.
@@ -128,6 +143,21 @@ impl Current {
         let (number, wanted) = self.carried_over(host, remembered.get()).unwrap_or_else(|| self.look(host));
         remembered.set(number);
         wanted
+    }
+
+    /// The body of the answer to a host that reports these agents. An empty list would mean "no change", and the host go
+    /// on with orders that are none any more: where nothing is wanted of it, it is told to leave each agent alone.
+    pub fn answer_to<'a>(&self, wanted: &Wanted, reported: impl Iterator<Item = &'a str>) -> Bytes {
+        if !self.decides || !wanted.agents.is_empty() {
+            return wanted.answer.clone();
+        }
+        let left_alone = |name: &str| {
+            let version = Err("there is none".to_owned());
+            Some(DesiredAgent::with_any_version(name.parse().ok()?, version, String::new(), Cmd::Blank))
+        };
+        Wanted::prepared(reported.filter_map(left_alone).collect(), Vec::new(), self.generation)
+            .answer
+            .clone()
     }
 
     /// What would be wanted of a host that is answered by another generation now.
@@ -176,7 +206,9 @@ impl Current {
         let mut groups = Vec::new();
         rules.deciding_groups(host, &mut groups);
         let own = rules.has_own(host.hostname).then(|| host.hostname.into());
-        let (os, arch) = (host.os.into(), host.arch.into());
+        // What no build is for makes no difference, and hosts may say anything.
+        let (os, arch) = compiled.shelf.known_words(host.os, host.arch);
+        let (os, arch) = (os.into(), arch.into());
         self.of_kind(compiled, Kind { groups: groups.into(), os, arch, hostname: own }, host.hostname)
     }
 
@@ -231,8 +263,10 @@ impl Kept {
         if let Some(known) = answers.by_kind.get(&kind) {
             return known.clone();
         }
-        let number = (answers.all.len() < KEPT_MAX).then(|| self.numbers.next(self.first)).flatten();
+        let has_room = answers.all.len() < KEPT_MAX && answers.bytes < KEPT_BYTES_MAX;
+        let number = has_room.then(|| self.numbers.next(self.first)).flatten();
         let Some(number) = number else { return (0, wanted) };
+        answers.bytes += wanted.answer.len();
         let kind = Arc::new(kind);
         answers.all.push((kind.clone(), wanted.clone()));
         answers.by_kind.insert(kind, (number, wanted.clone()));
@@ -266,9 +300,11 @@ impl Numbers {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
     use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
 
     use super::*;
     use crate::domain::compile::Shelf;
@@ -281,7 +317,7 @@ mod tests {
         before: &Current,
     ) -> Current {
         let document: Document = serde_json::from_value(json).unwrap();
-        let rules = Desired::check(document).unwrap().rules().clone();
+        let rules = Desired::check(document, &Desired::default()).unwrap().0.rules().clone();
         let compiled = Compiled { rules, shelf: Shelf::default(), packages_url: None };
         Current::of_rules(compiled, generation, numbers, before)
     }
@@ -297,6 +333,59 @@ mod tests {
         let answer: Answer = serde_json::from_slice(&wanted.answer).unwrap();
         let agent = answer.desired_agents.first().unwrap();
         (format!("{} {}", agent.version.as_ref().unwrap(), agent.cmd.as_str()), answer.generation.unwrap())
+    }
+
+    /// Documents of few groups and policies, and hosts in all of them.
+    fn any_document() -> impl Strategy<Value = serde_json::Value> {
+        let select = prop::sample::select(
+            &["all", "env=a", "env=b", "hostname=h1*", "hostname in @few", "os=linux"][..],
+        );
+        let groups = prop::collection::btree_map("[gh]", (select, -1..2_i32), 0..3);
+        let policy =
+            (prop::sample::select(&["a", "b"][..]), prop::sample::select(&["", "g", "h"][..]), "[12]");
+        let few = prop::collection::vec("h[12]", 0..2);
+        (groups, prop::collection::vec(policy, 0..4), few, any::<bool>()).prop_map(|(groups, policies, few, own)| {
+            let exists = |group: &str| group.is_empty() || groups.contains_key(group);
+            let mut all = BTreeMap::new();
+            for (agent, group, version) in policies.iter().filter(|(_, group, _)| exists(group)) {
+                let policy = serde_json::json!({"agent": agent, "group": group, "version": version, "cmd": "start"});
+                all.insert((agent, group), policy);
+            }
+            let mut policies: Vec<_> = all.into_values().collect();
+            if own {
+                policies.push(serde_json::json!({"agent": "a", "host": "h1", "cmd": "stop"}));
+            }
+            let groups: BTreeMap<_, _> = groups
+                .iter()
+                .map(|(name, (select, priority))| (name, serde_json::json!({"select": select, "priority": priority})))
+                .collect();
+            serde_json::json!({"groups": groups, "lists": {"few": few}, "policies": policies})
+        })
+    }
+
+    proptest! {
+        /// Whatever was remembered, and however many generations ago.
+        #[test]
+        fn what_is_remembered_is_what_is_looked_for_anew(
+            documents in prop::collection::vec(any_document(), 1..6),
+            asked in prop::collection::vec((0..6_usize, 0..4_usize), 0..30),
+        ) {
+            let numbers = Arc::new(Numbers::default());
+            let mut current = Current::of_file(&[], 0, &numbers);
+            let hosts: Vec<_> = ["h1", "h2"].into_iter().flat_map(|name| ["a", "b"].map(|env| (name, env))).collect();
+            let labels: Vec<_> =
+                hosts.iter().map(|(_, env)| BTreeMap::from([("env".to_owned(), (*env).to_owned())])).collect();
+            let remembered: Vec<_> = hosts.iter().map(|_| Remembered::default()).collect();
+            for (n, document) in documents.iter().enumerate() {
+                current = self::current(document.clone(), n as u64 + 1, &numbers, &current);
+                for (_, host) in asked.iter().filter(|(generation, _)| *generation == n) {
+                    let (hostname, labels) = (hosts[*host].0, &labels[*host]);
+                    let facts = HostFacts { hostname, os: "linux", arch: "", ip: None, labels };
+                    let (known, anew) = (current.wanted_of(&facts, &remembered[*host]), current.wanted(&facts));
+                    prop_assert_eq!(&known.answer, &anew.answer);
+                }
+            }
+        }
     }
 
     #[test]

@@ -162,36 +162,23 @@ impl App {
         self: Arc<Self>,
         actor: Actor,
         meant: Meant,
-        change: impl FnOnce(&Standing) -> Result<Document, NotEdited>,
+        change: impl FnOnce(&Standing) -> Result<Document, NotEdited> + Send + 'static,
     ) -> Result<Edited, NotEdited> {
-        let _turn = self.deciding.turn_in_time().await?;
-        let before = self.current().clone();
-        if before.rules().is_none() && !meant.dry_run {
-            return Err(NotEdited::FileDecides);
-        }
-        let standing = self.standing().clone();
-        let document = change(&standing)?;
-        let written = document.clone();
-        let desired = Desired::check(document).map_err(NotEdited::Faults)?;
-        let differences = differences(standing.desired.document(), desired.document());
-        let compiled = self.compiled(&desired);
-        stocked::check(&written, &differences, &compiled, &self.packages).map_err(NotEdited::Faults)?;
-        let warnings = stocked::warnings(&differences, &compiled);
-        let numbers = Arc::default();
-        let after = Current::of_rules(compiled.clone(), before.generation, &numbers, &before);
-        let (simulating, turn) = (self.clone(), self.scans.clone().acquire_owned().await);
-        let (rules, objects) = (desired.rules().clone(), differences.clone());
-        let simulated = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            let written =
-                objects.iter().filter(|it| it.after.is_some()).filter_map(|it| it.object.as_group());
-            let groups = written.filter_map(|name| rules.group_called(name)).collect();
-            simulation::simulate(&simulating.fleet, &before, &after, groups, warnings)
+        // Whoever only looks is in nobody's way.
+        let _turn = if meant.dry_run { None } else { Some(self.deciding.turn_in_time().await?) };
+        let looking = async { self.scans.clone().acquire_owned().await };
+        let busy = || StoreError::Away("lists of all hosts are being made".to_owned());
+        let look = timeout(WAIT, looking).await.map_err(|_| busy())?;
+        let (this, standing) = (self.clone(), self.standing().clone());
+        // Much may have to be read, compiled and asked: beats do not wait for it.
+        let trying = tokio::task::spawn_blocking(move || {
+            let _look = look;
+            this.tried(&standing, meant, change).map(|tried| (standing, tried))
         });
-        let simulated = simulated.await.map_err(|_| NotEdited::BrokenOff)?;
-        let generation = standing.generation;
-        let unconfirmed = unconfirmed(&simulated, standing.desired.confirm_above_percent());
+        let (standing, tried) = trying.await.map_err(|_| NotEdited::BrokenOff)??;
+        let Tried { desired, compiled, differences, simulated, unconfirmed } = tried;
         if meant.dry_run || differences.is_empty() {
+            let generation = standing.generation;
             return Ok(Edited { generation, differences, simulated, unconfirmed });
         }
         if let Some(why) = unconfirmed.as_ref().filter(|_| !meant.confirmed) {
@@ -204,6 +191,41 @@ impl App {
         self.deciding.current.store(Arc::new(current));
         Ok(Edited { generation, differences, simulated, unconfirmed })
     }
+
+    /// What a change would do. Blocks for as long as it takes to ask every host.
+    fn tried(
+        &self,
+        standing: &Standing,
+        meant: Meant,
+        change: impl FnOnce(&Standing) -> Result<Document, NotEdited>,
+    ) -> Result<Tried, NotEdited> {
+        let before = self.current().clone();
+        if before.rules().is_none() && !meant.dry_run {
+            return Err(NotEdited::FileDecides);
+        }
+        let (desired, places) =
+            Desired::check(change(standing)?, &standing.desired).map_err(NotEdited::Faults)?;
+        let differences = differences(standing.desired.document(), desired.document());
+        let compiled = self.compiled(&desired);
+        stocked::check(desired.document(), &places, &differences, &compiled, &self.packages)
+            .map_err(NotEdited::Faults)?;
+        let warnings = stocked::warnings(&differences, &compiled);
+        let after = Current::of_rules(compiled.clone(), before.generation, &Arc::default(), &before);
+        let written = differences.iter().filter(|it| it.after.is_some());
+        let groups = written.filter_map(|it| desired.rules().group_called(it.object.as_group()?)).collect();
+        let simulated = simulation::simulate(&self.fleet, &before, &after, groups, warnings);
+        let unconfirmed = unconfirmed(&simulated, standing.desired.confirm_above_percent());
+        Ok(Tried { desired, compiled, differences, simulated, unconfirmed })
+    }
+}
+
+/// A change that was tried on every host.
+struct Tried {
+    desired: Desired,
+    compiled: Compiled,
+    differences: Vec<Difference>,
+    simulated: Simulated,
+    unconfirmed: Option<String>,
 }
 
 /// Why somebody should look at it first.
@@ -217,10 +239,8 @@ fn unconfirmed(simulated: &Simulated, percent: u8) -> Option<String> {
         ));
     }
     let first = withheld.first()?;
-    Some(format!(
-        "{} hosts would not be told to run {} {}: {}",
-        first.hosts, first.agent, first.version, first.why
-    ))
+    let hosts = if first.hosts == 1 { "1 host".to_owned() } else { format!("{} hosts", first.hosts) };
+    Some(format!("{hosts} would not be told to run {} {}: {}", first.agent, first.version, first.why))
 }
 
 impl From<StoreError> for NotEdited {

@@ -262,9 +262,10 @@ fn version_of(why: &Withheld) -> String {
     }
 }
 
-/// What differs for each agent. Both are sorted by name.
+/// What differs for each agent. In a cfg.json they stand in any order.
 fn steps(before: &[DesiredAgent], after: &[DesiredAgent]) -> Vec<Step> {
-    let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());
+    let (before, after) = (by_name(before), by_name(after));
+    let (mut before, mut after) = (before.into_iter().peekable(), after.into_iter().peekable());
     let mut steps = Vec::new();
     loop {
         let order = match (before.peek(), after.peek()) {
@@ -279,6 +280,12 @@ fn steps(before: &[DesiredAgent], after: &[DesiredAgent]) -> Vec<Step> {
             steps.push((agent.name.clone(), from.map(told), to.map(told), fields(from, to)));
         }
     }
+}
+
+fn by_name(agents: &[DesiredAgent]) -> Vec<&DesiredAgent> {
+    let mut agents: Vec<_> = agents.iter().collect();
+    agents.sort_by(|a, b| a.name.cmp(&b.name));
+    agents
 }
 
 fn told(agent: &DesiredAgent) -> Told {
@@ -324,7 +331,7 @@ mod tests {
 
     #[test]
     fn each_agent_that_differs_is_a_step() {
-        let before = [agent("a", "1", 1), agent("b", "1", 1), agent("d", "1", 1), agent("e", "1", 1)];
+        let before = [agent("e", "1", 1), agent("a", "1", 1), agent("b", "1", 1), agent("d", "1", 1)];
         let after = [agent("b", "1", 2), agent("c", "1", 1), agent("d", "2", 3), agent("e", "1", 1)];
         let found: Vec<_> = steps(&before, &after)
             .into_iter()

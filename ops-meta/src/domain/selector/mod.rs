@@ -108,6 +108,13 @@ impl Selector {
         self.0.each(&mut |term| labels.extend(term.label()));
         labels
     }
+
+    /// The lists that it names.
+    pub fn lists(&self) -> BTreeSet<&str> {
+        let mut lists = BTreeSet::new();
+        self.0.each(&mut |term| lists.extend(term.list()));
+        lists
+    }
 }
 
 /// Which hosts, by whatever is known of them.

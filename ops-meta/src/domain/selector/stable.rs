@@ -52,6 +52,13 @@ impl Stable {
         }
     }
 
+    pub fn list(&self) -> Option<&str> {
+        match self {
+            Self::Text(_, Test::Listed(listed)) => Some(&listed.name),
+            _ => None,
+        }
+    }
+
     /// What the host has of what is asked, in words.
     pub fn found(&self, host: &HostFacts<'_>) -> String {
         match self {
