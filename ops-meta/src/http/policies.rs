@@ -139,14 +139,20 @@ pub async fn put(
         }
     }
     let object = Object::of(&named);
-    edit(&app, &caller, meant, Some(object.clone()), move |standing| {
+    let edited = edit(&app, &caller, meant, Some(object.clone()), move |standing| {
         only_if.fits(&object.to_string(), standing.generation_of(&object))?;
         let mut document = standing.desired.document().clone();
         document.policies.retain(|policy| Object::of(policy) != object);
         document.policies.push(named);
         Ok(document)
-    })
-    .await
+    });
+    edited.await.map_err(|problem| problem.with_paths(of_this_one))
+}
+
+/// Which of all policies it is (`policies[3].cmd`) is clear here.
+fn of_this_one(path: &str) -> &str {
+    let field = path.strip_prefix("policies[").and_then(|rest| rest.split_once("].")).map(|(_, field)| field);
+    field.unwrap_or(path)
 }
 
 /// Deletes a policy.
