@@ -9,25 +9,30 @@ use ops_wire::{AgentName, Answer, DesiredAgent};
 use crate::domain::Prefixes;
 use crate::domain::compile::{Compiled, Ordered, Withheld};
 use crate::domain::policy2015::{self, Policy};
-use crate::domain::precedence::Carry;
+use crate::domain::precedence::{Carry, Decision, Field};
+use crate::domain::rollout::{Active, Bar, Progress, Rollout, Says, position};
 use crate::domain::selector::HostFacts;
 use crate::remembered::Remembered;
 
 /// Answers that are kept prepared; hosts of whom there are more kinds are answered one by one.
 const KEPT_MAX: usize = 65_536;
+/// The same of those that differ by what rollouts tell, for each kind.
+const VARIANTS_MAX: usize = 1024;
 
 /// The answer to every host, of one generation.
 pub struct Current {
     pub generation: u64,
-    source: Source,
+    source: Arc<Source>,
+    /// Rollouts that tell hosts something, by their ids.
+    active: Box<[Active]>,
     kept: Arc<Kept>,
-    carried: Option<Carried>,
+    carried: Option<Arc<Carried>>,
 }
 
 /// Who decides.
 enum Source {
     /// cfg.json, in the way of 2015.
-    File(Prefixes<Arc<Wanted>>),
+    File(Prefixes<Arc<Base>>),
     Rules(Box<Compiled>),
 }
 
@@ -41,6 +46,32 @@ pub struct Wanted {
     pub answer: Bytes,
 }
 
+/// What hosts of one kind have in common.
+pub struct Base {
+    kind: Kind,
+    /// By policies alone.
+    wanted: Arc<Wanted>,
+    /// The rollouts that would change it.
+    of: Box<[Of]>,
+    /// By the rollouts that tell.
+    variants: RwLock<HashMap<Box<[usize]>, Arc<Wanted>>>,
+}
+
+/// One rollout, for hosts of one kind.
+#[derive(Debug)]
+pub struct Of {
+    /// Its place among those that are active.
+    pub active: usize,
+    /// What hosts are told that have it.
+    pub target: DesiredAgent,
+    /// What policies say; `None`: nothing is told.
+    pub policy: Option<DesiredAgent>,
+    pub bar: Option<Bar>,
+}
+
+/// What hosts say of an agent.
+pub type Reports<'a> = &'a dyn Fn(&str) -> Option<Says<'a>>;
+
 /// Answers that were worked out.
 struct Kept {
     /// Gives numbers to them.
@@ -53,8 +84,8 @@ struct Kept {
 #[derive(Default)]
 struct Answers {
     /// By their numbers.
-    all: Vec<(Arc<Kind>, Arc<Wanted>)>,
-    by_kind: HashMap<Arc<Kind>, Answered>,
+    all: Vec<Arc<Base>>,
+    by_kind: HashMap<Kind, Answered>,
 }
 
 /// What was worked out for the generation before: of a host that was answered then, only what has changed is asked.
@@ -67,8 +98,8 @@ struct Carried {
 
 type Before = (u32, Box<[u32]>);
 
-/// Hosts of one kind get the same answer.
-#[derive(PartialEq, Eq, Hash)]
+/// Hosts of one kind get the same answer, unless a rollout tells some of them otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 struct Kind {
     /// With policies, the strongest first.
     groups: Box<[u32]>,
@@ -87,59 +118,114 @@ struct Next {
     next: u32,
 }
 
-type Answered = (u32, Arc<Wanted>);
+type Answered = (u32, Arc<Base>);
 
 impl Current {
     pub fn of_file(policies: &[Policy], generation: u64, numbers: &Arc<Numbers>) -> Self {
         let desired = policy2015::compile(policies);
-        let wanted = |agents: &Vec<DesiredAgent>| Wanted::prepared(agents.clone(), Vec::new(), generation);
-        let wanted = desired.iter().map(|(prefix, agents)| (prefix.into(), wanted(agents))).collect();
-        Self { generation, source: Source::File(wanted), kept: Kept::new(numbers), carried: None }
+        let base = |agents: &Vec<DesiredAgent>| {
+            Base::alone(Kind::default(), Wanted::prepared(agents.clone(), Vec::new(), generation))
+        };
+        let bases = desired.iter().map(|(prefix, agents)| (prefix.into(), base(agents))).collect();
+        let source = Arc::new(Source::File(bases));
+        Self { generation, source, active: Box::default(), kept: Kept::new(numbers), carried: None }
     }
 
     /// `before`: what is in force, of which much may stay as it is.
-    pub fn of_rules(compiled: Compiled, generation: u64, numbers: &Arc<Numbers>, before: &Self) -> Self {
-        let carried = before.rules().map(|rules| Carried {
-            kept: before.kept.clone(),
-            carry: Carry::new(&rules.rules, &compiled.rules),
-            answers: RwLock::default(),
+    pub fn of_rules(
+        compiled: Compiled,
+        rollouts: impl IntoIterator<Item = Rollout>,
+        generation: u64,
+        numbers: &Arc<Numbers>,
+        before: &Self,
+    ) -> Self {
+        let carried = before.rules().map(|rules| {
+            Arc::new(Carried {
+                kept: before.kept.clone(),
+                carry: Carry::new(&rules.rules, &compiled.rules),
+                answers: RwLock::default(),
+            })
         });
-        Self { generation, source: Source::Rules(Box::new(compiled)), kept: Kept::new(numbers), carried }
+        let active = rollouts.into_iter().filter_map(|it| Active::of(it, &compiled.rules)).collect();
+        let source = Arc::new(Source::Rules(Box::new(compiled)));
+        Self { generation, source, active, kept: Kept::new(numbers), carried }
+    }
+
+    /// After a step of one rollout, which tells the same to others: every answer stays as it is, and so does what hosts
+    /// remember of it.
+    pub fn after_step(&self, id: u64, progress: &Progress, generation: u64) -> Self {
+        let mut active = self.active.clone();
+        if let Some(it) = active.iter_mut().find(|it| it.rollout.id == id) {
+            it.rollout.progress = progress.clone();
+        }
+        let (source, kept, carried) = (self.source.clone(), self.kept.clone(), self.carried.clone());
+        Self { generation, source, active, kept, carried }
     }
 
     /// `None`: cfg.json decides.
     pub fn rules(&self) -> Option<&Compiled> {
-        match &self.source {
+        match &*self.source {
             Source::File(_) => None,
             Source::Rules(compiled) => Some(compiled),
         }
     }
 
+    pub fn active(&self) -> &[Active] {
+        &self.active
+    }
+
     /// What is wanted of a host that is not known.
-    pub fn wanted(&self, host: &HostFacts<'_>) -> Arc<Wanted> {
-        self.look(host).1
+    pub fn wanted(&self, host: &HostFacts<'_>, reports: Reports<'_>) -> Arc<Wanted> {
+        self.told(&self.look(host).1, host, reports)
     }
 
     /// The same of one that is: what was looked for once is remembered as long as the host stays what it is.
-    pub fn wanted_of(&self, host: &HostFacts<'_>, remembered: &Remembered) -> Arc<Wanted> {
-        if let Some((_, wanted)) = self.kept.get(remembered.get()) {
-            return wanted;
+    pub fn wanted_of(
+        &self,
+        host: &HostFacts<'_>,
+        remembered: &Remembered,
+        reports: Reports<'_>,
+    ) -> Arc<Wanted> {
+        self.told(&self.base_of(host, remembered), host, reports)
+    }
+
+    /// What a host has in common with others of its kind.
+    pub fn base_of(&self, host: &HostFacts<'_>, remembered: &Remembered) -> Arc<Base> {
+        if let Some(base) = self.kept.get(remembered.get()) {
+            return base;
         }
-        let (number, wanted) = self.carried_over(host, remembered.get()).unwrap_or_else(|| self.look(host));
+        let (number, base) = self.carried_over(host, remembered.get()).unwrap_or_else(|| self.look(host));
         remembered.set(number);
-        wanted
+        base
     }
 
     /// What would be wanted of a host that is answered by another generation now.
-    pub fn wanted_instead(&self, host: &HostFacts<'_>, remembered: &Remembered) -> Arc<Wanted> {
+    pub fn wanted_instead(
+        &self,
+        host: &HostFacts<'_>,
+        remembered: &Remembered,
+        reports: Reports<'_>,
+    ) -> Arc<Wanted> {
+        self.told(&self.base_instead(host, remembered), host, reports)
+    }
+
+    /// The same, of what it would have in common with others.
+    pub fn base_instead(&self, host: &HostFacts<'_>, remembered: &Remembered) -> Arc<Base> {
         self.carried_over(host, remembered.get()).unwrap_or_else(|| self.look(host)).1
+    }
+
+    /// What is decided of each agent, rollouts included. `None`: cfg.json decides.
+    pub fn ordered(&self, host: &HostFacts<'_>, reports: Reports<'_>) -> Option<Vec<Ordered<'_>>> {
+        let compiled = self.rules()?;
+        let (_, base) = self.look(host);
+        Some(self.ordered_of(compiled, &base.kind, &self.telling(&base, host, reports)))
     }
 
     /// Of a host that remembers an answer of the generation before.
     fn carried_over(&self, host: &HostFacts<'_>, number: u32) -> Option<Answered> {
         let (carried, compiled) = self.carried.as_ref().zip(self.rules())?;
-        let (kind, _) = carried.kept.get(number)?;
-        let rules = &compiled.rules;
+        let before = carried.kept.get(number)?;
+        let (kind, rules) = (&before.kind, &compiled.rules);
         if kind.hostname.is_some() || rules.has_own(host.hostname) {
             return None;
         }
@@ -152,7 +238,7 @@ impl Current {
         }
         let groups = carried.carry.groups(&kind.groups, &key.1).into();
         let kind = Kind { groups, os: kind.os.clone(), arch: kind.arch.clone(), hostname: None };
-        let answered = self.of_kind(compiled, kind, host.hostname);
+        let answered = self.of_kind(compiled, kind);
         let mut answers = carried.answers.write().unwrap_or_else(PoisonError::into_inner);
         if answers.len() < KEPT_MAX {
             answers.insert(key, answered.clone());
@@ -161,11 +247,14 @@ impl Current {
     }
 
     fn look(&self, host: &HostFacts<'_>) -> Answered {
-        match &self.source {
+        match &*self.source {
             Source::File(prefixes) => match prefixes.find(host.hostname) {
-                Some(wanted) => (0, wanted.clone()),
+                Some(base) => (0, base.clone()),
                 // There is one for the empty prefix.
-                None => (0, Wanted::prepared(Vec::new(), Vec::new(), self.generation)),
+                None => {
+                    let nothing = Wanted::prepared(Vec::new(), Vec::new(), self.generation);
+                    (0, Base::alone(Kind::default(), nothing))
+                }
             },
             Source::Rules(compiled) => self.look_in(compiled, host),
         }
@@ -177,15 +266,121 @@ impl Current {
         rules.deciding_groups(host, &mut groups);
         let own = rules.has_own(host.hostname).then(|| host.hostname.into());
         let (os, arch) = (host.os.into(), host.arch.into());
-        self.of_kind(compiled, Kind { groups: groups.into(), os, arch, hostname: own }, host.hostname)
+        self.of_kind(compiled, Kind { groups: groups.into(), os, arch, hostname: own })
     }
 
-    fn of_kind(&self, compiled: &Compiled, kind: Kind, hostname: &str) -> Answered {
+    fn of_kind(&self, compiled: &Compiled, kind: Kind) -> Answered {
         if let Some(known) = self.kept.of_kind(&kind) {
             return known;
         }
-        let decisions = compiled.rules.decide_in(&kind.groups, hostname);
-        let ordered = compiled.ordered_of(decisions, &kind.os, &kind.arch);
+        let ordered = self.ordered_of(compiled, &kind, &[]);
+        let of = (0..self.active.len()).filter_map(|active| self.of(compiled, &kind, &ordered, active));
+        let of = of.collect();
+        let wanted = Wanted::of(ordered, self.generation);
+        self.kept.keep(Arc::new(Base { kind, wanted, of, variants: RwLock::default() }))
+    }
+
+    /// What hosts of this kind are told of each agent where these rollouts tell.
+    fn ordered_of<'a>(&'a self, compiled: &'a Compiled, kind: &Kind, telling: &[usize]) -> Vec<Ordered<'a>> {
+        let telling: Vec<&Active> = telling.iter().filter_map(|&active| self.active.get(active)).collect();
+        let policies: Vec<_> = telling.iter().map(|it| &it.policy).collect();
+        let hostname = kind.hostname.as_deref().unwrap_or_default();
+        let decisions = compiled.rules.decide_with(&kind.groups, hostname, &policies);
+        let mut ordered = compiled.ordered_of(decisions, &kind.os, &kind.arch);
+        for Ordered { decision, told } in &mut ordered {
+            let Ok(told) = told else { continue };
+            told.rollout = telling.iter().find(|it| gives(it, decision)).map(|it| it.rollout.id);
+        }
+        ordered
+    }
+
+    /// `None`: it changes nothing for hosts of this kind, a stronger policy decides.
+    fn of(&self, compiled: &Compiled, kind: &Kind, without: &[Ordered<'_>], active: usize) -> Option<Of> {
+        let agent = &self.active.get(active)?.policy.agent;
+        let find = |all: &[Ordered<'_>]| {
+            let found = all.iter().find(|it| it.decision.agent == agent)?;
+            Some((found.decision.order.clone(), found.told.clone()))
+        };
+        let with = self.ordered_of(compiled, kind, &[active]);
+        let ((order, told), before) = (find(&with)?, find(without));
+        if before.as_ref().is_some_and(|(before, _)| *before == order) {
+            return None;
+        }
+        let policy = before.and_then(|(_, told)| told.ok());
+        let bar = told.is_err().then(|| self.bar(compiled, kind, agent));
+        let target = told.unwrap_or_else(|_| order.desired(agent.clone()));
+        Some(Of { active, target, policy, bar })
+    }
+
+    /// What a package requires may be on its way by another rollout.
+    fn bar(&self, compiled: &Compiled, kind: &Kind, agent: &AgentName) -> Bar {
+        let all: Vec<usize> = (0..self.active.len()).collect();
+        let with_all = self.ordered_of(compiled, kind, &all);
+        let comes = with_all.iter().any(|it| it.decision.agent == agent && it.told.is_ok());
+        if comes { Bar::Waiting } else { Bar::Excluded }
+    }
+
+    /// The rollouts that tell this host.
+    fn telling(&self, base: &Base, host: &HostFacts<'_>, reports: Reports<'_>) -> Vec<usize> {
+        let tells = |of: &&Of| {
+            let Some(active) = self.active.get(of.active) else { return false };
+            let Active { rollout, policy } = active;
+            let says = reports(policy.agent.as_str());
+            let asked = active.asked(&of.target, of.policy.as_ref(), None);
+            let stand = asked.stand(says.map(|it| it.real), says.and_then(|it| it.rollout));
+            rollout.tells(position(rollout.id, host.hostname), rollout.plan.selected(host), stand)
+        };
+        base.of.iter().filter(tells).map(|of| of.active).collect()
+    }
+
+    fn told(&self, base: &Base, host: &HostFacts<'_>, reports: Reports<'_>) -> Arc<Wanted> {
+        if base.of.is_empty() {
+            return base.wanted.clone();
+        }
+        let telling = self.telling(base, host, reports);
+        match (telling.as_slice(), self.rules()) {
+            ([], _) | (_, None) => base.wanted.clone(),
+            (telling, Some(compiled)) => self.variant(compiled, base, telling),
+        }
+    }
+
+    fn variant(&self, compiled: &Compiled, base: &Base, telling: &[usize]) -> Arc<Wanted> {
+        let known = base.variants.read().unwrap_or_else(PoisonError::into_inner).get(telling).cloned();
+        if let Some(known) = known {
+            return known;
+        }
+        let wanted = Wanted::of(self.ordered_of(compiled, &base.kind, telling), self.generation);
+        let mut variants = base.variants.write().unwrap_or_else(PoisonError::into_inner);
+        match variants.len() < VARIANTS_MAX {
+            // Another may have worked it out meanwhile; it is the same.
+            true => variants.entry(telling.into()).or_insert(wanted).clone(),
+            false => wanted,
+        }
+    }
+}
+
+/// Whether what is decided is decided by this rollout.
+fn gives(active: &Active, decision: &Decision<'_>) -> bool {
+    let target = &active.rollout.plan.target;
+    let field = if target.version.is_some() { Field::Version } else { Field::Cmd };
+    let giver = decision.givers.get(&field);
+    giver.is_some_and(|giver| std::ptr::eq(*giver, &active.policy))
+}
+
+impl Base {
+    /// No rollout is of these hosts.
+    fn alone(kind: Kind, wanted: Arc<Wanted>) -> Arc<Self> {
+        Arc::new(Self { kind, wanted, of: Box::default(), variants: RwLock::default() })
+    }
+
+    /// The rollouts that would change what its hosts are told.
+    pub fn of(&self) -> &[Of] {
+        &self.of
+    }
+}
+
+impl Wanted {
+    fn of(ordered: Vec<Ordered<'_>>, generation: u64) -> Arc<Self> {
         let (mut agents, mut withheld) = (Vec::new(), Vec::new());
         for Ordered { decision, told } in ordered {
             match told {
@@ -193,11 +388,9 @@ impl Current {
                 Err(why) => withheld.push((decision.agent.clone(), why)),
             }
         }
-        self.kept.keep(kind, Wanted::prepared(agents, withheld, self.generation))
+        Self::prepared(agents, withheld, generation)
     }
-}
 
-impl Wanted {
     fn prepared(
         agents: Vec<DesiredAgent>,
         withheld: Vec<(AgentName, Withheld)>,
@@ -215,7 +408,7 @@ impl Kept {
         Arc::new(Self { numbers: numbers.clone(), first: numbers.begin(), answers: RwLock::default() })
     }
 
-    fn get(&self, number: u32) -> Option<(Arc<Kind>, Arc<Wanted>)> {
+    fn get(&self, number: u32) -> Option<Arc<Base>> {
         let index = number.checked_sub(self.first)?;
         let answers = self.answers.read().unwrap_or_else(PoisonError::into_inner);
         answers.all.get(index as usize).cloned()
@@ -226,17 +419,16 @@ impl Kept {
     }
 
     /// Another may have worked it out meanwhile; it is the same.
-    fn keep(&self, kind: Kind, wanted: Arc<Wanted>) -> Answered {
+    fn keep(&self, base: Arc<Base>) -> Answered {
         let mut answers = self.answers.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = answers.by_kind.get(&kind) {
+        if let Some(known) = answers.by_kind.get(&base.kind) {
             return known.clone();
         }
         let number = (answers.all.len() < KEPT_MAX).then(|| self.numbers.next(self.first)).flatten();
-        let Some(number) = number else { return (0, wanted) };
-        let kind = Arc::new(kind);
-        answers.all.push((kind.clone(), wanted.clone()));
-        answers.by_kind.insert(kind, (number, wanted.clone()));
-        (number, wanted)
+        let Some(number) = number else { return (0, base) };
+        answers.all.push(base.clone());
+        answers.by_kind.insert(base.kind.clone(), (number, base.clone()));
+        (number, base)
     }
 }
 
@@ -283,7 +475,7 @@ mod tests {
         let document: Document = serde_json::from_value(json).unwrap();
         let rules = Desired::check(document).unwrap().rules().clone();
         let compiled = Compiled { rules, shelf: Shelf::default(), packages_url: None };
-        Current::of_rules(compiled, generation, numbers, before)
+        Current::of_rules(compiled, [], generation, numbers, before)
     }
 
     fn rules(version: &str) -> serde_json::Value {
@@ -308,17 +500,23 @@ mod tests {
         let nothing = Current::of_file(&[], 0, &numbers);
         let first = current(rules("1"), 7, &numbers, &nothing);
         for _ in 0..2 {
-            assert_eq!(version(&first.wanted_of(&host("web-2"), &one)), ("1 start".to_owned(), 7));
-            assert_eq!(version(&first.wanted_of(&host("web-1"), &other)), ("1 stop".to_owned(), 7));
+            assert_eq!(version(&first.wanted_of(&host("web-2"), &one, &|_| None)), ("1 start".to_owned(), 7));
+            assert_eq!(
+                version(&first.wanted_of(&host("web-1"), &other, &|_| None)),
+                ("1 stop".to_owned(), 7)
+            );
         }
         let kept = one.clone();
         let second = current(rules("2"), 8, &numbers, &first);
         for remembered in [&one, &kept] {
-            assert_eq!(version(&second.wanted_of(&host("web-2"), remembered)), ("2 start".to_owned(), 8));
+            assert_eq!(
+                version(&second.wanted_of(&host("web-2"), remembered, &|_| None)),
+                ("2 start".to_owned(), 8)
+            );
         }
         // The older one, still in somebody's hands, answers as before and is not remembered.
         let late = Remembered::default();
-        assert_eq!(version(&first.wanted_of(&host("web-3"), &late)), ("1 start".to_owned(), 7));
-        assert_eq!(version(&second.wanted_of(&host("web-3"), &late)), ("2 start".to_owned(), 8));
+        assert_eq!(version(&first.wanted_of(&host("web-3"), &late, &|_| None)), ("1 start".to_owned(), 7));
+        assert_eq!(version(&second.wanted_of(&host("web-3"), &late, &|_| None)), ("2 start".to_owned(), 8));
     }
 }

@@ -72,8 +72,9 @@ pub fn simulate(fleet: &Fleet, before: &Current, after: &Current, warnings: Vec<
     let mut looked = Looked::default();
     fleet.visit(|hostname, host| {
         let facts = host.stable(hostname);
-        let now = before.wanted_of(&facts, &host.answer);
-        looked.note(hostname, now, after.wanted_instead(&facts, &host.answer));
+        let says = |agent: &str| host.says(agent);
+        let now = before.wanted_of(&facts, &host.answer, &says);
+        looked.note(hostname, now, after.wanted_instead(&facts, &host.answer, &says));
     });
     looked.finish(warnings)
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use axum::body::HttpBody;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
@@ -61,6 +62,21 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Large<T> {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
         read(request, app, LARGE_BYTES_MAX, &app.documents_room).await.map(Self)
+    }
+}
+
+/// The same, where there may be none.
+pub struct Maybe<T>(pub T);
+
+impl<T: DeserializeOwned + Default> FromRequest<Arc<App>> for Maybe<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+        let is_empty = request.body().size_hint().exact() == Some(0);
+        match is_empty {
+            true => Ok(Self(T::default())),
+            false => read(request, app, BODY_BYTES_MAX, &app.calls_room).await.map(Self),
+        }
     }
 }
 

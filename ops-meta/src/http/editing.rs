@@ -147,13 +147,8 @@ pub fn tagged<T>(generation: u64, body: T) -> Tagged<T> {
     ([(ETAG, tag)], Json(body))
 }
 
-/// Changes the desired state, as whoever may.
-pub async fn edit(
-    app: &Arc<App>,
-    caller: &Caller,
-    meant: HowMeant,
-    change: impl FnOnce(&Standing) -> Result<Document, NotEdited> + Send + 'static,
-) -> Result<Tagged<Shown>, Problem> {
+/// Whoever only looks may do so.
+pub fn may_edit(caller: &Caller, meant: HowMeant) -> Result<(), Problem> {
     if !meant.dry_run && !caller.role().includes(Role::Operator) {
         let detail = format!(
             "this needs the role {}; a {} may look what it would do, with dryRun=true",
@@ -162,6 +157,17 @@ pub async fn edit(
         );
         return Err(Problem::new(StatusCode::FORBIDDEN, detail));
     }
+    Ok(())
+}
+
+/// Changes the desired state, as whoever may.
+pub async fn edit(
+    app: &Arc<App>,
+    caller: &Caller,
+    meant: HowMeant,
+    change: impl FnOnce(&Standing) -> Result<Document, NotEdited> + Send + 'static,
+) -> Result<Tagged<Shown>, Problem> {
+    may_edit(caller, meant)?;
     let edited = whole(app.clone().edit(caller.actor(), meant.into(), change)).await?;
     let Edited { generation, differences, simulated, unconfirmed } = edited;
     let differences = differences.into_iter().map(Differing::from).collect();

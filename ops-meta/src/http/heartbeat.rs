@@ -8,13 +8,15 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use ops_wire::{Heartbeat, Hostname, Refused, Status};
+use ops_wire::{Heartbeat, Hostname, RealAgent, Refused, Status};
 
 use super::auth::Speaker;
 use super::body;
 use super::error::{Refusal, Refusals};
 use super::openapi;
 use crate::clock::now_ms;
+use crate::domain::conformity::Real;
+use crate::domain::rollout::Says;
 use crate::domain::selector::HostFacts;
 use crate::fleet::{Host, Recorded, Said};
 use crate::log;
@@ -88,12 +90,20 @@ fn answer(app: &App, speaker: &Speaker, bytes: &[u8]) -> Result<Bytes, Refusal> 
         // One that is not remembered is told what counts for what it says of itself.
         let Heartbeat { os, arch, ip, labels, .. } = &beat;
         let facts = HostFacts { hostname: hostname.as_str(), os, arch, ip: ip.parse().ok(), labels };
-        app.current().wanted(&facts).answer.clone()
+        let says = |agent: &str| beat.real_agents.iter().find(|it| it.name.as_str() == agent).map(says);
+        app.current().wanted(&facts, &says).answer.clone()
     }))
 }
 
 fn answer_to(app: &App, hostname: &str, host: &Host) -> Bytes {
-    app.current().wanted_of(&host.stable(hostname), &host.answer).answer.clone()
+    let says = |agent: &str| host.says(agent);
+    app.current().wanted_of(&host.stable(hostname), &host.answer, &says).answer.clone()
+}
+
+fn says(agent: &RealAgent) -> Says<'_> {
+    let RealAgent { version, status, phase, error_code, rollout, .. } = agent;
+    let version = version.as_ref().map_or("", |it| it.as_str());
+    Says { real: Real { version, status, phase: *phase, error_code }, rollout: *rollout }
 }
 
 fn tell(app: &App, hostname: Hostname<'_>, recorded: &Recorded, refused: &[Refused]) {

@@ -79,6 +79,10 @@ impl Rules {
         self.policies().map(|policy| &policy.agent).collect()
     }
 
+    pub fn policy(&self, agent: &AgentName, scope: &Scope) -> Option<&Policy> {
+        self.policies().find(|policy| policy.agent == *agent && policy.scope == *scope)
+    }
+
     /// Whether some policy names this version.
     pub fn orders(&self, agent: &AgentName, version: &Version) -> bool {
         self.policies().any(|it| it.agent == *agent && it.order.version.as_ref() == Some(version))
@@ -104,11 +108,23 @@ impl Rules {
 
     /// What should run on a host that is in these of the groups with policies, by the names of the agents.
     pub fn decide_in(&self, groups: &[u32], hostname: &str) -> Vec<Decision<'_>> {
+        self.decide_with(groups, hostname, &[])
+    }
+
+    /// The same, with these in the place of the policies of the same agent and scope.
+    pub fn decide_with<'a>(
+        &'a self,
+        groups: &[u32],
+        hostname: &str,
+        instead: &[&'a Policy],
+    ) -> Vec<Decision<'a>> {
         let own = self.hosts.get(hostname).into_iter();
         let groups = groups.iter().filter_map(|&number| self.group(number)).map(|(_, policies)| policies);
         let strongest_first = own.chain(groups).chain([&self.default]);
         let mut agents: BTreeMap<&AgentName, Vec<&Policy>> = BTreeMap::new();
         for policy in strongest_first.flatten() {
+            let other = instead.iter().find(|it| it.agent == policy.agent && it.scope == policy.scope);
+            let policy = other.copied().unwrap_or(policy);
             agents.entry(&policy.agent).or_default().push(policy);
         }
         agents.into_iter().map(|(agent, policies)| Decision::of(agent, policies)).collect()

@@ -9,6 +9,7 @@
 //!
 //! Finishing writes the policy, so the last wave reaches every host of it.
 
+mod active;
 mod admission;
 mod breach;
 mod class;
@@ -28,9 +29,10 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 
+pub use active::Active;
 pub use admission::{Admission, position};
-pub use class::{Asked, Bar, Class, Known, Stand};
-pub use count::{Counts, Nearest, Seen, Tally};
+pub use class::{Asked, Bar, Class, Known, Says, Stand};
+pub use count::{Classes, Counts, Nearest, Seen, Tally};
 pub use evaluate::{Look, Next, Step, evaluate, room};
 pub use plan::{Plan, PlanText, Target};
 pub use preset::{PresetText, preset};

@@ -171,7 +171,7 @@ fn of_rules(compiled: &Compiled, facts: &HostFacts<'_>) -> Vec<Decided> {
 
 fn of_file(app: &App, facts: &HostFacts<'_>) -> Vec<Decided> {
     let running = app.running();
-    let wanted = app.current().wanted(facts);
+    let wanted = app.current().wanted(facts, &|_| None);
     let decided = running.config.policies.iter().map(|policy| Decided {
         name: policy.name.to_string(),
         rules: explain::rules_of_2015(policy, facts.hostname),
@@ -184,7 +184,7 @@ impl Decided {
     fn explained(self, host: &Host, real: Option<AgentDetail>) -> AgentExplained {
         let told = self.told.as_ref().map(Option::as_ref);
         let current = told.ok().flatten().map_or(Conformity::Yes, |desired| {
-            conformity::of_agent(desired, host.agents.find(&self.name).map(super::shown::real))
+            conformity::of_agent(desired, host.says(&self.name).map(|it| it.real))
         });
         let seen = real.as_ref().map(AgentDetail::seen);
         let sentences = explain::sentences(&self.name, &self.rules, told, seen, current);

@@ -44,7 +44,7 @@ impl<'a> Looked<'a> {
     }
 
     pub fn wanted(&self, hostname: &str, host: &Host) -> Arc<Wanted> {
-        self.current.wanted_of(&host.stable(hostname), &host.answer)
+        self.current.wanted_of(&host.stable(hostname), &host.answer, &|agent| host.says(agent))
     }
 
     pub fn now(&self) -> i64 {
@@ -60,7 +60,7 @@ impl<'a> Looked<'a> {
         }
         let known = self.kept.get(&key).map(|(_, known)| *known);
         let found = known
-            .unwrap_or_else(|| conformity::of_host(&wanted.agents, |name| host.agents.find(name).map(real)));
+            .unwrap_or_else(|| conformity::of_host(&wanted.agents, |name| host.says(name).map(|it| it.real)));
         let has_room = self.kept.len() < KEPT_MAX;
         if known.is_none() && has_room {
             self.kept.insert(key, ((wanted, host.agents.clone()), found));
@@ -68,15 +68,6 @@ impl<'a> Looked<'a> {
         // What is not held, to its address something else may come.
         self.last = (known.is_some() || has_room).then_some((key, found));
         found
-    }
-}
-
-pub fn real(real: &Real) -> conformity::Real<'_> {
-    conformity::Real {
-        version: &real.version,
-        status: &real.status,
-        phase: real.phase,
-        error_code: &real.error_code,
     }
 }
 

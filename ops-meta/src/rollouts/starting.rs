@@ -1,0 +1,198 @@
+//! A rollout begins: tried on all hosts before it is written.
+
+use std::sync::Arc;
+
+use super::looking::of_rollout;
+use super::moving::changed;
+use super::{Rollouts, Written};
+use crate::clock::now_ms;
+use crate::current::Current;
+use crate::deciding::{Meant, NotEdited};
+use crate::desired::Standing;
+use crate::domain::desired::{Desired, Difference, Fault, Object, differences};
+use crate::domain::rollout::{Plan, PlanText, Progress};
+use crate::fleet::Fleet;
+use crate::running::App;
+use crate::simulation::{self, Simulated};
+use crate::stocked;
+use crate::store::{Actor, Change, NewRollout};
+
+/// What somebody wants to change.
+#[derive(Debug, Clone)]
+pub struct ToStart {
+    pub plan: PlanText,
+    pub note: String,
+    pub draft: bool,
+    /// Though no host, or none of a wave, is of it.
+    pub allow_empty: bool,
+}
+
+/// What became of it.
+pub struct Started {
+    /// `None`: it was a dry run.
+    pub id: Option<u64>,
+    pub generation: u64,
+    /// What changes when all is done.
+    pub simulated: Simulated,
+    /// By wave, how many hosts it selects.
+    pub selected: Vec<u32>,
+    /// Why somebody should say that it is meant.
+    pub unconfirmed: Option<String>,
+}
+
+impl App {
+    /// Not to be broken off.
+    pub async fn start_rollout(
+        self: Arc<Self>,
+        actor: Actor,
+        meant: Meant,
+        wanted: ToStart,
+    ) -> Result<Started, NotEdited> {
+        let _turn = self.turn_in_time().await?;
+        if self.current().rules().is_none() && !meant.dry_run {
+            return Err(NotEdited::FileDecides);
+        }
+        let (standing, rollouts) = (self.standing().clone(), self.rollouts().clone());
+        let written = written(&wanted, &standing)?;
+        let replaces = replaced(&written, &rollouts)?;
+        let desired = target(&standing, &written)?;
+        let differences = differences(standing.desired.document(), desired.document());
+        let rest = rollouts.without(replaces.as_slice());
+        let warnings = self.in_stock(&desired, &differences)?;
+        let (simulated, selected) = self.tried(&standing, &rest, desired, written.clone(), warnings).await?;
+        if !wanted.allow_empty {
+            is_of_somebody(&written, &simulated, &selected)?;
+        }
+        let unconfirmed = unconfirmed(&simulated);
+        let generation = standing.generation;
+        if meant.dry_run {
+            return Ok(Started { id: None, generation, simulated, selected, unconfirmed });
+        }
+        if let Some(why) = unconfirmed.as_ref().filter(|_| !meant.confirmed) {
+            return Err(NotEdited::Unconfirmed(Box::new(simulated), why.clone()));
+        }
+        let new = NewRollout {
+            // Nothing in them is what JSON has not.
+            plan: serde_json::to_value(&written.text).unwrap_or_default(),
+            progress: serde_json::to_value(&written.progress).unwrap_or_default(),
+            note: wanted.note,
+            replaces,
+        };
+        let changed = self.store.change(actor, Change::StartRollout(Box::new(new))).await?;
+        let id = changed.id.unwrap_or_default().unsigned_abs();
+        self.keep_rollouts(rest.with(Written { id, ..written }));
+        self.decide(&self.running(), changed.generation);
+        self.looks.moved.notify_one();
+        Ok(Started { id: Some(id), generation: changed.generation, simulated, selected, unconfirmed })
+    }
+
+    /// What is odd, where hosts can fetch it.
+    fn in_stock(&self, desired: &Desired, differences: &[Difference]) -> Result<Vec<String>, NotEdited> {
+        let compiled = self.compiled(desired);
+        let stocked = stocked::check(desired.document(), differences, &compiled, &self.packages);
+        let of_plan = |fault: Fault| Fault { path: "version".to_owned(), ..fault };
+        stocked.map_err(|faults| NotEdited::Faults(faults.into_iter().map(of_plan).collect()))?;
+        Ok(stocked::warnings(differences, &compiled))
+    }
+
+    /// What all hosts are told in the end, and how many of them each wave selects.
+    async fn tried(
+        self: &Arc<Self>,
+        standing: &Standing,
+        rest: &Rollouts,
+        target: Desired,
+        written: Written,
+        warnings: Vec<String>,
+    ) -> Result<(Simulated, Vec<u32>), NotEdited> {
+        let before = self.current().clone();
+        let all = rest.with(Written { progress: Progress::started(now_ms()), ..written.clone() });
+        let (with, after) = (self.try_out(&standing.desired, &all), self.try_out(&target, rest));
+        let (looking, turn) = (self.clone(), self.scans.clone().acquire_owned().await);
+        let looked = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let simulated = simulation::simulate(&looking.fleet, &before, &after, warnings);
+            (simulated, selected(&looking.fleet, &with, &written))
+        });
+        looked.await.map_err(|_| NotEdited::BrokenOff)
+    }
+}
+
+fn fault(path: &str, why: String) -> NotEdited {
+    NotEdited::Faults(vec![Fault { path: path.to_owned(), why }])
+}
+
+/// As it would be written; its id comes with the row.
+fn written(wanted: &ToStart, standing: &Standing) -> Result<Written, NotEdited> {
+    let plan = Plan::check(&wanted.plan, standing.desired.lists()).map_err(NotEdited::Faults)?;
+    let now = now_ms();
+    let progress = if wanted.draft { Progress::draft(now) } else { Progress::started(now) };
+    Ok(Written { id: 0, text: wanted.plan.clone(), plan, progress })
+}
+
+/// The one that was stopped, and left its policy half done.
+fn replaced(written: &Written, rollouts: &Rollouts) -> Result<Option<u64>, NotEdited> {
+    match rollouts.of(&written.object()) {
+        Some(other) if !other.is_over() => {
+            Err(NotEdited::InUse(format!("{} is being changed by {other}", written.object())))
+        }
+        other => Ok(other.map(|it| it.id)),
+    }
+}
+
+/// What should run where when all is done.
+fn target(standing: &Standing, written: &Written) -> Result<Desired, NotEdited> {
+    let document = standing.desired.document();
+    let object = written.object();
+    let Some(policy) = document.policies.iter().find(|it| Object::of(it) == object) else {
+        let why = format!("there is no {object}, and a rollout changes one; make it first");
+        return Err(fault("agent", why));
+    };
+    if written.plan.target.written_into(policy) == *policy {
+        return Err(fault("version", format!("{object} says so already")));
+    }
+    Desired::check(changed(document, written)).map_err(NotEdited::Faults)
+}
+
+fn selected(fleet: &Fleet, with: &Current, written: &Written) -> Vec<u32> {
+    let mut selected = vec![0_u32; written.plan.waves.len()];
+    let Some(active) = with.active().iter().position(|it| it.rollout.id == written.id) else {
+        return selected;
+    };
+    fleet.visit(|hostname, host| {
+        let facts = host.stable(hostname);
+        if of_rollout(&with.base_instead(&facts, &host.answer), active).is_none() {
+            return;
+        }
+        let bits = written.plan.selected(&facts);
+        for (wave, count) in selected.iter_mut().enumerate() {
+            *count += (bits >> wave) & 1;
+        }
+    });
+    selected
+}
+
+fn is_of_somebody(written: &Written, simulated: &Simulated, selected: &[u32]) -> Result<(), NotEdited> {
+    let but = "`allowEmpty` allows it, for hosts that come later";
+    let empty = selected.iter().position(|hosts| *hosts == 0);
+    let Some(wave) = empty else { return Ok(()) };
+    if selected.iter().all(|hosts| *hosts == 0) {
+        let why = format!(
+            "it would change nothing on any of {} hosts: {} decides for none of them; {but}",
+            simulated.hosts,
+            written.object()
+        );
+        return Err(fault("agent", why));
+    }
+    let name = written.plan.waves.get(wave).map_or("", |it| &it.name);
+    let why = format!("no host of {} is of the wave {name:?}; {but}", written.object());
+    Err(fault(&format!("waves[{wave}].select"), why))
+}
+
+/// Why somebody should look at it first. How many hosts it touches is what the waves are for.
+fn unconfirmed(simulated: &Simulated) -> Option<String> {
+    let first = simulated.withheld.first()?;
+    Some(format!(
+        "{} hosts would not be told to run {} {}, and are left out: {}",
+        first.hosts, first.agent, first.version, first.why
+    ))
+}
