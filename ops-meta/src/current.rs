@@ -1,10 +1,11 @@
 //! The compiled answer: what a beat gets, as prepared bytes. Made anew after each change and swapped whole.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
-use ops_wire::{AgentName, Answer, DesiredAgent};
+use ops_wire::{AgentName, Answer, Cmd, DesiredAgent};
 
 use crate::domain::Prefixes;
 use crate::domain::compile::{Compiled, Ordered, Withheld};
@@ -16,8 +17,8 @@ use crate::remembered::Remembered;
 
 /// Answers that are kept prepared; hosts of whom there are more kinds are answered one by one.
 const KEPT_MAX: usize = 65_536;
-/// The same of those that differ by what rollouts tell, for each kind.
-const VARIANTS_MAX: usize = 1024;
+/// And so many bytes of them.
+const KEPT_BYTES_MAX: usize = 128 << 20;
 
 /// The answer to every host, of one generation.
 pub struct Current {
@@ -27,6 +28,8 @@ pub struct Current {
     active: Box<[Active]>,
     kept: Arc<Kept>,
     carried: Option<Arc<Carried>>,
+    /// Whether policies decide here, or did: a host for which nothing is left of them has to hear that.
+    decides: bool,
 }
 
 /// Who decides.
@@ -79,6 +82,8 @@ struct Kept {
     /// The first number of this generation.
     first: u32,
     answers: RwLock<Answers>,
+    /// Of the bodies of variants.
+    variants_bytes: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -86,6 +91,8 @@ struct Answers {
     /// By their numbers.
     all: Vec<Arc<Base>>,
     by_kind: HashMap<Kind, Answered>,
+    /// Of all bodies; what they were made of takes two or three times as much.
+    bytes: usize,
 }
 
 /// What was worked out for the generation before: of a host that was answered then, only what has changed is asked.
@@ -127,8 +134,14 @@ impl Current {
             Base::alone(Kind::default(), Wanted::prepared(agents.clone(), Vec::new(), generation))
         };
         let bases = desired.iter().map(|(prefix, agents)| (prefix.into(), base(agents))).collect();
-        let source = Arc::new(Source::File(bases));
-        Self { generation, source, active: Box::default(), kept: Kept::new(numbers), carried: None }
+        Self {
+            generation,
+            source: Arc::new(Source::File(bases)),
+            active: Box::default(),
+            kept: Kept::new(numbers),
+            carried: None,
+            decides: false,
+        }
     }
 
     /// `before`: what is in force, of which much may stay as it is.
@@ -139,16 +152,19 @@ impl Current {
         numbers: &Arc<Numbers>,
         before: &Self,
     ) -> Self {
-        let carried = before.rules().map(|rules| {
+        // Where builds are for other machines than before, hosts of one kind may be of several now.
+        let alike = before.rules().filter(|rules| rules.shelf.knows_the_same_words(&compiled.shelf));
+        let carried = alike.map(|rules| {
             Arc::new(Carried {
                 kept: before.kept.clone(),
                 carry: Carry::new(&rules.rules, &compiled.rules),
                 answers: RwLock::default(),
             })
         });
+        let decides = before.decides || compiled.rules.policies().next().is_some();
         let active = rollouts.into_iter().filter_map(|it| Active::of(it, &compiled.rules)).collect();
-        let source = Arc::new(Source::Rules(Box::new(compiled)));
-        Self { generation, source, active, kept: Kept::new(numbers), carried }
+        let (source, kept) = (Arc::new(Source::Rules(Box::new(compiled))), Kept::new(numbers));
+        Self { generation, source, active, kept, carried, decides }
     }
 
     /// After a step of one rollout, which tells the same to others: every answer stays as it is, and so does what hosts
@@ -159,7 +175,7 @@ impl Current {
             it.rollout.progress = progress.clone();
         }
         let (source, kept, carried) = (self.source.clone(), self.kept.clone(), self.carried.clone());
-        Self { generation, source, active, kept, carried }
+        Self { generation, source, active, kept, carried, decides: self.decides }
     }
 
     /// `None`: cfg.json decides.
@@ -197,6 +213,21 @@ impl Current {
         let (number, base) = self.carried_over(host, remembered.get()).unwrap_or_else(|| self.look(host));
         remembered.set(number);
         base
+    }
+
+    /// The body of the answer to a host that reports these agents. An empty list would mean "no change", and the host go
+    /// on with orders that are none any more: where nothing is wanted of it, it is told to leave each agent alone.
+    pub fn answer_to<'a>(&self, wanted: &Wanted, reported: impl Iterator<Item = &'a str>) -> Bytes {
+        if !self.decides || !wanted.agents.is_empty() {
+            return wanted.answer.clone();
+        }
+        let left_alone = |name: &str| {
+            let version = Err("there is none".to_owned());
+            Some(DesiredAgent::with_any_version(name.parse().ok()?, version, String::new(), Cmd::Blank))
+        };
+        Wanted::prepared(reported.filter_map(left_alone).collect(), Vec::new(), self.generation)
+            .answer
+            .clone()
     }
 
     /// What would be wanted of a host that is answered by another generation now.
@@ -265,7 +296,9 @@ impl Current {
         let mut groups = Vec::new();
         rules.deciding_groups(host, &mut groups);
         let own = rules.has_own(host.hostname).then(|| host.hostname.into());
-        let (os, arch) = (host.os.into(), host.arch.into());
+        // What no build is for makes no difference, and hosts may say anything.
+        let (os, arch) = compiled.shelf.known_words(host.os, host.arch);
+        let (os, arch) = (os.into(), arch.into());
         self.of_kind(compiled, Kind { groups: groups.into(), os, arch, hostname: own })
     }
 
@@ -350,12 +383,13 @@ impl Current {
             return known;
         }
         let wanted = Wanted::of(self.ordered_of(compiled, &base.kind, telling), self.generation);
-        let mut variants = base.variants.write().unwrap_or_else(PoisonError::into_inner);
-        match variants.len() < VARIANTS_MAX {
-            // Another may have worked it out meanwhile; it is the same.
-            true => variants.entry(telling.into()).or_insert(wanted).clone(),
-            false => wanted,
+        let taken = self.kept.variants_bytes.fetch_add(wanted.answer.len(), Ordering::Relaxed);
+        if taken > KEPT_BYTES_MAX {
+            return wanted;
         }
+        let mut variants = base.variants.write().unwrap_or_else(PoisonError::into_inner);
+        // Another may have worked it out meanwhile; it is the same.
+        variants.entry(telling.into()).or_insert(wanted).clone()
     }
 }
 
@@ -405,7 +439,8 @@ impl Wanted {
 
 impl Kept {
     fn new(numbers: &Arc<Numbers>) -> Arc<Self> {
-        Arc::new(Self { numbers: numbers.clone(), first: numbers.begin(), answers: RwLock::default() })
+        let (numbers, first) = (numbers.clone(), numbers.begin());
+        Arc::new(Self { numbers, first, answers: RwLock::default(), variants_bytes: AtomicUsize::new(0) })
     }
 
     fn get(&self, number: u32) -> Option<Arc<Base>> {
@@ -424,8 +459,10 @@ impl Kept {
         if let Some(known) = answers.by_kind.get(&base.kind) {
             return known.clone();
         }
-        let number = (answers.all.len() < KEPT_MAX).then(|| self.numbers.next(self.first)).flatten();
+        let has_room = answers.all.len() < KEPT_MAX && answers.bytes < KEPT_BYTES_MAX;
+        let number = has_room.then(|| self.numbers.next(self.first)).flatten();
         let Some(number) = number else { return (0, base) };
+        answers.bytes += base.wanted.answer.len();
         answers.all.push(base.clone());
         answers.by_kind.insert(base.kind.clone(), (number, base.clone()));
         (number, base)
@@ -458,9 +495,11 @@ impl Numbers {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
     use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
 
     use super::*;
     use crate::domain::compile::Shelf;
@@ -473,7 +512,7 @@ mod tests {
         before: &Current,
     ) -> Current {
         let document: Document = serde_json::from_value(json).unwrap();
-        let rules = Desired::check(document).unwrap().rules().clone();
+        let rules = Desired::check(document, &Desired::default()).unwrap().0.rules().clone();
         let compiled = Compiled { rules, shelf: Shelf::default(), packages_url: None };
         Current::of_rules(compiled, [], generation, numbers, before)
     }
@@ -489,6 +528,59 @@ mod tests {
         let answer: Answer = serde_json::from_slice(&wanted.answer).unwrap();
         let agent = answer.desired_agents.first().unwrap();
         (format!("{} {}", agent.version.as_ref().unwrap(), agent.cmd.as_str()), answer.generation.unwrap())
+    }
+
+    /// Documents of few groups and policies, and hosts in all of them.
+    fn any_document() -> impl Strategy<Value = serde_json::Value> {
+        let select = prop::sample::select(
+            &["all", "env=a", "env=b", "hostname=h1*", "hostname in @few", "os=linux"][..],
+        );
+        let groups = prop::collection::btree_map("[gh]", (select, -1..2_i32), 0..3);
+        let policy =
+            (prop::sample::select(&["a", "b"][..]), prop::sample::select(&["", "g", "h"][..]), "[12]");
+        let few = prop::collection::vec("h[12]", 0..2);
+        (groups, prop::collection::vec(policy, 0..4), few, any::<bool>()).prop_map(|(groups, policies, few, own)| {
+            let exists = |group: &str| group.is_empty() || groups.contains_key(group);
+            let mut all = BTreeMap::new();
+            for (agent, group, version) in policies.iter().filter(|(_, group, _)| exists(group)) {
+                let policy = serde_json::json!({"agent": agent, "group": group, "version": version, "cmd": "start"});
+                all.insert((agent, group), policy);
+            }
+            let mut policies: Vec<_> = all.into_values().collect();
+            if own {
+                policies.push(serde_json::json!({"agent": "a", "host": "h1", "cmd": "stop"}));
+            }
+            let groups: BTreeMap<_, _> = groups
+                .iter()
+                .map(|(name, (select, priority))| (name, serde_json::json!({"select": select, "priority": priority})))
+                .collect();
+            serde_json::json!({"groups": groups, "lists": {"few": few}, "policies": policies})
+        })
+    }
+
+    proptest! {
+        /// Whatever was remembered, and however many generations ago.
+        #[test]
+        fn what_is_remembered_is_what_is_looked_for_anew(
+            documents in prop::collection::vec(any_document(), 1..6),
+            asked in prop::collection::vec((0..6_usize, 0..4_usize), 0..30),
+        ) {
+            let numbers = Arc::new(Numbers::default());
+            let mut current = Current::of_file(&[], 0, &numbers);
+            let hosts: Vec<_> = ["h1", "h2"].into_iter().flat_map(|name| ["a", "b"].map(|env| (name, env))).collect();
+            let labels: Vec<_> =
+                hosts.iter().map(|(_, env)| BTreeMap::from([("env".to_owned(), (*env).to_owned())])).collect();
+            let remembered: Vec<_> = hosts.iter().map(|_| Remembered::default()).collect();
+            for (n, document) in documents.iter().enumerate() {
+                current = self::current(document.clone(), n as u64 + 1, &numbers, &current);
+                for (_, host) in asked.iter().filter(|(generation, _)| *generation == n) {
+                    let (hostname, labels) = (hosts[*host].0, &labels[*host]);
+                    let facts = HostFacts { hostname, os: "linux", arch: "", ip: None, labels };
+                    let (known, anew) = (current.wanted_of(&facts, &remembered[*host], &|_| None), current.wanted(&facts, &|_| None));
+                    prop_assert_eq!(&known.answer, &anew.answer);
+                }
+            }
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit};
 use tokio::time::timeout;
 
 use crate::current::{Current, Numbers};
@@ -117,6 +117,13 @@ impl App {
         self.deciding.turn_in_time().await
     }
 
+    /// The right to look at every host.
+    pub async fn look_in_time(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        let why = || StoreError::Away("lists of all hosts are being made".to_owned());
+        let look = timeout(WAIT, self.scans.clone().acquire_owned()).await;
+        look.ok().and_then(Result::ok).ok_or_else(why)
+    }
+
     /// What is in the database is in force; by whoever has the turn, as the two below.
     pub fn keep_rollouts(&self, rollouts: Rollouts) {
         self.deciding.rollouts.store(Arc::new(rollouts));
@@ -199,32 +206,21 @@ impl App {
         self: Arc<Self>,
         actor: Actor,
         meant: Meant,
-        change: impl FnOnce(&Standing) -> Result<Document, NotEdited>,
+        change: impl FnOnce(&Standing) -> Result<Document, NotEdited> + Send + 'static,
     ) -> Result<Edited, NotEdited> {
-        let _turn = self.deciding.turn_in_time().await?;
-        let before = self.current().clone();
-        if before.rules().is_none() && !meant.dry_run {
-            return Err(NotEdited::FileDecides);
-        }
-        let standing = self.standing().clone();
-        let document = change(&standing)?;
-        let written = document.clone();
-        let desired = Desired::check(document).map_err(NotEdited::Faults)?;
-        let differences = differences(standing.desired.document(), desired.document());
-        let (rollouts, ended) = self.rollouts().after(&differences, &desired).map_err(NotEdited::InUse)?;
-        let compiled = self.compiled(&desired);
-        stocked::check(&written, &differences, &compiled, &self.packages).map_err(NotEdited::Faults)?;
-        let warnings = stocked::warnings(&differences, &compiled);
-        let after = self.try_out(&desired, &rollouts);
-        let (simulating, turn) = (self.clone(), self.scans.clone().acquire_owned().await);
-        let simulated = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            simulation::simulate(&simulating.fleet, &before, &after, warnings)
+        // Whoever only looks is in nobody's way.
+        let _turn = if meant.dry_run { None } else { Some(self.deciding.turn_in_time().await?) };
+        let look = self.look_in_time().await?;
+        let (this, standing) = (self.clone(), self.standing().clone());
+        // Much may have to be read, compiled and asked: beats do not wait for it.
+        let trying = tokio::task::spawn_blocking(move || {
+            let _look = look;
+            this.tried(&standing, meant, change).map(|tried| (standing, tried))
         });
-        let simulated = simulated.await.map_err(|_| NotEdited::BrokenOff)?;
-        let generation = standing.generation;
-        let unconfirmed = unconfirmed(&simulated, standing.desired.confirm_above_percent());
+        let (standing, tried) = trying.await.map_err(|_| NotEdited::BrokenOff)??;
+        let Tried { desired, rollouts, ended, differences, simulated, unconfirmed } = tried;
         if meant.dry_run || differences.is_empty() {
+            let generation = standing.generation;
             return Ok(Edited { generation, differences, simulated, unconfirmed });
         }
         if let Some(why) = unconfirmed.as_ref().filter(|_| !meant.confirmed) {
@@ -237,6 +233,44 @@ impl App {
         self.decide(&self.running(), generation);
         Ok(Edited { generation, differences, simulated, unconfirmed })
     }
+
+    /// What a change would do. Blocks for as long as it takes to ask every host.
+    fn tried(
+        &self,
+        standing: &Standing,
+        meant: Meant,
+        change: impl FnOnce(&Standing) -> Result<Document, NotEdited>,
+    ) -> Result<Tried, NotEdited> {
+        let before = self.current().clone();
+        if before.rules().is_none() && !meant.dry_run {
+            return Err(NotEdited::FileDecides);
+        }
+        let (desired, places) =
+            Desired::check(change(standing)?, &standing.desired).map_err(NotEdited::Faults)?;
+        let differences = differences(standing.desired.document(), desired.document());
+        let compiled = self.compiled(&desired);
+        stocked::check(desired.document(), &places, &differences, &compiled, &self.packages)
+            .map_err(NotEdited::Faults)?;
+        let warnings = stocked::warnings(&differences, &compiled);
+        let (rollouts, ended) = self.rollouts().after(&differences, &desired).map_err(NotEdited::InUse)?;
+        let after = self.try_out(&desired, &rollouts);
+        let written = differences.iter().filter(|it| it.after.is_some());
+        let groups = written.filter_map(|it| desired.rules().group_called(it.object.as_group()?)).collect();
+        let simulated = simulation::simulate(&self.fleet, &before, &after, groups, warnings);
+        let unconfirmed = unconfirmed(&simulated, standing.desired.confirm_above_percent());
+        Ok(Tried { desired, rollouts, ended, differences, simulated, unconfirmed })
+    }
+}
+
+/// A change that was tried on every host.
+struct Tried {
+    desired: Desired,
+    rollouts: Rollouts,
+    /// Of those that were stopped.
+    ended: Vec<u64>,
+    differences: Vec<Difference>,
+    simulated: Simulated,
+    unconfirmed: Option<String>,
 }
 
 /// Why somebody should look at it first.
@@ -250,10 +284,8 @@ fn unconfirmed(simulated: &Simulated, percent: u8) -> Option<String> {
         ));
     }
     let first = withheld.first()?;
-    Some(format!(
-        "{} hosts would not be told to run {} {}: {}",
-        first.hosts, first.agent, first.version, first.why
-    ))
+    let hosts = if first.hosts == 1 { "1 host".to_owned() } else { format!("{} hosts", first.hosts) };
+    Some(format!("{hosts} would not be told to run {} {}: {}", first.agent, first.version, first.why))
 }
 
 impl From<StoreError> for NotEdited {

@@ -25,9 +25,12 @@ impl Standing {
             document.put(&row.kind, &row.name, row.value.clone()).map_err(|why| damaged(&row, &why))?;
             by_name.insert((row.kind, row.name), row.generation);
         }
-        let desired = Desired::check(document).map_err(|faults| {
+        let (desired, _) = Desired::check(document, &Desired::default()).map_err(|faults| {
             let first = faults.first().map(ToString::to_string).unwrap_or_default();
-            StoreError::Damaged(format!("`desired` contradicts itself: {first}"))
+            StoreError::Damaged(format!(
+                "of what should run this ops-meta does not take {first}; where another version wrote it, start that one \
+                 again and change it there, or put a backup back"
+            ))
         })?;
         let objects = desired.document().objects().into_keys();
         let written = |object: &Object| by_name.get(&(object.kind().to_owned(), object.name())).copied();

@@ -72,6 +72,10 @@ impl Keys {
         }
     }
 
+    pub fn forget(&self, key: Digested) {
+        self.kept().remove(&key);
+    }
+
     /// Nothing panics while it is locked.
     fn kept(&self) -> MutexGuard<'_, HashMap<Digested, Kept>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

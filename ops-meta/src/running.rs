@@ -209,6 +209,8 @@ pub struct App {
     pub calls_room: Room,
     /// For those that bring long lists.
     pub documents_room: Room,
+    /// The turn to read one.
+    pub documents: Arc<Semaphore>,
 }
 
 impl App {
@@ -243,6 +245,7 @@ impl App {
             beats_room: Room::new(BEATS_BYTES_MAX),
             calls_room: Room::new(CALLS_BYTES_MAX),
             documents_room: Room::new(DOCUMENTS_BYTES_MAX),
+            documents: Arc::new(Semaphore::new(1)),
         };
         app.decide(&app.running(), generation);
         app

@@ -1,7 +1,7 @@
 //! What a change would do: every known host is asked what it is told now, and what it would be told.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use ops_wire::{AgentName, DesiredAgent};
@@ -10,7 +10,9 @@ use utoipa::ToSchema;
 
 use crate::current::{Current, Wanted};
 use crate::domain::compile::Withheld;
-use crate::fleet::Fleet;
+use crate::domain::nearest::nearest;
+use crate::domain::precedence::Group;
+use crate::fleet::{Facts, Fleet, Host};
 
 /// Hosts that are named, of each move.
 const NAMED_MAX: usize = 10;
@@ -18,6 +20,9 @@ const NAMED_MAX: usize = 10;
 const ROWS_MAX: usize = 200;
 /// Kinds of hosts that are kept in mind.
 const KINDS_MAX: usize = 100_000;
+
+/// Changed groups whose hosts are looked for.
+const GROUPS_MAX: usize = 20;
 
 /// What a change would do, or did.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
@@ -67,16 +72,60 @@ pub struct Held {
     some: Vec<String>,
 }
 
-/// Asks every host that is known.
-pub fn simulate(fleet: &Fleet, before: &Current, after: &Current, warnings: Vec<String>) -> Simulated {
+/// Asks every host that is known. `groups`: those that are changed, which are asked, too, as long as they are few.
+pub fn simulate(
+    fleet: &Fleet,
+    before: &Current,
+    after: &Current,
+    groups: Vec<&Group>,
+    mut warnings: Vec<String>,
+) -> Simulated {
     let mut looked = Looked::default();
+    let mut asked: Vec<_> = groups.into_iter().take(GROUPS_MAX).map(|group| (group, false)).collect();
+    let mut labels = Labels::default();
     fleet.visit(|hostname, host| {
         let facts = host.stable(hostname);
+        for (group, has_hosts) in asked.iter_mut().filter(|(_, has_hosts)| !has_hosts) {
+            *has_hosts = group.selector.matches(&facts);
+        }
+        if !asked.is_empty() {
+            labels.note(host);
+        }
         let says = |agent: &str| host.says(agent);
         let now = before.wanted_of(&facts, &host.answer, &says);
         looked.note(hostname, now, after.wanted_instead(&facts, &host.answer, &says));
     });
+    if looked.hosts > 0 {
+        warnings.extend(asked.iter().filter_map(|(group, has_hosts)| labels.warning(group, *has_hosts)));
+    }
     looked.finish(warnings)
+}
+
+/// Every label that some host has, as far as they are not too many.
+#[derive(Default)]
+struct Labels {
+    names: BTreeSet<String>,
+    /// Those that were looked at, held so that no other comes to its address.
+    facts: HashMap<usize, Arc<Facts>>,
+}
+
+impl Labels {
+    fn note(&mut self, host: &Host) {
+        let key = Arc::as_ptr(&host.facts).addr();
+        if self.facts.len() < KINDS_MAX && self.facts.insert(key, host.facts.clone()).is_none() {
+            self.names.extend(host.facts.labels.keys().cloned());
+        }
+    }
+
+    fn warning(&self, group: &Group, has_hosts: bool) -> Option<String> {
+        let unknown = group.selector.labels().into_iter().find(|label| !self.names.contains(*label));
+        if let Some(label) = unknown {
+            let near = nearest(label, self.names.iter().map(String::as_str));
+            let near = near.map_or_else(String::new, |name| format!("; {name}, perhaps?"));
+            return Some(format!("group {}: no known host has a label {label}{near}", group.name));
+        }
+        (!has_hosts).then(|| format!("group {}: no known host is in it", group.name))
+    }
 }
 
 /// Hosts, and the names of some.
@@ -214,9 +263,10 @@ fn version_of(why: &Withheld) -> String {
     }
 }
 
-/// What differs for each agent. Both are sorted by name.
+/// What differs for each agent. In a cfg.json they stand in any order.
 fn steps(before: &[DesiredAgent], after: &[DesiredAgent]) -> Vec<Step> {
-    let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());
+    let (before, after) = (by_name(before), by_name(after));
+    let (mut before, mut after) = (before.into_iter().peekable(), after.into_iter().peekable());
     let mut steps = Vec::new();
     loop {
         let order = match (before.peek(), after.peek()) {
@@ -231,6 +281,12 @@ fn steps(before: &[DesiredAgent], after: &[DesiredAgent]) -> Vec<Step> {
             steps.push((agent.name.clone(), from.map(told), to.map(told), fields(from, to)));
         }
     }
+}
+
+fn by_name(agents: &[DesiredAgent]) -> Vec<&DesiredAgent> {
+    let mut agents: Vec<_> = agents.iter().collect();
+    agents.sort_by(|a, b| a.name.cmp(&b.name));
+    agents
 }
 
 fn told(agent: &DesiredAgent) -> Told {
@@ -276,7 +332,7 @@ mod tests {
 
     #[test]
     fn each_agent_that_differs_is_a_step() {
-        let before = [agent("a", "1", 1), agent("b", "1", 1), agent("d", "1", 1), agent("e", "1", 1)];
+        let before = [agent("e", "1", 1), agent("a", "1", 1), agent("b", "1", 1), agent("d", "1", 1)];
         let after = [agent("b", "1", 2), agent("c", "1", 1), agent("d", "2", 3), agent("e", "1", 1)];
         let found: Vec<_> = steps(&before, &after)
             .into_iter()

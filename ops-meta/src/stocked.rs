@@ -48,9 +48,11 @@ fn requires(package: &Package) -> BTreeMap<AgentName, Requirement> {
     said.into_iter().flatten().filter_map(one).collect()
 }
 
-/// Whether what policies name is there. Of those that are not changed nobody asks here.
+/// Whether what policies name is there. Of those that are not changed nobody asks here. `places`: of each policy, in what
+/// was written.
 pub fn check(
     written: &Document,
+    places: &[usize],
     differences: &[Difference],
     compiled: &Compiled,
     packages: &Packages,
@@ -61,7 +63,7 @@ pub fn check(
     let elsewhere = |it: &&PolicyText| !it.tarball.is_empty() && !compiled.is_here(&it.tarball);
     let elsewhere: BTreeSet<&str> =
         written.policies.iter().filter(elsewhere).map(|it| it.agent.as_str()).collect();
-    let policies = written.policies.iter().enumerate();
+    let policies = places.iter().zip(&written.policies);
     let from_here = policies.filter(|(_, policy)| {
         compiled.packages_url.is_some()
             && !elsewhere.contains(policy.agent.as_str())

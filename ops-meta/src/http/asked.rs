@@ -2,13 +2,17 @@
 //! `Problem` that names the field.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::HttpBody;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
+use bytes::Bytes;
 use serde::de::DeserializeOwned;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
 
 use super::problem::Problem;
 use super::{auth, body};
@@ -21,6 +25,8 @@ use crate::running::App;
 const BODY_BYTES_MAX: usize = 64 << 10;
 /// The same where the body is a whole list of hosts, or the whole desired state.
 const LARGE_BYTES_MAX: usize = 16 << 20;
+/// How long it waits for another one.
+const LARGE_WAIT: Duration = Duration::from_secs(5);
 /// How far a field may be from a known one that is suggested for it.
 const SLIPS_MAX: usize = 2;
 
@@ -46,14 +52,14 @@ pub struct Nothing {}
 /// A JSON object. `T` says `deny_unknown_fields`.
 pub struct Json<T>(pub T);
 
-/// The same, of many.
-pub struct Large<T>(pub T);
+/// The same, of many: one at a time, until what is beside it is dropped.
+pub struct Large<T>(pub T, pub OwnedSemaphorePermit);
 
 impl<T: DeserializeOwned> FromRequest<Arc<App>> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
-        read(request, app, BODY_BYTES_MAX, &app.calls_room).await.map(Self)
+        read(&body_of(request, app, BODY_BYTES_MAX, &app.calls_room).await?).map(Self)
     }
 }
 
@@ -61,7 +67,12 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Large<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
-        read(request, app, LARGE_BYTES_MAX, &app.documents_room).await.map(Self)
+        let bytes = body_of(request, app, LARGE_BYTES_MAX, &app.documents_room).await?;
+        // Read, it takes many times as much.
+        let busy = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "another large change is being read");
+        let turn = timeout(LARGE_WAIT, app.documents.clone().acquire_owned()).await;
+        let turn = turn.ok().and_then(Result::ok).ok_or_else(|| busy().retry_after(1))?;
+        Ok(Self(read(&bytes)?, turn))
     }
 }
 
@@ -72,32 +83,29 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<App>> for Maybe<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
-        let is_empty = request.body().size_hint().exact() == Some(0);
-        match is_empty {
-            true => Ok(Self(T::default())),
-            false => read(request, app, BODY_BYTES_MAX, &app.calls_room).await.map(Self),
+        match request.body().size_hint().exact() {
+            Some(0) => Ok(Self(T::default())),
+            _ => read(&body_of(request, app, BODY_BYTES_MAX, &app.calls_room).await?).map(Self),
         }
     }
 }
 
-async fn read<T: DeserializeOwned>(
-    request: Request,
-    app: &App,
-    bytes_max: usize,
-    room: &Room,
-) -> Result<T, Problem> {
+async fn body_of(request: Request, app: &App, bytes_max: usize, room: &Room) -> Result<Bytes, Problem> {
     if !is_json(request.headers()) {
         let detail = "the body has to be JSON, and `Content-Type` to say `application/json`";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
     }
     let patience = app.running().config.limits.body;
     let room = room.at(auth::address(request.extensions()));
-    let bytes = body::read(request.into_body(), bytes_max, patience, room).await?;
+    Ok(body::read(request.into_body(), bytes_max, patience, room).await?)
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     // What serde derives also takes an array for the fields in their order.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err(Problem::new(StatusCode::BAD_REQUEST, "the body has to be a JSON object"));
     }
-    let mut json = serde_json::Deserializer::from_slice(&bytes);
+    let mut json = serde_json::Deserializer::from_slice(bytes);
     let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let (path, said) = (error.path().to_string(), error.inner().to_string());
         // Where it stands in the JSON is nothing to whoever wrote it otherwise.

@@ -16,7 +16,7 @@ use super::problem::Problem;
 use super::whole::whole;
 use crate::deciding::{Edited, Meant, NotEdited};
 use crate::desired::Standing;
-use crate::domain::desired::{Difference, Document};
+use crate::domain::desired::{Difference, Document, Object};
 use crate::domain::role::Role;
 use crate::running::App;
 use crate::simulation::Simulated;
@@ -141,11 +141,16 @@ impl<S: Sync> FromRequestParts<S> for OnlyIf {
 pub type Tagged<T> = ([(HeaderName, HeaderValue); 1], Json<T>);
 
 pub fn tagged<T>(generation: u64, body: T) -> Tagged<T> {
-    // Quotes and digits are what a header may have.
-    let tag =
-        HeaderValue::from_str(&format!("\"{generation}\"")).unwrap_or(HeaderValue::from_static("\"0\""));
-    ([(ETAG, tag)], Json(body))
+    ([(ETAG, tag(generation))], Json(body))
 }
+
+fn tag(generation: u64) -> HeaderValue {
+    // Quotes and digits are what a header may have.
+    HeaderValue::from_str(&format!("\"{generation}\"")).unwrap_or(HeaderValue::from_static("\"0\""))
+}
+
+/// The same, where there is something to be tagged.
+pub type Edits = (HeaderMap, Json<Shown>);
 
 /// Whoever only looks may do so.
 pub fn may_edit(caller: &Caller, meant: HowMeant) -> Result<(), Problem> {
@@ -160,18 +165,24 @@ pub fn may_edit(caller: &Caller, meant: HowMeant) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Changes the desired state, as whoever may.
+/// Changes the desired state, as whoever may. `object`: what is changed; `None`: all of it.
 pub async fn edit(
     app: &Arc<App>,
     caller: &Caller,
     meant: HowMeant,
+    object: Option<Object>,
     change: impl FnOnce(&Standing) -> Result<Document, NotEdited> + Send + 'static,
-) -> Result<Tagged<Shown>, Problem> {
+) -> Result<Edits, Problem> {
     may_edit(caller, meant)?;
     let edited = whole(app.clone().edit(caller.actor(), meant.into(), change)).await?;
     let Edited { generation, differences, simulated, unconfirmed } = edited;
     let differences = differences.into_iter().map(Differing::from).collect();
-    Ok(tagged(generation, Shown { generation, differences, changed: simulated, unconfirmed }))
+    let standing = app.standing();
+    let generation_of = |object| standing.generation_of(object);
+    let now = object.as_ref().map_or(Some(standing.generation), generation_of);
+    let mut headers = HeaderMap::new();
+    headers.extend(now.filter(|_| !meant.dry_run).map(|generation| (ETAG, tag(generation))));
+    Ok((headers, Json(Shown { generation, differences, changed: simulated, unconfirmed })))
 }
 
 impl From<NotEdited> for Problem {

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::asked::{self, Nothing, Query, Segment};
 use super::auth::{Viewer, With};
-use super::editing::{HowMeant, OnlyIf, Shown, Tagged, edit, tagged};
+use super::editing::{Edits, HowMeant, OnlyIf, Shown, Tagged, edit, tagged};
 use super::problem::{Problem, Problems};
 use crate::deciding::NotEdited;
 use crate::desired::Standing;
@@ -86,7 +87,8 @@ pub async fn show(
         let _turn = turn;
         hosts_of(&looking.fleet, &of.0, &of.1)
     });
-    let (hosts, some) = hosts.await.unwrap_or_default();
+    let broken = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the look at the hosts broke off");
+    let (hosts, some) = hosts.await.map_err(broken)?;
     let policies = standing.desired.document().policies.iter().filter(|policy| policy.group == name);
     let policies = policies.map(|policy| policy.agent.clone()).collect();
     Ok(tagged(group.generation, GroupDetail { group, hosts, some, policies }))
@@ -118,8 +120,8 @@ pub async fn put(
     Query(meant): Query<HowMeant>,
     only_if: OnlyIf,
     asked::Json(fields): asked::Json<GroupText>,
-) -> Result<Tagged<Shown>, Problem> {
-    edit(&app, &caller, meant, move |standing| {
+) -> Result<Edits, Problem> {
+    edit(&app, &caller, meant, Some(Object::Group(name.clone())), move |standing| {
         let object = Object::Group(name.clone());
         only_if.fits(&object.to_string(), standing.generation_of(&object))?;
         let mut document = standing.desired.document().clone();
@@ -153,9 +155,9 @@ pub async fn delete(
     Segment(name): Segment,
     Query(asked): Query<DeleteAsked>,
     only_if: OnlyIf,
-) -> Result<Tagged<Shown>, Problem> {
+) -> Result<Edits, Problem> {
     let meant = HowMeant { dry_run: asked.dry_run, confirm: asked.confirm };
-    edit(&app, &caller, meant, move |standing| {
+    edit(&app, &caller, meant, Some(Object::Group(name.clone())), move |standing| {
         let object = Object::Group(name.clone());
         only_if.fits(&object.to_string(), standing.generation_of(&object))?;
         let mut document = standing.desired.document().clone();
@@ -168,7 +170,7 @@ pub async fn delete(
             0 => Ok(document),
             _ if asked.with_policies => Ok(document),
             count => Err(NotEdited::InUse(format!(
-                "{object} has {count} policies; delete them first, or with it (`--with-policies`, `?withPolicies=true`)"
+                "{object} has policies, {count} of them; delete them first, or with it (`--with-policies`, `?withPolicies=true`)"
             ))),
         }
     })

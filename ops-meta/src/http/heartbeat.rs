@@ -85,19 +85,23 @@ fn answer(app: &App, speaker: &Speaker, bytes: &[u8]) -> Result<Bytes, Refusal> 
     let said = Said { body: bytes, known_by: known.map_or(0, |looks| looks.hash) };
     let recorded = app.fleet.record(&beat, &said, now, running.config.limits.fleet);
     tell(app, hostname, &recorded, &refused);
-    let known = app.fleet.look(hostname.as_str(), |host| answer_to(app, hostname.as_str(), host));
+    // Of whom not all is remembered, what he says of himself counts.
+    let known = (recorded != Recorded::InPart).then_some(hostname.as_str());
+    let known = known.and_then(|name| app.fleet.look(name, |host| answer_to(app, name, host)));
     Ok(known.unwrap_or_else(|| {
-        // One that is not remembered is told what counts for what it says of itself.
-        let Heartbeat { os, arch, ip, labels, .. } = &beat;
+        let Heartbeat { os, arch, ip, labels, real_agents, .. } = &beat;
         let facts = HostFacts { hostname: hostname.as_str(), os, arch, ip: ip.parse().ok(), labels };
-        let says = |agent: &str| beat.real_agents.iter().find(|it| it.name.as_str() == agent).map(says);
-        app.current().wanted(&facts, &says).answer.clone()
+        let current = app.current();
+        let says = |agent: &str| real_agents.iter().find(|it| it.name.as_str() == agent).map(says);
+        let names = real_agents.iter().map(|agent| agent.name.as_str());
+        current.answer_to(&current.wanted(&facts, &says), names)
     }))
 }
 
 fn answer_to(app: &App, hostname: &str, host: &Host) -> Bytes {
-    let says = |agent: &str| host.says(agent);
-    app.current().wanted_of(&host.stable(hostname), &host.answer, &says).answer.clone()
+    let current = app.current();
+    let wanted = current.wanted_of(&host.stable(hostname), &host.answer, &|agent| host.says(agent));
+    current.answer_to(&wanted, host.agents.0.iter().map(|agent| &*agent.name))
 }
 
 fn says(agent: &RealAgent) -> Says<'_> {

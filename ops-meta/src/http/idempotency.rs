@@ -4,14 +4,16 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 use sha2::{Digest, Sha256};
 
+use super::auth::{self, Caller};
+use super::body;
 use super::problem::Problem;
 use crate::keys::{Answer, Digested, Known};
 use crate::running::App;
@@ -33,14 +35,12 @@ pub async fn once(State(app): State<Arc<App>>, request: Request, next: Next) -> 
         let detail = format!("`Idempotency-Key` has to be 1 to {KEY_BYTES_MAX} visible ASCII characters");
         return Err(Problem::field("Idempotency-Key", detail));
     }
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    // Whose token counts no longer hears no answer from before.
+    Caller::from_request_parts(&mut parts, &app).await?;
     let patience = app.running().config.limits.body;
-    let reading = tokio::time::timeout(patience, Limited::new(body, BODY_BYTES_MAX).collect()).await;
-    let body = reading.ok().and_then(Result::ok).map(|body| body.to_bytes()).ok_or_else(|| {
-        let detail =
-            format!("with `Idempotency-Key` the body may have {BODY_BYTES_MAX} bytes, and comes whole");
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
-    })?;
+    let room = app.calls_room.at(auth::address(&parts.extensions));
+    let body = body::read(body, BODY_BYTES_MAX, patience, room).await?;
     // Nobody hears the answer to another.
     let who = parts.headers.get(AUTHORIZATION).map_or(&[][..], HeaderValue::as_bytes);
     let key = digest(&[who, key.as_bytes()]);
@@ -58,6 +58,7 @@ pub async fn once(State(app): State<Arc<App>>, request: Request, next: Next) -> 
         }
     }
     // Whoever asks again may have gone away before: it is done to its end.
+    let asked = app.clone();
     let asking = tokio::spawn(async move {
         let response = next.run(Request::from_parts(parts, Body::from(body))).await;
         let (parts, body) = response.into_parts();
@@ -66,7 +67,10 @@ pub async fn once(State(app): State<Arc<App>>, request: Request, next: Next) -> 
         app.keys.end(key, Answer { status: parts.status, content_type, body: body.clone() });
         Response::from_parts(parts, Body::from(body))
     });
-    asking.await.map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the call was broken off"))
+    asking.await.map_err(|_| {
+        asked.keys.forget(key);
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the call was broken off")
+    })
 }
 
 /// Each part with its length, so that no two can be taken for others.

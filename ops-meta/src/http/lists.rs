@@ -9,10 +9,10 @@ use utoipa::ToSchema;
 
 use super::asked::{self, Nothing, Query, Segment};
 use super::auth::{Viewer, With};
-use super::editing::{HowMeant, OnlyIf, Shown, Tagged, edit, tagged};
+use super::editing::{Edits, HowMeant, OnlyIf, Shown, Tagged, edit, tagged};
 use super::problem::{Problem, Problems};
 use crate::deciding::NotEdited;
-use crate::domain::desired::Object;
+use crate::domain::desired::{Object, words};
 use crate::running::App;
 
 #[derive(Serialize, ToSchema)]
@@ -46,6 +46,7 @@ pub struct List {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListFields {
+    #[serde(deserialize_with = "words")]
     words: Vec<String>,
 }
 
@@ -89,9 +90,10 @@ pub async fn put(
     Segment(name): Segment,
     Query(meant): Query<HowMeant>,
     only_if: OnlyIf,
-    asked::Large(fields): asked::Large<ListFields>,
-) -> Result<Tagged<Shown>, Problem> {
-    edit(&app, &caller, meant, move |standing| {
+    asked::Large(fields, one_at_a_time): asked::Large<ListFields>,
+) -> Result<Edits, Problem> {
+    edit(&app, &caller, meant, Some(Object::List(name.clone())), move |standing| {
+        let _one_at_a_time = one_at_a_time;
         let object = Object::List(name.clone());
         only_if.fits(&object.to_string(), standing.generation_of(&object))?;
         let mut document = standing.desired.document().clone();
@@ -110,14 +112,21 @@ pub async fn delete(
     Segment(name): Segment,
     Query(meant): Query<HowMeant>,
     only_if: OnlyIf,
-) -> Result<Tagged<Shown>, Problem> {
-    edit(&app, &caller, meant, move |standing| {
+) -> Result<Edits, Problem> {
+    edit(&app, &caller, meant, Some(Object::List(name.clone())), move |standing| {
         let object = Object::List(name.clone());
         only_if.fits(&object.to_string(), standing.generation_of(&object))?;
         let mut document = standing.desired.document().clone();
-        match document.lists.remove(&name) {
-            Some(_) => Ok(document),
-            None => Err(NotEdited::Missing(object.to_string())),
+        if document.lists.remove(&name).is_none() {
+            return Err(NotEdited::Missing(object.to_string()));
+        }
+        let naming = standing.desired.rules().groups().find(|group| group.selector.lists().contains(&*name));
+        match naming {
+            None => Ok(document),
+            Some(group) => Err(NotEdited::InUse(format!(
+                "{object} is in use: group {} names it; change that first",
+                group.name
+            ))),
         }
     })
     .await

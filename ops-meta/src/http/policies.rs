@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::asked::{self, Query, Segment};
 use super::auth::{Viewer, With};
-use super::editing::{HowMeant, OnlyIf, Shown, Tagged, edit, tagged};
+use super::editing::{Edits, HowMeant, OnlyIf, Shown, Tagged, edit, tagged};
 use super::problem::{Problem, Problems};
 use crate::deciding::NotEdited;
 use crate::desired::Standing;
@@ -119,7 +119,7 @@ pub async fn put(
     Query(asked): Query<EditAsked>,
     only_if: OnlyIf,
     asked::Json(fields): asked::Json<PolicyText>,
-) -> Result<Tagged<Shown>, Problem> {
+) -> Result<Edits, Problem> {
     let (which, meant) = asked.split();
     let WhichPolicy { group, host } = which;
     let named = PolicyText {
@@ -138,15 +138,21 @@ pub async fn put(
             return Err(Problem::field(field, detail));
         }
     }
-    edit(&app, &caller, meant, move |standing| {
-        let object = Object::of(&named);
+    let object = Object::of(&named);
+    let edited = edit(&app, &caller, meant, Some(object.clone()), move |standing| {
         only_if.fits(&object.to_string(), standing.generation_of(&object))?;
         let mut document = standing.desired.document().clone();
         document.policies.retain(|policy| Object::of(policy) != object);
         document.policies.push(named);
         Ok(document)
-    })
-    .await
+    });
+    edited.await.map_err(|problem| problem.with_paths(of_this_one))
+}
+
+/// Which of all policies it is (`policies[3].cmd`) is clear here.
+fn of_this_one(path: &str) -> &str {
+    let field = path.strip_prefix("policies[").and_then(|rest| rest.split_once("].")).map(|(_, field)| field);
+    field.unwrap_or(path)
 }
 
 /// Deletes a policy.
@@ -159,10 +165,10 @@ pub async fn delete(
     Segment(agent): Segment,
     Query(asked): Query<EditAsked>,
     only_if: OnlyIf,
-) -> Result<Tagged<Shown>, Problem> {
+) -> Result<Edits, Problem> {
     let (which, meant) = asked.split();
-    edit(&app, &caller, meant, move |standing| {
-        let object = which.object(agent);
+    let object = which.object(agent);
+    edit(&app, &caller, meant, Some(object.clone()), move |standing| {
         let generation = standing.generation_of(&object);
         only_if.fits(&object.to_string(), generation)?;
         if generation.is_none() {

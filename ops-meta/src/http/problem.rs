@@ -81,6 +81,18 @@ impl Problem {
         Self { of_change: Some(Box::new(OfChange::Faults(faults))), ..self }
     }
 
+    /// The same, each at another path.
+    #[must_use]
+    pub fn with_paths(mut self, of: impl Fn(&str) -> &str) -> Self {
+        if let Some(OfChange::Faults(faults)) = self.of_change.as_deref_mut() {
+            faults.iter_mut().for_each(|fault| fault.path = of(&fault.path).to_owned());
+            if let [only] = faults.as_slice() {
+                self.detail = only.to_string();
+            }
+        }
+        self
+    }
+
     /// What the change would have done.
     #[must_use]
     pub fn simulated(self, simulated: Simulated) -> Self {

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::asked::{self, Nothing, Query};
 use super::auth::{Viewer, With};
-use super::editing::{HowMeant, OnlyIf, Shown, Tagged, edit, tagged};
+use super::editing::{Edits, HowMeant, OnlyIf, Shown, Tagged, edit, tagged};
 use super::problem::{Problem, Problems};
 use crate::domain::desired::{Object, SettingsText};
 use crate::running::App;
@@ -54,8 +54,8 @@ pub async fn put(
     Query(meant): Query<HowMeant>,
     only_if: OnlyIf,
     asked::Json(settings): asked::Json<SettingsText>,
-) -> Result<Tagged<Shown>, Problem> {
-    edit(&app, &caller, meant, move |standing| {
+) -> Result<Edits, Problem> {
+    edit(&app, &caller, meant, Some(Object::Settings), move |standing| {
         only_if.fits("settings", Some(standing.generation_of(&Object::Settings).unwrap_or_default()))?;
         Ok(crate::domain::desired::Document { settings, ..standing.desired.document().clone() })
     })

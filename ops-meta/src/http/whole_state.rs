@@ -6,7 +6,7 @@ use axum::extract::State;
 
 use super::asked::{self, Nothing, Query};
 use super::auth::{Viewer, With};
-use super::editing::{HowMeant, OnlyIf, Shown, Tagged, edit, tagged};
+use super::editing::{Edits, HowMeant, OnlyIf, Shown, Tagged, edit, tagged};
 use super::problem::{Problem, Problems};
 use crate::domain::desired::Document;
 use crate::running::App;
@@ -27,9 +27,10 @@ pub async fn put(
     With { caller, .. }: With<Viewer>,
     Query(meant): Query<HowMeant>,
     only_if: OnlyIf,
-    asked::Large(document): asked::Large<Document>,
-) -> Result<Tagged<Shown>, Problem> {
-    edit(&app, &caller, meant, move |standing| {
+    asked::Large(document, one_at_a_time): asked::Large<Document>,
+) -> Result<Edits, Problem> {
+    edit(&app, &caller, meant, None, move |standing| {
+        let _one_at_a_time = one_at_a_time;
         only_if.fits("the desired state", Some(standing.generation))?;
         Ok(document)
     })

@@ -119,7 +119,7 @@ impl App {
     fn completed(&self, written: &Written) -> Result<(Desired, Vec<Difference>), NotEdited> {
         let standing = self.standing();
         let document = changed(standing.desired.document(), written);
-        let desired = Desired::check(document).map_err(NotEdited::Faults)?;
+        let (desired, _) = Desired::check(document, &standing.desired).map_err(NotEdited::Faults)?;
         let differences = differences(standing.desired.document(), desired.document());
         Ok((desired, differences))
     }

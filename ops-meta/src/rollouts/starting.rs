@@ -9,7 +9,7 @@ use crate::clock::now_ms;
 use crate::current::Current;
 use crate::deciding::{Meant, NotEdited};
 use crate::desired::Standing;
-use crate::domain::desired::{Desired, Difference, Fault, Object, differences};
+use crate::domain::desired::{Desired, Fault, Object, differences};
 use crate::domain::rollout::{Plan, PlanText, Progress};
 use crate::fleet::Fleet;
 use crate::running::App;
@@ -48,24 +48,18 @@ impl App {
         meant: Meant,
         wanted: ToStart,
     ) -> Result<Started, NotEdited> {
-        let _turn = self.turn_in_time().await?;
-        if self.current().rules().is_none() && !meant.dry_run {
-            return Err(NotEdited::FileDecides);
-        }
-        let (standing, rollouts) = (self.standing().clone(), self.rollouts().clone());
-        let written = written(&wanted, &standing)?;
-        let replaces = replaced(&written, &rollouts)?;
-        let desired = target(&standing, &written)?;
-        let differences = differences(standing.desired.document(), desired.document());
-        let rest = rollouts.without(replaces.as_slice());
-        let warnings = self.in_stock(&desired, &differences)?;
-        let (simulated, selected) = self.tried(&standing, &rest, desired, written.clone(), warnings).await?;
-        if !wanted.allow_empty {
-            is_of_somebody(&written, &simulated, &selected)?;
-        }
-        let unconfirmed = unconfirmed(&simulated);
-        let generation = standing.generation;
+        // Whoever only looks is in nobody's way.
+        let _turn = if meant.dry_run { None } else { Some(self.turn_in_time().await?) };
+        let (this, look) = (self.clone(), self.look_in_time().await?);
+        // Every host is asked: beats do not wait for it.
+        let trying = tokio::task::spawn_blocking(move || {
+            let _look = look;
+            this.try_rollout(meant, &wanted).map(|tried| (wanted, tried))
+        });
+        let (wanted, tried) = trying.await.map_err(|_| NotEdited::BrokenOff)??;
+        let Tried { written, rest, replaces, simulated, selected, unconfirmed } = tried;
         if meant.dry_run {
+            let generation = self.standing().generation;
             return Ok(Started { id: None, generation, simulated, selected, unconfirmed });
         }
         if let Some(why) = unconfirmed.as_ref().filter(|_| !meant.confirmed) {
@@ -79,42 +73,67 @@ impl App {
             replaces,
         };
         let changed = self.store.change(actor, Change::StartRollout(Box::new(new))).await?;
-        let id = changed.id.unwrap_or_default().unsigned_abs();
+        let (id, generation) = (changed.id.unwrap_or_default().unsigned_abs(), changed.generation);
         self.keep_rollouts(rest.with(Written { id, ..written }));
-        self.decide(&self.running(), changed.generation);
+        self.decide(&self.running(), generation);
         self.looks.moved.notify_one();
-        Ok(Started { id: Some(id), generation: changed.generation, simulated, selected, unconfirmed })
+        Ok(Started { id: Some(id), generation, simulated, selected, unconfirmed })
     }
 
-    /// What is odd, where hosts can fetch it.
-    fn in_stock(&self, desired: &Desired, differences: &[Difference]) -> Result<Vec<String>, NotEdited> {
-        let compiled = self.compiled(desired);
-        let stocked = stocked::check(desired.document(), differences, &compiled, &self.packages);
-        let of_plan = |fault: Fault| Fault { path: "version".to_owned(), ..fault };
-        stocked.map_err(|faults| NotEdited::Faults(faults.into_iter().map(of_plan).collect()))?;
-        Ok(stocked::warnings(differences, &compiled))
-    }
-
-    /// What all hosts are told in the end, and how many of them each wave selects.
-    async fn tried(
-        self: &Arc<Self>,
-        standing: &Standing,
-        rest: &Rollouts,
-        target: Desired,
-        written: Written,
-        warnings: Vec<String>,
-    ) -> Result<(Simulated, Vec<u32>), NotEdited> {
+    /// What it would do. Blocks for as long as it takes to ask every host.
+    fn try_rollout(&self, meant: Meant, wanted: &ToStart) -> Result<Tried, NotEdited> {
         let before = self.current().clone();
-        let all = rest.with(Written { progress: Progress::started(now_ms()), ..written.clone() });
-        let (with, after) = (self.try_out(&standing.desired, &all), self.try_out(&target, rest));
-        let (looking, turn) = (self.clone(), self.scans.clone().acquire_owned().await);
-        let looked = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            let simulated = simulation::simulate(&looking.fleet, &before, &after, warnings);
-            (simulated, selected(&looking.fleet, &with, &written))
-        });
-        looked.await.map_err(|_| NotEdited::BrokenOff)
+        if before.rules().is_none() && !meant.dry_run {
+            return Err(NotEdited::FileDecides);
+        }
+        let (standing, rollouts) = (self.standing().clone(), self.rollouts().clone());
+        let written = written(wanted, &standing)?;
+        let replaces = replaced(&written, &rollouts)?;
+        let rest = rollouts.without(replaces.as_slice());
+        let (target, warnings) = self.target(&standing, &written)?;
+        let after = self.try_out(&target, &rest);
+        let simulated = simulation::simulate(&self.fleet, &before, &after, Vec::new(), warnings);
+        let begun = Written { progress: Progress::started(now_ms()), ..written.clone() };
+        let selected = selected(&self.fleet, &self.try_out(&standing.desired, &rest.with(begun)), &written);
+        if !wanted.allow_empty {
+            is_of_somebody(&written, &simulated, &selected)?;
+        }
+        let unconfirmed = unconfirmed(&simulated);
+        Ok(Tried { written, rest, replaces, simulated, selected, unconfirmed })
     }
+
+    /// What should run where when all is done, where hosts can fetch it; and what is odd about it.
+    fn target(&self, standing: &Standing, written: &Written) -> Result<(Desired, Vec<String>), NotEdited> {
+        let document = standing.desired.document();
+        let object = written.object();
+        let Some(policy) = document.policies.iter().find(|it| Object::of(it) == object) else {
+            let why = format!("there is no {object}, and a rollout changes one; make it first");
+            return Err(fault("agent", why));
+        };
+        if written.plan.target.written_into(policy) == *policy {
+            return Err(fault("version", format!("{object} says so already")));
+        }
+        let (desired, places) =
+            Desired::check(changed(document, written), &standing.desired).map_err(NotEdited::Faults)?;
+        let differences = differences(document, desired.document());
+        let compiled = self.compiled(&desired);
+        let of_plan = |fault: Fault| Fault { path: "version".to_owned(), ..fault };
+        stocked::check(desired.document(), &places, &differences, &compiled, &self.packages)
+            .map_err(|faults| NotEdited::Faults(faults.into_iter().map(of_plan).collect()))?;
+        let warnings = stocked::warnings(&differences, &compiled);
+        Ok((desired, warnings))
+    }
+}
+
+/// One that was tried on every host.
+struct Tried {
+    written: Written,
+    /// Those beside it.
+    rest: Rollouts,
+    replaces: Option<u64>,
+    simulated: Simulated,
+    selected: Vec<u32>,
+    unconfirmed: Option<String>,
 }
 
 fn fault(path: &str, why: String) -> NotEdited {
@@ -137,20 +156,6 @@ fn replaced(written: &Written, rollouts: &Rollouts) -> Result<Option<u64>, NotEd
         }
         other => Ok(other.map(|it| it.id)),
     }
-}
-
-/// What should run where when all is done.
-fn target(standing: &Standing, written: &Written) -> Result<Desired, NotEdited> {
-    let document = standing.desired.document();
-    let object = written.object();
-    let Some(policy) = document.policies.iter().find(|it| Object::of(it) == object) else {
-        let why = format!("there is no {object}, and a rollout changes one; make it first");
-        return Err(fault("agent", why));
-    };
-    if written.plan.target.written_into(policy) == *policy {
-        return Err(fault("version", format!("{object} says so already")));
-    }
-    Desired::check(changed(document, written)).map_err(NotEdited::Faults)
 }
 
 fn selected(fleet: &Fleet, with: &Current, written: &Written) -> Vec<u32> {

@@ -175,7 +175,7 @@ fn a_list_is_set_from_a_file_and_changed_word_by_word() {
     assert_eq!(server.say("host list --group edge -o json").objects()[0]["hostname"], "web-02");
     assert_eq!(server.say("host list --no-group -o json").objects()[0]["hostname"], "web-01");
     let used = server.say("list delete canaries");
-    assert!(used.code == 2 && used.err.contains("groups.edge.select"), "{used:?}");
+    assert!(used.code == 1 && used.err.contains("group edge names it"), "{used:?}");
     server.say("group delete edge").ok();
     server.say("list delete canaries").ok();
     assert_eq!(server.say("list show canaries").code, 3);

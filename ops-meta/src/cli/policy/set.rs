@@ -85,18 +85,7 @@ pub fn run(args: Args) -> Result<(), Failed> {
     let only_if = standing.only_if.clone();
     let policy = standing.with(&Fields::ALL, given);
     let request = Request::put(&path).query(query).body(&policy).only_if(only_if);
-    editing.edit(&client, request).map_err(of_this_one)
-}
-
-/// The server says which of all policies it is (`policies[3].cmd`); here it is clear.
-fn of_this_one(failed: Failed) -> Failed {
-    let Failed::Faulty(mut faults) = failed else { return failed };
-    for fault in &mut faults {
-        if let Some((_, field)) = fault.path.strip_prefix("policies[").and_then(|it| it.split_once("].")) {
-            fault.path = field.to_owned();
-        }
-    }
-    Failed::Faulty(faults)
+    editing.edit(&client, request)
 }
 
 impl Fields {

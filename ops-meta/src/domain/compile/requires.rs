@@ -1,9 +1,10 @@
 //! What packages require of each other, on one host.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use ops_package::{Comparison, Requirement};
-use ops_wire::{Cmd, Version};
+use ops_wire::{AgentName, Cmd, Version};
 
 use super::{Stocked, Withheld};
 use crate::domain::precedence::Decision;
@@ -14,20 +15,27 @@ type Found<'a> = (Decision<'a>, Result<Option<&'a Stocked>, Withheld>);
 /// Withholds what requires something that is not ordered, and then what requires that.
 pub fn checked(mut all: Vec<Found<'_>>) -> Vec<Found<'_>> {
     loop {
-        let unmet = all.iter().enumerate().find_map(|(n, one)| Some((n, unmet(one, &all)?)));
-        let Some((n, why)) = unmet else { return all };
-        if let Some((_, found)) = all.get_mut(n) {
-            *found = Err(why);
+        let unmet: Vec<_> = {
+            let started = all.iter().filter(|(it, found)| found.is_ok() && it.order.cmd == Cmd::Start);
+            let versions: HashMap<&AgentName, &Version> =
+                started.filter_map(|(it, _)| Some((it.agent, it.order.version.as_ref()?))).collect();
+            all.iter().enumerate().filter_map(|(n, one)| Some((n, unmet(one, &versions)?))).collect()
+        };
+        if unmet.is_empty() {
+            return all;
+        }
+        for (n, why) in unmet {
+            if let Some((_, found)) = all.get_mut(n) {
+                *found = Err(why);
+            }
         }
     }
 }
 
-fn unmet((decision, found): &Found<'_>, all: &[Found<'_>]) -> Option<Withheld> {
+fn unmet((decision, found): &Found<'_>, started: &HashMap<&AgentName, &Version>) -> Option<Withheld> {
     let stocked = found.as_ref().ok().copied().flatten()?;
     stocked.requires.iter().find_map(|(agent, requirement)| {
-        let ordered = all.iter().find(|(other, told)| other.agent == agent && told.is_ok());
-        let ordered = ordered.filter(|(other, _)| other.order.cmd == Cmd::Start);
-        let version = ordered.and_then(|(other, _)| other.order.version.as_ref());
+        let version = started.get(agent).copied();
         if version.is_some_and(|version| meets(version, requirement)) {
             return None;
         }

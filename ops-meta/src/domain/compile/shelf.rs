@@ -1,6 +1,6 @@
 //! The packages, as far as hosts are told of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
 use ops_package::{Platform, Requirement};
@@ -28,12 +28,27 @@ pub struct Stocked {
 
 /// All builds of all versions.
 #[derive(Clone, Default)]
-pub struct Shelf(HashMap<AgentName, BTreeMap<Version, Vec<(Platform, Stocked)>>>);
+pub struct Shelf {
+    agents: HashMap<AgentName, BTreeMap<Version, Vec<(Platform, Stocked)>>>,
+    /// That some build is for.
+    words: BTreeSet<String>,
+}
 
 impl Shelf {
     pub fn put(&mut self, agent: AgentName, version: Version, platform: Platform, mut stocked: Stocked) {
         stocked.folder = hosts_of(platform.os(), platform.arch());
-        self.0.entry(agent).or_default().entry(version).or_default().push((platform, stocked));
+        self.words.extend([platform.os(), platform.arch()].map(str::to_owned));
+        self.agents.entry(agent).or_default().entry(version).or_default().push((platform, stocked));
+    }
+
+    /// Of what a host says that it is, what some build is for; else nothing.
+    pub fn known_words<'a>(&self, os: &'a str, arch: &'a str) -> (&'a str, &'a str) {
+        let known = |word: &'a str| if self.words.contains(word) { word } else { "" };
+        (known(os), known(arch))
+    }
+
+    pub fn knows_the_same_words(&self, other: &Self) -> bool {
+        self.words == other.words
     }
 
     /// The build for a host of this kind: the more special one, where there are several.
@@ -45,7 +60,7 @@ impl Shelf {
         arch: &str,
     ) -> Result<&Stocked, Withheld> {
         let none = || Withheld::NoPackage(agent.clone(), version.clone());
-        let builds = self.0.get(agent).and_then(|versions| versions.get(version)).ok_or_else(none)?;
+        let builds = self.agents.get(agent).and_then(|versions| versions.get(version)).ok_or_else(none)?;
         let fits = |platform: &Platform| {
             (platform.os().is_empty() || platform.os() == os)
                 && (platform.arch().is_empty() || platform.arch() == arch)
@@ -56,7 +71,7 @@ impl Shelf {
         found.map(|(_, stocked)| stocked).ok_or_else(|| {
             let others = builds.iter().map(|(_, it)| it.folder.clone()).collect();
             let platform = match hosts_of(os, arch).as_str() {
-                "" => "hosts that do not say what they are".to_owned(),
+                "" => "other hosts".to_owned(),
                 platform => platform.to_owned(),
             };
             Withheld::NoBuild(agent.clone(), version.clone(), platform, others)
@@ -65,11 +80,11 @@ impl Shelf {
 
     /// Every version of an agent.
     pub fn versions(&self, agent: &AgentName) -> impl Iterator<Item = &Version> {
-        self.0.get(agent).into_iter().flat_map(BTreeMap::keys)
+        self.agents.get(agent).into_iter().flat_map(BTreeMap::keys)
     }
 
     pub fn builds(&self, agent: &AgentName, version: &Version) -> impl Iterator<Item = &Stocked> {
-        let versions = self.0.get(agent).and_then(|versions| versions.get(version));
+        let versions = self.agents.get(agent).and_then(|versions| versions.get(version));
         versions.into_iter().flatten().map(|(_, stocked)| stocked)
     }
 }
@@ -77,6 +92,6 @@ impl Shelf {
 /// There may be thousands.
 impl fmt::Debug for Shelf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Shelf of {} agents", self.0.len())
+        write!(f, "Shelf of {} agents", self.agents.len())
     }
 }

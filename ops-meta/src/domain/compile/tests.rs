@@ -39,7 +39,7 @@ fn compiled(policies: Value) -> Compiled {
     put("needs", "1", "", "", stocked("3", &[("any", ">=1")]));
     put("needs", "2", "", "", stocked("4", &[("any", ">=2")]));
     put("chain", "1", "", "", stocked("5", &[("needs", "*")]));
-    let rules = Desired::check(document).unwrap().rules().clone();
+    let rules = Desired::check(document, &Desired::default()).unwrap().0.rules().clone();
     Compiled { rules, shelf, packages_url: Some(HERE.to_owned()) }
 }
 

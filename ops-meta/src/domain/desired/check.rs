@@ -7,8 +7,8 @@ use ops_wire::{AgentName, Hostname};
 
 use super::fault::{Fault, Faults};
 use super::{
-    DESCRIPTION_BYTES_MAX, Desired, Document, GroupText, PolicyText, SettingsText, WORD_BYTES_MAX, WORDS_MAX,
-    order,
+    DESCRIPTION_BYTES_MAX, Desired, Document, GROUPS_MAX, GroupText, LISTS_BYTES_MAX, POLICIES_MAX,
+    PolicyText, SELECTORS_BYTES_MAX, SettingsText, WORD_BYTES_MAX, WORDS_MAX, order,
 };
 use crate::domain::nearest::nearest;
 use crate::domain::precedence::{Group, Policy, Rules, Scope};
@@ -18,21 +18,27 @@ use crate::domain::selector::{Lists, Selector, Words};
 const PRIORITY_MAX: i32 = 1_000_000;
 
 impl Desired {
+    /// `before`: what is in force, of which much may stay as it is. With it comes where in the document each of its
+    /// policies stood.
+    ///
     /// # Errors
     /// Every fault.
-    pub fn check(mut document: Document) -> Result<Self, Vec<Fault>> {
+    pub fn check(mut document: Document, before: &Self) -> Result<(Self, Vec<usize>), Vec<Fault>> {
         let mut faults = Faults::default();
         settings(&document.settings, &mut faults);
-        let lists = lists(&mut document.lists, &mut faults);
+        let lists = lists(&mut document.lists, before, &mut faults);
         let groups = groups(&document.groups, &lists, &mut faults);
         let policies = policies(&document, &mut faults);
-        document.policies.iter_mut().for_each(|policy| policy.generation = None);
-        document.policies.sort_by(|a, b| key(a).cmp(&key(b)));
         let rules = faults.none_or((groups, policies)).and_then(|(groups, policies)| {
             // Whatever contradicts is a fault above.
             Rules::new(groups, policies).map_err(|all| all.iter().map(other_fault).collect())
         })?;
-        Ok(Self { document, rules: Arc::new(rules), lists })
+        document.policies.iter_mut().for_each(|policy| policy.generation = None);
+        let mut placed: Vec<_> = document.policies.into_iter().enumerate().collect();
+        placed.sort_by(|(_, a), (_, b)| key(a).cmp(&key(b)));
+        let places = placed.iter().map(|(place, _)| *place).collect();
+        document.policies = placed.into_iter().map(|(_, policy)| policy).collect();
+        Ok((Self { document, rules: Arc::new(rules), lists }, places))
     }
 }
 
@@ -57,8 +63,12 @@ fn settings(settings: &SettingsText, faults: &mut Faults) {
     }
 }
 
-fn lists(lists: &mut BTreeMap<String, Vec<String>>, faults: &mut Faults) -> Lists {
+fn lists(lists: &mut BTreeMap<String, Vec<String>>, before: &Desired, faults: &mut Faults) -> Lists {
     let mut checked = Lists::new();
+    let bytes: usize = lists.values().flatten().map(String::len).sum();
+    if bytes > LISTS_BYTES_MAX {
+        faults.note("lists", format!("all words have {bytes} bytes, {LISTS_BYTES_MAX} are allowed"));
+    }
     for (name, words) in lists {
         let path = format!("lists.{name}");
         words.sort();
@@ -66,7 +76,6 @@ fn lists(lists: &mut BTreeMap<String, Vec<String>>, faults: &mut Faults) -> List
         self::name(&path, name, faults);
         if words.len() > WORDS_MAX {
             faults.note(&*path, format!("it has {} words, {WORDS_MAX} are allowed", words.len()));
-            continue;
         }
         let odd = |word: &&String| {
             word.is_empty() || word.len() > WORD_BYTES_MAX || word.contains(char::is_control)
@@ -77,14 +86,25 @@ fn lists(lists: &mut BTreeMap<String, Vec<String>>, faults: &mut Faults) -> List
             );
             faults.note(path, why);
         }
-        let words: Words = words.iter().map(|word| word.as_str().into()).collect();
-        checked.insert(name.as_str().into(), Arc::new(words));
+        let is_same = before.document.lists.get(name) == Some(words);
+        let kept = before.lists.get(name.as_str()).filter(|_| is_same).cloned();
+        let new = || Arc::new(words.iter().map(|word| word.as_str().into()).collect::<Words>());
+        checked.insert(name.as_str().into(), kept.unwrap_or_else(new));
     }
     checked
 }
 
 fn groups(groups: &BTreeMap<String, GroupText>, lists: &Lists, faults: &mut Faults) -> Vec<Group> {
     let mut checked = Vec::new();
+    let bytes: usize = groups.values().map(|group| group.select.len()).sum();
+    if bytes > SELECTORS_BYTES_MAX || groups.len() > GROUPS_MAX {
+        let why = format!(
+            "there are {} groups, and their selectors have {bytes} bytes; {GROUPS_MAX} and {SELECTORS_BYTES_MAX} are allowed",
+            groups.len()
+        );
+        faults.note("groups", why);
+        return checked;
+    }
     for (name, group) in groups {
         let path = format!("groups.{name}");
         self::name(&path, name, faults);
@@ -118,6 +138,11 @@ fn name(path: &str, name: &str, faults: &mut Faults) {
 
 fn policies(document: &Document, faults: &mut Faults) -> Vec<Policy> {
     let (mut checked, mut seen) = (Vec::new(), BTreeSet::new());
+    if document.policies.len() > POLICIES_MAX {
+        let why = format!("there are {}, {POLICIES_MAX} are allowed", document.policies.len());
+        faults.note("policies", why);
+        return checked;
+    }
     for (n, text) in document.policies.iter().enumerate() {
         let path = format!("policies[{n}]");
         let agent = text.agent.parse::<AgentName>();

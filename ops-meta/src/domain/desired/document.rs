@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
+use super::bounded;
 use super::object_only::ObjectOnly;
 
 /// What should run where. It is whole: what is not in it is not wanted.
@@ -15,10 +16,11 @@ pub struct Document {
     #[serde(deserialize_with = "object")]
     pub settings: SettingsText,
     /// Words that selectors name: `hostname in @NAME`.
+    #[serde(deserialize_with = "bounded::lists")]
     pub lists: BTreeMap<String, Vec<String>>,
-    #[serde(deserialize_with = "objects_by_name")]
+    #[serde(deserialize_with = "bounded::groups")]
     pub groups: BTreeMap<String, GroupText>,
-    #[serde(deserialize_with = "objects")]
+    #[serde(deserialize_with = "bounded::policies")]
     pub policies: Vec<PolicyText>,
 }
 
@@ -110,16 +112,4 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 
 fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
     ObjectOnly::deserialize(from).map(|it| it.0)
-}
-
-fn objects<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Vec<T>, D::Error> {
-    let all = Vec::<ObjectOnly<T>>::deserialize(from)?;
-    Ok(all.into_iter().map(|it| it.0).collect())
-}
-
-fn objects_by_name<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-    from: D,
-) -> Result<BTreeMap<String, T>, D::Error> {
-    let all = BTreeMap::<String, ObjectOnly<T>>::deserialize(from)?;
-    Ok(all.into_iter().map(|(name, it)| (name, it.0)).collect())
 }

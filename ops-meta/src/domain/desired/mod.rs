@@ -1,6 +1,7 @@
 //! The whole desired state: settings, lists, groups and policies. A [`Document`] is what was written; a [`Desired`] is one
 //! that was checked.
 
+mod bounded;
 mod check;
 mod document;
 mod fault;
@@ -18,8 +19,17 @@ pub use document::{Document, GroupText, PolicyText, SettingsText};
 pub use fault::Fault;
 pub use object::{Difference, Object, differences};
 
+pub use bounded::words;
+
 /// Words of one list.
 pub const WORDS_MAX: usize = 100_000;
+/// Of all lists, so that whatever was made piece by piece can be said as a whole, too.
+const LISTS_BYTES_MAX: usize = 8 << 20;
+const LISTS_MAX: usize = 1000;
+const GROUPS_MAX: usize = 10_000;
+/// The selectors of all groups.
+const SELECTORS_BYTES_MAX: usize = 4 << 20;
+const POLICIES_MAX: usize = 100_000;
 /// The longest word of a list, in bytes, and the longest description.
 const WORD_BYTES_MAX: usize = 253;
 const DESCRIPTION_BYTES_MAX: usize = 1024;

@@ -41,6 +41,14 @@ impl Object {
         Self::Policy(policy.agent.clone(), policy.group.clone(), policy.host.clone())
     }
 
+    /// Its name, if it is a group.
+    pub fn as_group(&self) -> Option<&str> {
+        match self {
+            Self::Group(name) => Some(name),
+            _ => None,
+        }
+    }
+
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Settings => "settings",

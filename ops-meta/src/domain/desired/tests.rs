@@ -9,8 +9,12 @@ fn document(json: Value) -> Document {
     serde_json::from_value(json).unwrap()
 }
 
+fn check(json: Value) -> Result<Desired, Vec<Fault>> {
+    Desired::check(document(json), &Desired::default()).map(|(desired, _)| desired)
+}
+
 fn faults(json: Value) -> Vec<String> {
-    Desired::check(document(json)).unwrap_err().iter().map(|fault| fault.path.clone()).collect()
+    check(json).unwrap_err().iter().map(|fault| fault.path.clone()).collect()
 }
 
 fn whole() -> Value {
@@ -32,7 +36,7 @@ fn whole() -> Value {
 
 #[test]
 fn what_is_right_is_sorted_and_kept_as_it_was_written() {
-    let desired = Desired::check(document(whole())).unwrap();
+    let desired = check(whole()).unwrap();
     let shown = serde_json::to_value(desired.document()).unwrap();
     let mut expected = whole();
     expected["lists"]["canaries"] = json!(["web-1", "web-2"]);
@@ -93,7 +97,7 @@ fn all_faults_are_told_at_once_and_each_where_it_is() {
 
 #[test]
 fn a_fault_says_what_was_meant() {
-    let why = |json: Value| Desired::check(document(json)).unwrap_err()[0].to_string();
+    let why = |json: Value| check(json).unwrap_err()[0].to_string();
     assert_eq!(
         why(json!({"groups": {"prod": {"select": "all"}}, "policies": [{"agent": "a", "group": "prd"}]})),
         "`policies[0].group`: there is no group \"prd\"; prod, perhaps?"
@@ -110,12 +114,12 @@ fn a_policy_stands_there_once() {
 
 #[test]
 fn differences_are_told_object_by_object() {
-    let before = Desired::check(document(whole())).unwrap();
+    let before = check(whole()).unwrap();
     let mut json = whole();
     json["groups"]["prod"]["priority"] = json!(11);
     json["policies"].as_array_mut().unwrap().remove(0);
     json["lists"]["new"] = json!(["x"]);
-    let after = Desired::check(document(json)).unwrap();
+    let after = check(json).unwrap();
     let told: Vec<_> = differences(before.document(), after.document())
         .iter()
         .map(|it| format!("{} {}", it.object, it.what()))
@@ -152,7 +156,8 @@ proptest! {
     /// What the database is told makes of the one document the other.
     #[test]
     fn differences_lead_from_one_to_the_other(one in any_document(), other in any_document()) {
-        if let (Ok(one), Ok(other)) = (Desired::check(one), Desired::check(other)) {
+        let check = |document| Desired::check(document, &Desired::default()).map(|(desired, _)| desired);
+        if let (Ok(one), Ok(other)) = (check(one), check(other)) {
             let mut objects = one.document().objects();
             for Difference { object, before, after } in differences(one.document(), other.document()) {
                 prop_assert_eq!(objects.remove(&object), before);
@@ -162,7 +167,7 @@ proptest! {
             for (object, value) in objects {
                 document.put(object.kind(), &object.name(), value).unwrap();
             }
-            let again = Desired::check(document).unwrap();
+            let again = check(document).unwrap();
             prop_assert_eq!(again.document(), other.document());
         }
     }

@@ -58,6 +58,16 @@ impl<T> Expr<T> {
         }
     }
 
+    /// Every condition in it.
+    pub fn each<'a>(&'a self, term: &mut impl FnMut(&'a T)) {
+        match self {
+            Self::All => {}
+            Self::Term(it) => term(it),
+            Self::Not(inner) => inner.each(term),
+            Self::Joined(_, parts) => parts.iter().for_each(|part| part.each(term)),
+        }
+    }
+
     /// The conditions that made it what it is, and whether they hold: of what is joined, those parts that came out as
     /// the whole did. While they stay, whatever else changes changes nothing.
     pub fn deciding<'a>(&'a self, term: &impl Fn(&T) -> bool, found: &mut Vec<(&'a T, bool)>) {

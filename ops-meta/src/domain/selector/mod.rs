@@ -46,7 +46,7 @@ mod word;
 #[cfg(test)]
 pub mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -100,6 +100,20 @@ impl Selector {
     /// Why it matches, or why it does not.
     pub fn explain(&self, host: &HostFacts<'_>) -> Vec<Reason> {
         Reason::all(&self.0, |term| term.holds(host), |term| term.found(host))
+    }
+
+    /// The labels that it asks for.
+    pub fn labels(&self) -> BTreeSet<&str> {
+        let mut labels = BTreeSet::new();
+        self.0.each(&mut |term| labels.extend(term.label()));
+        labels
+    }
+
+    /// The lists that it names.
+    pub fn lists(&self) -> BTreeSet<&str> {
+        let mut lists = BTreeSet::new();
+        self.0.each(&mut |term| lists.extend(term.list()));
+        lists
     }
 }
 

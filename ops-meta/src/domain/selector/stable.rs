@@ -45,6 +45,20 @@ impl Stable {
         }
     }
 
+    pub fn label(&self) -> Option<&str> {
+        match self {
+            Self::Text(Fact::Label(Key(key)), _) | Self::Has(Key(key)) => Some(key),
+            _ => None,
+        }
+    }
+
+    pub fn list(&self) -> Option<&str> {
+        match self {
+            Self::Text(_, Test::Listed(listed)) => Some(&listed.name),
+            _ => None,
+        }
+    }
+
     /// What the host has of what is asked, in words.
     pub fn found(&self, host: &HostFacts<'_>) -> String {
         match self {

@@ -13,6 +13,7 @@ use super::filter::{Whole, expression};
 use super::missing;
 use super::shown::Looked;
 use crate::clock::now_ms;
+use crate::current::Current;
 use crate::domain::compile::{Compiled, Withheld};
 use crate::domain::conformity::{self, Conformity};
 use crate::domain::explain::{self, Rule, Seen};
@@ -118,7 +119,7 @@ pub async fn explain(
     let current = app.current();
     let (decided_by, groups, mut all) = match current.rules() {
         Some(compiled) => ("policies", memberships(compiled, &facts), of_rules(compiled, &facts)),
-        None => ("cfg.json", Vec::new(), of_file(&app, &facts)),
+        None => ("cfg.json", Vec::new(), of_file(&app, &current, &facts)),
     };
     // Whatever else the host reports is left alone.
     for real in &host.agents.0 {
@@ -169,9 +170,9 @@ fn of_rules(compiled: &Compiled, facts: &HostFacts<'_>) -> Vec<Decided> {
     decided.collect()
 }
 
-fn of_file(app: &App, facts: &HostFacts<'_>) -> Vec<Decided> {
+fn of_file(app: &App, current: &Current, facts: &HostFacts<'_>) -> Vec<Decided> {
     let running = app.running();
-    let wanted = app.current().wanted(facts, &|_| None);
+    let wanted = current.wanted(facts, &|_| None);
     let decided = running.config.policies.iter().map(|policy| Decided {
         name: policy.name.to_string(),
         rules: explain::rules_of_2015(policy, facts.hostname),

@@ -106,13 +106,13 @@ pub async fn gc(
     let uses = Uses::of(&app, all.iter().map(|it| it.build.name.clone())).await?;
     let unused = unused(all.clone(), wanted.keep, |package| uses.sentences(&app, &package.build).is_empty());
     let freed = whole(async move {
-        // Nobody orders them meanwhile.
-        let _turn = app.deciding.turn().await;
         let (mut gone, mut failed) = (Vec::new(), Vec::new());
         for package in unused {
             let deleted = match wanted.dry_run {
                 true => Ok(()),
                 false => {
+                    // Nobody orders it meanwhile.
+                    let _turn = app.deciding.turn().await;
                     let actor = publisher.caller.actor();
                     app.packages.delete(&app.store, actor, &package, |build| ordered(&app, build)).await
                 }

@@ -62,9 +62,6 @@ pub async fn mark(
             let actor = publisher.caller.actor();
             marked.push(marking.packages.mark(&marking.store, actor, package, change).await?);
         }
-        if let Some(package) = marked.first() {
-            marking.package_changed(&package.build).await;
-        }
         Ok::<_, NotDone>(marked)
     });
     let marked = marked.await?;

@@ -132,20 +132,18 @@ fn hosts_that(count: usize, one: &str, several: &str) -> String {
     }
 }
 
-/// Who says that hosts should run it, in a sentence each.
+/// Who says that hosts should run it, in a sentence each. Policies count while cfg.json decides, too: it may cease to.
 fn orders(app: &App, build: &Build) -> Vec<String> {
-    let current = app.current();
-    let Some(compiled) = current.rules() else {
-        let running = app.running();
-        let of_it = running.config.policies.iter().filter(|policy| policy.name == build.name);
-        let hosts = of_it.flat_map(|policy| policy.hosts_ordered(&build.version));
-        return hosts.map(|hosts| format!("cfg.json orders it for {hosts}")).collect();
-    };
-    let policies = compiled
-        .rules
-        .policies()
-        .filter(|policy| policy.agent == build.name && policy.order.version.as_ref() == Some(&build.version));
-    policies.map(|policy| format!("a policy orders it for {}", policy.scope)).collect()
+    let running = app.running();
+    let of_it = running.config.policies.iter().filter(|policy| policy.name == build.name);
+    let hosts = of_it.flat_map(|policy| policy.hosts_ordered(&build.version));
+    let of_file = hosts.map(|hosts| format!("cfg.json orders it for {hosts}"));
+    let standing = app.standing();
+    let policies =
+        standing.desired.rules().policies().filter(|policy| {
+            policy.agent == build.name && policy.order.version.as_ref() == Some(&build.version)
+        });
+    of_file.chain(policies.map(|policy| format!("a policy orders it for {}", policy.scope))).collect()
 }
 
 /// The first of them: an order may have come since somebody looked.
