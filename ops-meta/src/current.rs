@@ -11,7 +11,7 @@ use crate::domain::Prefixes;
 use crate::domain::compile::{Compiled, Ordered, Withheld};
 use crate::domain::policy2015::{self, Policy};
 use crate::domain::precedence::{Carry, Decision, Field};
-use crate::domain::rollout::{Active, Bar, Progress, Rollout, Says, position};
+use crate::domain::rollout::{Active, Bar, Progress, Rollout, Says, Standing, position};
 use crate::domain::selector::HostFacts;
 use crate::remembered::Remembered;
 
@@ -245,11 +245,20 @@ impl Current {
         self.carried_over(host, remembered.get()).unwrap_or_else(|| self.look(host)).1
     }
 
-    /// What is decided of each agent, rollouts included. `None`: cfg.json decides.
+    /// What is decided of each agent of a host, rollouts included. `None`: cfg.json decides.
     pub fn ordered(&self, host: &HostFacts<'_>, reports: Reports<'_>) -> Option<Vec<Ordered<'_>>> {
         let compiled = self.rules()?;
         let (_, base) = self.look(host);
-        Some(self.ordered_of(compiled, &base.kind, &self.telling(&base, host, reports)))
+        // As it says what it is, rather than as packages make a difference.
+        let kind = Kind { os: host.os.into(), arch: host.arch.into(), ..base.kind.clone() };
+        Some(self.ordered_of(compiled, &kind, &self.telling(&base, host, reports)))
+    }
+
+    /// Where a host stands in the rollouts that are of it.
+    pub fn standings(&self, host: &HostFacts<'_>, reports: Reports<'_>) -> Vec<(&Active, Standing)> {
+        let (_, base) = self.look(host);
+        let standing = |of: &Of| Some((self.active.get(of.active)?, self.standing(of, host, reports)?));
+        base.of.iter().filter_map(standing).collect()
     }
 
     /// Of a host that remembers an answer of the generation before.
@@ -353,15 +362,26 @@ impl Current {
         if comes { Bar::Waiting } else { Bar::Excluded }
     }
 
+    fn standing(&self, of: &Of, host: &HostFacts<'_>, reports: Reports<'_>) -> Option<Standing> {
+        let active = self.active.get(of.active)?;
+        let Active { rollout, policy } = active;
+        let says = reports(policy.agent.as_str());
+        let asked = active.asked(&of.target, of.policy.as_ref(), None);
+        Some(Standing {
+            position: position(rollout.id, host.hostname),
+            selected: rollout.plan.selected(host),
+            stand: asked.stand(says.map(|it| it.real), says.and_then(|it| it.rollout)),
+            bar: of.bar,
+        })
+    }
+
     /// The rollouts that tell this host.
     fn telling(&self, base: &Base, host: &HostFacts<'_>, reports: Reports<'_>) -> Vec<usize> {
         let tells = |of: &&Of| {
-            let Some(active) = self.active.get(of.active) else { return false };
-            let Active { rollout, policy } = active;
-            let says = reports(policy.agent.as_str());
-            let asked = active.asked(&of.target, of.policy.as_ref(), None);
-            let stand = asked.stand(says.map(|it| it.real), says.and_then(|it| it.rollout));
-            rollout.tells(position(rollout.id, host.hostname), rollout.plan.selected(host), stand)
+            let found = self.active.get(of.active).zip(self.standing(of, host, reports));
+            found.is_some_and(|(active, Standing { position, selected, stand, .. })| {
+                active.rollout.tells(position, selected, stand)
+            })
         };
         base.of.iter().filter(tells).map(|of| of.active).collect()
     }
@@ -504,6 +524,7 @@ mod tests {
     use super::*;
     use crate::domain::compile::Shelf;
     use crate::domain::desired::{Desired, Document};
+    use crate::domain::rollout::{Plan, State};
 
     fn current(
         json: serde_json::Value,
@@ -581,6 +602,69 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Two agents, and a rollout of one of them for hosts of `env=a` that are not its own.
+    fn with_rollout(progress: Progress, numbers: &Arc<Numbers>, before: &Current) -> Current {
+        let document: Document = serde_json::from_value(serde_json::json!({
+            "groups": {"g": {"select": "env=a"}},
+            "policies": [
+                {"agent": "a", "version": "1", "cmd": "start", "tarball": "http://t"},
+                {"agent": "a", "group": "g", "version": "1"},
+                {"agent": "a", "host": "own", "version": "9"},
+            ]
+        }))
+        .unwrap();
+        let plan =
+            serde_json::json!({"agent": "a", "group": "g", "version": "2", "waves": [{"percent": 100}]});
+        let plan = Plan::check(&serde_json::from_value(plan).unwrap(), &Default::default()).unwrap();
+        let rules = Desired::check(document, &Desired::default()).unwrap().0.rules().clone();
+        let compiled = Compiled { rules, shelf: Shelf::default(), packages_url: None };
+        Current::of_rules(compiled, [Rollout { id: 3, plan, progress }], 5, numbers, before)
+    }
+
+    /// One wave that admits nobody, or everybody.
+    fn running(threshold: u64) -> Progress {
+        let progress = serde_json::json!({"state": "running", "since": 1, "waves": [threshold]});
+        serde_json::from_value(progress).unwrap()
+    }
+
+    #[test]
+    fn a_step_of_a_rollout_changes_what_its_hosts_are_told_and_what_nobody_else_remembers() {
+        let numbers = Arc::new(Numbers::default());
+        let label = |env: &str| BTreeMap::from([("env".to_owned(), env.to_owned())]);
+        let (a, b) = (label("a"), label("b"));
+        let host = |hostname, labels| HostFacts { hostname, os: "", arch: "", ip: None, labels };
+        let before = with_rollout(running(0), &numbers, &Current::of_file(&[], 0, &numbers));
+        let hosts = [("of it", &a), ("another", &b), ("own", &a)].map(|(name, labels)| host(name, labels));
+        let remembered: [Remembered; 3] = Default::default();
+        let told = |current: &Current, reports: Reports<'_>| {
+            let all = hosts.iter().zip(&remembered);
+            all.map(|(host, it)| version(&current.wanted_of(host, it, reports)).0).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&before, &|_| None), ["1 start", "1 start", "9 start"]);
+        let numbers_before: Vec<u32> = remembered.iter().map(Remembered::get).collect();
+        let answer = before.wanted_of(&hosts[1], &remembered[1], &|_| None);
+        let of: Vec<usize> =
+            hosts.iter().zip(&remembered).map(|(host, it)| before.base_of(host, it).of().len()).collect();
+        assert_eq!(of, [1, 0, 0], "a stronger policy shields its host");
+
+        let after = before.after_step(3, &running(u64::MAX), 6);
+        assert_eq!(told(&after, &|_| None), ["2 start", "1 start", "9 start"]);
+        assert_eq!(remembered.iter().map(Remembered::get).collect::<Vec<_>>(), numbers_before);
+        // Not even its bytes are made again.
+        assert!(Arc::ptr_eq(&answer, &after.wanted_of(&hosts[1], &remembered[1], &|_| None)));
+        let agent = after.wanted_of(&hosts[0], &remembered[0], &|_| None).agents[0].clone();
+        assert_eq!(agent.rollout, Some(3));
+
+        // While it is paused, who has it keeps it.
+        let paused = Progress { state: State::Paused, ..running(u64::MAX) };
+        let after = after.after_step(3, &paused, 7);
+        assert_eq!(told(&after, &|_| None)[0], "1 start");
+        let there = ops_wire::Status::Started;
+        let real =
+            crate::domain::conformity::Real { version: "2", status: &there, phase: None, error_code: "" };
+        assert_eq!(told(&after, &|_| Some(Says { real, rollout: Some(3) }))[0], "2 start");
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl Rollouts {
                 Ok(_) => {}
                 Err(faults) => {
                     let why = faults.first().map(Fault::to_string).unwrap_or_default();
-                    return Err(format!("the waves of {written} would be wrong: {why}"));
+                    return Err(format!("the waves of {written}; they would be wrong: {why}"));
                 }
             }
         }

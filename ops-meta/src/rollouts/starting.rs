@@ -196,8 +196,13 @@ fn is_of_somebody(written: &Written, simulated: &Simulated, selected: &[u32]) ->
 /// Why somebody should look at it first. How many hosts it touches is what the waves are for.
 fn unconfirmed(simulated: &Simulated) -> Option<String> {
     let first = simulated.withheld.first()?;
+    let (hosts, are) = if first.hosts == 1 {
+        ("1 host".to_owned(), "is")
+    } else {
+        (format!("{} hosts", first.hosts), "are")
+    };
     Some(format!(
-        "{} hosts would not be told to run {} {}, and are left out: {}",
-        first.hosts, first.agent, first.version, first.why
+        "{hosts} would not be told to run {} {}, and {are} left out: {}",
+        first.agent, first.version, first.why
     ))
 }

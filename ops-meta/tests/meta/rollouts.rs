@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Operator, Reply, Server, config_with, first_token};
+use crate::support::tarball::{package, sha256};
+use crate::support::{Operator, Reply, Server, bearer, config_with, first_token};
 
 /// Longer than any rollout here takes.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -174,21 +175,26 @@ fn a_version_that_fails_reaches_few_hosts_and_is_taken_back() {
     let (server, mut hosts) = begin(20);
     let admin = Operator::first(&server);
     hosts.bad.insert("2");
-    let mut plan = plan("2", &json!([{"percent": 10}, {"percent": 100}]));
-    let id = start(&admin, &plan);
-    hosts.until("the breach", &server, |_| is(&admin, id, "paused"));
     let failed = |hosts: &Hosts| hosts.all.iter().filter(|host| host.failed.is_some()).count();
-    assert_eq!(failed(&hosts), 2);
-    let shown = show(&admin, id);
-    assert_eq!(shown["failures"]["trial_failed"]["hosts"], 2, "{shown}");
-    assert!(shown["breach"]["why"].as_str().unwrap().starts_with("2 of 2 hosts"), "{shown}");
+    let id = start(&admin, &plan("2", &json!([{"percent": 10, "maxFailed": 5}, {"percent": 100}])));
+    hosts.until("two failures", &server, |_| show(&admin, id)["failures"]["trial_failed"]["hosts"] == 2);
+    let waits = "0 of 2 hosts ordered in wave \"10 %\" are done, and 2 have to be; the others failed";
+    hosts.until("the reason", &server, |_| show(&admin, id)["why"]["what"] == waits);
+    assert_eq!((failed(&hosts), show(&admin, id)["state"].clone()), (2, json!("running")));
     let list = admin.get(&format!("/api/v1/rollouts/{id}/hosts?class=rolled_back")).json();
     assert_eq!(list["hosts"].as_array().unwrap().len(), 2, "{list}");
     say(&admin, id, "rollback");
     hosts.until("the way back", &server, |_| is(&admin, id, "rolled_back"));
     assert_eq!((hosts.at("1"), failed(&hosts), version_of_policy(&admin)), (20, 0, "1".to_owned()));
 
-    // By itself, where it is told so.
+    // It pauses by itself, or takes it back where it is told so.
+    let mut plan = plan("2", &json!([{"percent": 10}, {"percent": 100}]));
+    let id = start(&admin, &plan);
+    hosts.until("the breach", &server, |_| is(&admin, id, "paused"));
+    let shown = show(&admin, id);
+    assert!(shown["breach"]["why"].as_str().unwrap().contains("of 2 hosts ordered"), "{shown}");
+    say(&admin, id, "rollback");
+    hosts.until("the way back", &server, |_| is(&admin, id, "rolled_back"));
     plan["onBreach"] = json!("rollback");
     let id = start(&admin, &plan);
     hosts.until("the way back", &server, |_| is(&admin, id, "rolled_back"));
@@ -333,4 +339,87 @@ fn what_cannot_be_is_refused_with_what_to_do() {
     );
     assert_eq!(sentence(&say(&admin, 7, "pause"), 404), "there is no rollout 7");
     assert_eq!(sentence(&say(&admin, 7, "dance"), 404).split(':').next().unwrap(), "there is no such verb");
+}
+
+#[test]
+fn a_host_is_told_why_it_waits_and_a_stronger_policy_shields_it() {
+    let (server, mut hosts) = begin(5);
+    let admin = Operator::first(&server);
+    let own = json!({"version": "1"});
+    assert_eq!(admin.ask("PUT", "/api/v1/policies/a?host=web-04", Some(&own)).status, 200);
+    let id = start(&admin, &plan("2", &json!([{"count": 1, "soakSecs": 3600}, {"percent": 100}])));
+    hosts.until("the first wave", &server, |hosts| hosts.at("2") == 1);
+    // It has to say so.
+    hosts.beat(&server);
+    let of =
+        |hostname: &str| admin.get(&format!("/api/v1/hosts/{hostname}/explain")).json()["agents"][0].clone();
+    assert_eq!(of("web-04")["rollouts"], json!([]));
+    for host in &hosts.all[..4] {
+        let (agent, is_told) = (of(&host.name), host.version == "2");
+        let rollout = &agent["rollouts"][0];
+        assert_eq!((&rollout["id"], &rollout["tells"]), (&json!(id), &json!(is_told)), "{agent}");
+        let below = rollout["position"].as_f64() < rollout["threshold"].as_f64();
+        let sentence = rollout["sentence"].as_str().unwrap();
+        let (begin, end) = match is_told {
+            true => ("wave 1 (1 host) admits this host", "; it has the change, and keeps it."),
+            false => ("wave 1 (1 host) does not admit this host, whose position", "what the policy says."),
+        };
+        let told = format!("Rollout {id} changes the policy of all hosts to version 2: {begin}");
+        assert!(sentence.starts_with(&told) && sentence.ends_with(end), "{sentence}");
+        assert_eq!((below, agent["told"]["version"] == "2"), (is_told, is_told));
+        let strongest = agent["policies"][0]["of"].as_str().unwrap();
+        assert_eq!(strongest == format!("all hosts (as rollout {id} changes it)"), is_told, "{strongest}");
+    }
+    hosts.until("a count", &server, |_| show(&admin, id)["each"][1]["hosts"] == 4);
+}
+
+#[test]
+fn a_package_that_a_rollout_orders_cannot_be_deleted_and_is_told_whole() {
+    let server = server();
+    let admin = Operator::first(&server);
+    let push = |version: &str, platform: &str| {
+        let body = package(version);
+        let path = format!("/api/v1/packages/a/{version}{platform}");
+        assert_eq!(server.ask("PUT", &path, &[&*bearer(&admin.token)], &body).status, 201);
+        sha256(&body)
+    };
+    push("1", "");
+    let digest = push("2", "?os=linux&arch=x86_64");
+    let policy = json!({"version": "1", "cmd": "start"});
+    assert_eq!(admin.ask("PUT", "/api/v1/policies/a", Some(&policy)).status, 200);
+    let mut hosts = Hosts::new(2);
+    hosts.beat(&server);
+    let other =
+        json!({"hostname": "arm", "os": "linux", "arch": "aarch64", "intervalSecs": 1, "realAgents": []});
+    server.post("/heartbeat", &other);
+    let missing = admin.post("/api/v1/rollouts", &plan("3", &json!([{"percent": 100}]))).json();
+    assert_eq!(missing["faults"][0]["path"], "version", "{missing}");
+    let two = plan("2", &json!([{"percent": 50, "soakSecs": 3600}, {"percent": 100}]));
+    let refused = admin.post("/api/v1/rollouts", &two);
+    assert_eq!(refused.json()["code"], "needs_confirmation");
+    assert!(
+        sentence(&refused, 409)
+            .starts_with("1 host would not be told to run a 2, and is left out: there is no package")
+    );
+    assert_eq!(admin.post("/api/v1/rollouts?confirm=true", &two).status, 201);
+    hosts.until("the first wave", &server, |hosts| hosts.at("2") == 1);
+    let moved = hosts.all.iter().find(|host| host.version == "2").unwrap();
+    let told = server.post("/heartbeat", &moved.says()).json()["desiredAgents"][0].clone();
+    assert_eq!((&told["sha256"], &told["rollout"]), (&json!(digest), &json!(1)));
+    hosts.until("a count", &server, |_| show(&admin, 1)["rest"] == json!({"excluded": 1, "pending": 1}));
+    let why = sentence(&admin.delete("/api/v1/packages/a/2"), 409);
+    assert!(why.contains("rollout 1 orders it for all hosts"), "{why}");
+}
+
+#[test]
+fn a_list_that_a_wave_names_stays_as_long_as_it_does() {
+    let (server, _hosts) = begin(3);
+    let admin = Operator::first(&server);
+    let words = json!({"words": ["web-01"]});
+    assert_eq!(admin.ask("PUT", "/api/v1/lists/few", Some(&words)).status, 200);
+    let waves = json!([{"percent": 100, "select": "hostname in @few", "soakSecs": 3600}, {"percent": 100}]);
+    let id = start(&admin, &plan("2", &waves));
+    let why = sentence(&admin.delete("/api/v1/lists/few"), 409);
+    assert!(why.starts_with(&format!("the waves of rollout {id}, which is running")), "{why}");
+    say(&admin, id, "rollback");
 }

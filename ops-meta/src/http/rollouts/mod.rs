@@ -23,6 +23,7 @@ use crate::running::App;
 use crate::simulation::Simulated;
 use crate::store::RolloutsAsked;
 pub use hosts::*;
+pub use shown::part;
 use shown::{Detail, Head};
 
 /// The longest note, in bytes.
