@@ -358,7 +358,8 @@ fn a_host_is_told_why_it_waits_and_a_stronger_policy_shields_it() {
         let (agent, is_told) = (of(&host.name), host.version == "2");
         let rollout = &agent["rollouts"][0];
         assert_eq!((&rollout["id"], &rollout["tells"]), (&json!(id), &json!(is_told)), "{agent}");
-        let below = rollout["position"].as_f64() < rollout["threshold"].as_f64();
+        // To the digits that JSON has.
+        let below = rollout["position"].as_f64() <= rollout["threshold"].as_f64();
         let sentence = rollout["sentence"].as_str().unwrap();
         let (begin, end) = match is_told {
             true => ("wave 1 (1 host) admits this host", "; it has the change, and keeps it."),
