@@ -314,6 +314,13 @@ impl App {
     pub fn warn(&self) {
         let running = self.running();
         running.warn();
+        let policies = self.standing().desired.rules().policies().count();
+        if !running.config.policies.is_empty() && policies > 0 {
+            let why =
+                "cfg.json has agents, and alone says what should run: groups and policies do not count now";
+            let fields = [("level", "warning"), ("policies", &*policies.to_string()), ("why", why)];
+            log::line("policies_not_in_force", &fields);
+        }
         for policy in &running.config.policies {
             for order in policy.starts() {
                 self.warn_of_missing(&policy.name, &order);

@@ -69,10 +69,27 @@ pub fn check(
             && !elsewhere.contains(policy.agent.as_str())
             && changed.contains(&Object::of(policy))
     });
-    let missing = from_here.filter_map(|(n, policy)| Some((n, missing(policy, compiled, packages)?)));
+    let wrong = from_here.filter_map(|(n, policy)| {
+        let missing = missing(policy, compiled, packages).map(|why| ("version", why));
+        missing
+            .or_else(|| Some(("sha256", other_digest(policy, compiled)?)))
+            .map(|(field, why)| (n, field, why))
+    });
     let faults: Vec<_> =
-        missing.map(|(n, why)| Fault { path: format!("policies[{n}].version"), why }).collect();
+        wrong.map(|(n, field, why)| Fault { path: format!("policies[{n}].{field}"), why }).collect();
     if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
+
+/// What is said of a digest that no build of this version has.
+fn other_digest(policy: &PolicyText, compiled: &Compiled) -> Option<String> {
+    let (agent, version): (AgentName, Version) = (policy.agent.parse().ok()?, policy.version.parse().ok()?);
+    let mut builds = compiled.shelf.builds(&agent, &version).map(|it| it.sha256.as_str());
+    let is_one = policy.sha256.is_empty() || builds.any(|sha256| sha256.eq_ignore_ascii_case(&policy.sha256));
+    (!is_one).then(|| {
+        format!(
+            "package {agent} {version} here has other bytes; leave it out, hosts are told that of the package"
+        )
+    })
 }
 
 /// What is said of a version that hosts are to fetch here, and cannot.
@@ -92,12 +109,8 @@ fn missing(policy: &PolicyText, compiled: &Compiled, packages: &Packages) -> Opt
             )
         }
         several => {
-            let near = nearest(version.as_str(), several.iter().copied());
-            let shown = near.map_or_else(
-                || several.iter().rev().take(NAMED_MAX).copied().collect::<Vec<_>>().join(", "),
-                str::to_owned,
-            );
-            format!("there is {shown}")
+            let newest: Vec<&str> = several.iter().rev().take(NAMED_MAX).copied().collect();
+            format!("there is {}", newest.join(", "))
         }
     };
     Some(format!(

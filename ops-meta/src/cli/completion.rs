@@ -34,7 +34,10 @@ pub fn run(args: &Args) -> Result<(), Failed> {
     // It panics where it cannot write: nobody may be there to read it.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Typed::command(), "ops-meta", &mut script);
+    let script = String::from_utf8_lossy(&script);
+    // In bash's, clap_complete takes the hyphen for the place between two verbs.
+    let script = script.replace("ops__subcmd__meta", "ops__meta");
     let mut out = Out::new();
-    out.line(String::from_utf8_lossy(&script).trim_end())?;
+    out.line(script.trim_end())?;
     out.flush()
 }

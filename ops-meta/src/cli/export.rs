@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::client::{Query, Server};
+use super::editing::tell_who_decides;
 use super::failed::Failed;
 use super::fleet;
 use super::output::Out;
@@ -29,6 +30,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<(), Failed> {
     let client = args.server.client()?;
+    tell_who_decides(&client)?;
     let yaml = fleet::written(&client.get(FLEET, &Query::new())?);
     match &args.file {
         Some(path) => write_new(path, &yaml),

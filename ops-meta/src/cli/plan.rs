@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::client::{Request, Server};
+use super::client::{OnlyIf, Request, Server};
 use super::editing::{self, Editing};
 use super::failed::Failed;
 use super::fleet::FleetFile;
-use super::output::Output;
+use super::output::{Output, text};
+use super::say;
 
 /// What should run, whole.
 pub const FLEET: &str = "/api/v1/fleet";
@@ -38,6 +39,9 @@ pub struct ApplyArgs {
     /// fleet.yaml, or the same as JSON; `-` reads standard input
     #[arg(short, long, value_name = "FILE")]
     file: PathBuf,
+    /// Only while what should run is of this generation, as `plan` said
+    #[arg(long, value_name = "N")]
+    generation: Option<u64>,
     #[command(flatten)]
     editing: Editing,
 }
@@ -50,13 +54,21 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failed> {
     let planned = planned.map_err(|failed| located(&file, failed))?.body;
     editing::show(args.output.format, &planned)?;
     editing::tell_whether_to_confirm(&planned);
-    if editing::differs(&planned) { Err(Failed::Differs) } else { Ok(()) }
+    if !editing::differs(&planned) {
+        return Ok(());
+    }
+    let generation = text(&planned, "generation");
+    say(&format!(
+        "this is planned from generation {generation}; with --generation {generation} `apply` does this or nothing"
+    ));
+    Err(Failed::Differs)
 }
 
 pub fn apply(args: &ApplyArgs) -> Result<(), Failed> {
     let client = args.editing.client()?;
     let file = FleetFile::read(&args.file)?;
-    let request = Request::put(FLEET).body(&file.document);
+    let only_if = args.generation.map_or(OnlyIf::Always, |it| OnlyIf::Tagged(format!("\"{it}\"")));
+    let request = Request::put(FLEET).body(&file.document).only_if(only_if);
     args.editing.edit(&client, request).map_err(|failed| located(&file, failed))
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ops_wire::{AgentName, Version};
 use serde_json::Value;
 
-use super::client::{Client, Server};
+use super::client::{Client, Request, Server};
 use super::failed::Failed;
 use super::host::HOSTS;
 use super::output::{list, text};
@@ -62,13 +62,18 @@ pub fn run(args: &Args) -> Result<(), Failed> {
     let client = args.server.client()?;
     let (begun, timeout) = (Instant::now(), Duration::from_secs(args.timeout.secs));
     let left = || timeout.saturating_sub(begun.elapsed());
-    let mut told = String::new();
+    let (mut told, mut is_asked) = (String::new(), false);
     loop {
         let looked = match args.look(&client, left().max(LOOK_MIN)) {
             Ok(seen) if seen.lacking == 0 && !args.waits_for_a_host(seen.hosts, left()) => {
                 return args.done(seen.hosts);
             }
-            Ok(seen) => Ok(seen),
+            Ok(seen) => {
+                if !std::mem::replace(&mut is_asked, true) {
+                    args.tell_whether_ordered(&client);
+                }
+                Ok(seen)
+            }
             Err(Failed::Away { why, retry_after }) => Err((why, retry_after)),
             Err(failed) => return Err(failed),
         };
@@ -100,6 +105,21 @@ fn check(selector: &str) -> Result<(), Failed> {
 }
 
 impl Args {
+    /// A slip would be waited for as long as anything. Whether it is known or not, it is waited for.
+    fn tell_whether_ordered(&self, client: &Client) {
+        let Self { agent, version, .. } = self;
+        let get = |path| client.ask(Request::get(path).time(LOOK_MIN)).map(|answer| answer.body);
+        let (Ok(settings), Ok(policies)) = (get("/api/v1/settings"), get("/api/v1/policies")) else { return };
+        let orders =
+            |it: &Value| text(it, "agent") == agent.as_str() && text(it, "version") == version.as_str();
+        let policies = list(&policies, "policies");
+        // Where there are none, somebody else decides.
+        let decide = text(&settings, "decidedBy") == "policies" && !policies.is_empty();
+        if decide && !policies.iter().any(orders) {
+            say(&format!("no policy orders {agent} {version}; it is waited for all the same"));
+        }
+    }
+
     fn look(&self, client: &Client, time: Duration) -> Result<Seen, Failed> {
         let first = |filter, rows_max| {
             let query = vec![("where", filter), ("sort", "-current".to_owned())];

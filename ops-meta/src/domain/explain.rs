@@ -181,7 +181,8 @@ fn next(rules: &[Rule], is_told: bool, seen: Option<Seen<'_>>, current: Conformi
             Some("It is not as wanted yet; the host acts on it with its next heartbeats.".to_owned())
         }
         Conformity::Failed => Some(format!(
-            "The host tries again by its own rules, or at once after `ops-updater release` there{}.",
+            "What becomes of it is for the host to say; another version, or `ops-updater release` there, gives it another \
+             try{}.",
             version.map_or_else(String::new, |it| format!("; {it}"))
         )),
     }

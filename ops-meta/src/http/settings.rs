@@ -22,6 +22,8 @@ pub struct SettingsShown {
     /// Where hosts fetch what a policy names without a tarball; null: nowhere.
     packages_url_in_force: Option<String>,
     confirm_above_percent_in_force: u8,
+    /// Who says what should run: `policies`, or `cfg.json`, whose agents make groups and policies count for nothing.
+    decided_by: &'static str,
     /// In which they were written; 0: never.
     generation: u64,
 }
@@ -40,6 +42,7 @@ pub async fn show(State(app): State<Arc<App>>, _: With<Viewer>, _: Query<Nothing
         confirm_above_percent,
         packages_url_in_force,
         confirm_above_percent_in_force,
+        decided_by: if app.current().rules().is_some() { "policies" } else { "cfg.json" },
         generation,
     };
     tagged(generation, shown)

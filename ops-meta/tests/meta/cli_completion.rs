@@ -22,9 +22,11 @@ fn every_shell_learns_the_verbs() {
 fn bash_takes_its_script_and_completes_with_it() {
     let script = run(&mut command(&["completion", "bash"])).ok().out;
     let ask = "set -- $(complete -p ops-meta); while [ \"$1\" != -F ]; do shift; done
-               COMP_WORDS=(ops-meta ho); COMP_CWORD=1; \"$2\" ops-meta ho ops-meta; echo \"${COMPREPLY[@]}\"";
+               COMP_WORDS=(ops-meta ho); COMP_CWORD=1; \"$2\" ops-meta ho ops-meta; echo \"${COMPREPLY[@]}\"
+               COMP_WORDS=(ops-meta policy se); COMP_CWORD=2; \"$2\" ops-meta se policy; echo \"${COMPREPLY[@]}\"
+               COMP_WORDS=(ops-meta policy set a --grou); COMP_CWORD=4; \"$2\" ops-meta --grou a; echo \"${COMPREPLY[@]}\"";
     for (args, input, expected) in
-        [(&["-n"][..], script.clone(), ""), (&[], format!("{script}\n{ask}\n"), "host\n")]
+        [(&["-n"][..], script.clone(), ""), (&[], format!("{script}\n{ask}\n"), "host\nset\n--group\n")]
     {
         let mut bash = Command::new("bash");
         bash.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -60,7 +60,9 @@ fn a_plan_says_what_differs_and_who_is_told_something_else() {
             "  my-agent  not told -> 1.7.0  1 host: web-03",
         ]
     );
-    assert_eq!(planned.err, "");
+    assert!(planned.err.starts_with("this is planned from generation "), "{}", planned.err);
+    let late = server.say(&format!("apply -f {file} --generation 77"));
+    assert!(late.code == 1 && late.err.contains("was changed by another"), "{late:?}");
     assert_eq!(server.told("web-01"), [""; 0], "a plan changes nothing");
     let raw = server.say(&format!("plan -f {file} -o json"));
     assert_eq!((raw.code, raw.objects()[0]["changed"]["changed"].as_i64()), (10, Some(3)));

@@ -167,6 +167,8 @@ fn a_list_is_set_from_a_file_and_changed_word_by_word() {
     assert_eq!(server.say("list add other x").ok().out.lines().next(), Some("+ list other  1 word"));
     assert_eq!(server.say("list remove none x").code, 3);
     assert_eq!(server.say("list set canaries /nowhere").code, 2);
+    let nothing = server.say("list set canaries /dev/null");
+    assert!(nothing.code == 2, "{nothing:?}");
 
     let mut child = server.command(&["list", "set", "canaries", "-"]).stdin(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"web-02\n").unwrap();

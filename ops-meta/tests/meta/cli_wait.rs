@@ -149,6 +149,19 @@ fn of_all_hosts_the_first_one_is_waited_for() {
 }
 
 #[test]
+fn what_nobody_ordered_is_told_of() {
+    let server = server();
+    beats(&server, "web01", "1.0", "started", json!({}));
+    let policy =
+        ["policy", "set", "nginx", "--version", "1.0", "--tarball", "http://elsewhere", "--cmd", "start"];
+    server.admin(&policy).ok();
+    let first = |args: &[&str]| server.admin(args).err.lines().next().unwrap().to_owned();
+    let slip = first(&["wait", "ngnix", "1.0", "--timeout", "1s"]);
+    assert_eq!(slip, "no policy orders ngnix 1.0; it is waited for all the same");
+    assert_eq!(first(&["wait", "nginx", "1.0", "--timeout", "1s"]), "nginx 1.0 runs on 1 host");
+}
+
+#[test]
 fn what_comes_and_goes_with_what_runs_is_no_selection() {
     // Nobody is asked: there is nobody.
     let url = "http://127.0.0.1:1";
@@ -171,6 +184,10 @@ fn a_server_that_is_away_is_asked_again() {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let noted = asked.clone();
     let url = fake(move |request| {
+        // What is ordered it does not say.
+        if !request.contains("/api/v1/hosts") {
+            return ("404 Not Found", "", String::new());
+        }
         let mut asked = noted.lock().unwrap();
         asked.push(request.to_owned());
         let list = |names: &[&str], total: usize| {

@@ -74,6 +74,17 @@ pub fn tell_whether_to_confirm(edited: &Value) {
     }
 }
 
+/// Whoever looks at groups and policies may take them for what counts.
+pub fn tell_who_decides(client: &Client) -> Result<(), Failed> {
+    let settings = client.get("/api/v1/settings", &Query::new())?;
+    if text(&settings, "decidedBy") == "cfg.json" {
+        say(
+            "the cfg.json of this ops-meta has agents, and alone says what should run: groups and policies do not count now",
+        );
+    }
+    Ok(())
+}
+
 /// What was changed, or would be.
 pub fn show(format: Format, edited: &Value) -> Result<(), Failed> {
     match format {

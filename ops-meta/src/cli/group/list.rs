@@ -2,6 +2,7 @@
 
 use super::GROUPS;
 use crate::cli::client::{Query, Server};
+use crate::cli::editing::tell_who_decides;
 use crate::cli::failed::Failed;
 use crate::cli::output::{Listing, Output, list, text};
 
@@ -16,7 +17,9 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<(), Failed> {
-    let groups = args.server.client()?.get(GROUPS, &Query::new())?;
+    let client = args.server.client()?;
+    let groups = client.get(GROUPS, &Query::new())?;
+    tell_who_decides(&client)?;
     let mut listing = Listing::new(args.output.format, &["NAME", "PRIORITY", "SELECT", "DESCRIPTION"]);
     listing.print(list(&groups, "groups"), |group| {
         let priority = group.get("priority").map_or_else(|| "0".to_owned(), ToString::to_string);

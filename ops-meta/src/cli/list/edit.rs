@@ -22,6 +22,9 @@ pub struct SetArgs {
     name: String,
     /// A word a line, `#` begins a comment; `-` reads standard input
     file: String,
+    /// A list without a word is meant
+    #[arg(long)]
+    empty: bool,
     #[command(flatten)]
     editing: Editing,
 }
@@ -53,6 +56,11 @@ pub fn set(args: &SetArgs) -> Result<(), Failed> {
         file => words::read(Path::new(""), file),
     };
     let words = read.map_err(|faults| Failed::WrongUse(faults.join("\n  ")))?;
+    // What was to write them has failed, mostly.
+    if words.is_empty() && !args.empty {
+        let why = format!("there is no word in `{}`; --empty makes a list without any", one_line(&args.file));
+        return Err(Failed::WrongUse(why));
+    }
     put(&client, &args.editing, &args.name, &words.into_iter().collect(), OnlyIf::Always)
 }
 

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{POLICIES, scope};
 use crate::cli::client::{Query, Server};
+use crate::cli::editing::tell_who_decides;
 use crate::cli::failed::Failed;
 use crate::cli::output::{Listing, Output, list, text};
 use crate::domain::one_line::one_line;
@@ -30,7 +31,9 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), Failed> {
     let words = [("agent", &args.agent), ("group", &args.group)];
     let query: Query = words.into_iter().filter_map(|(key, word)| Some((key, word.clone()?))).collect();
-    let policies = args.server.client()?.get(POLICIES, &query)?;
+    let client = args.server.client()?;
+    let policies = client.get(POLICIES, &query)?;
+    tell_who_decides(&client)?;
     let mut listing = Listing::new(args.output.format, &["AGENT", "FOR", "VERSION", "CMD", "ALSO"]);
     listing.print(list(&policies, "policies"), |policy| {
         vec![text(policy, "agent"), scope(policy), text(policy, "version"), text(policy, "cmd"), also(policy)]

@@ -78,12 +78,12 @@ fn lists(lists: &mut BTreeMap<String, Vec<String>>, before: &Desired, faults: &m
             faults.note(&*path, format!("it has {} words, {WORDS_MAX} are allowed", words.len()));
         }
         let odd = |word: &&String| {
-            word.is_empty() || word.len() > WORD_BYTES_MAX || word.contains(char::is_control)
+            word.is_empty()
+                || word.len() > WORD_BYTES_MAX
+                || word.contains(|c: char| c.is_control() || c.is_whitespace())
         };
         if let Some(word) = words.iter().find(odd) {
-            let why = format!(
-                "{word:?} has to be a word of 1 to {WORD_BYTES_MAX} bytes without control characters"
-            );
+            let why = format!("{word:?} has to be a word of 1 to {WORD_BYTES_MAX} bytes, without blanks");
             faults.note(path, why);
         }
         let is_same = before.document.lists.get(name) == Some(words);

@@ -90,6 +90,10 @@ impl Fields<'_> {
         for (field, url) in fields {
             self::url(&format!("{}.{field}", self.path), url, self.faults);
         }
+        let is_digest = !text.md5.is_empty() && text.md5.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_digest && text.md5.len() != 32 {
+            self.note("md5", "it has to be 32 hexadecimal digits, or a URL prefix");
+        }
         for (n, url) in text.mirrors.iter().enumerate() {
             self::url(&format!("{}.mirrors[{n}]", self.path), url, self.faults);
         }

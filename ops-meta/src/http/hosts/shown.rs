@@ -59,8 +59,11 @@ impl<'a> Looked<'a> {
             return known;
         }
         let known = self.kept.get(&key).map(|(_, known)| *known);
-        let found = known
-            .unwrap_or_else(|| conformity::of_host(&wanted.agents, |name| host.says(name).map(|it| it.real)));
+        let found = known.unwrap_or_else(|| {
+            let told = conformity::of_host(&wanted.agents, |name| host.says(name).map(|it| it.real));
+            // What cannot be told is wanted all the same.
+            if wanted.withheld.is_empty() { told } else { told.max(Conformity::No) }
+        });
         let has_room = self.kept.len() < KEPT_MAX;
         if known.is_none() && has_room {
             self.kept.insert(key, ((wanted, host.agents.clone()), found));
