@@ -1,6 +1,7 @@
 //! The compiled answer: what a beat gets, as prepared bytes. Made anew after each change and swapped whole.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -9,20 +10,24 @@ use ops_wire::{AgentName, Answer, Cmd, DesiredAgent};
 use crate::domain::Prefixes;
 use crate::domain::compile::{Compiled, Ordered, Withheld};
 use crate::domain::policy2015::{self, Policy};
-use crate::domain::precedence::Carry;
+use crate::domain::precedence::{Carry, Decision, Field};
+use crate::domain::rollout::{Active, Bar, Progress, Rollout, Says, Standing, position};
 use crate::domain::selector::HostFacts;
 use crate::remembered::Remembered;
 
 /// Answers that are kept prepared; hosts of whom there are more kinds are answered one by one.
 const KEPT_MAX: usize = 65_536;
+/// And so many bytes of them.
 const KEPT_BYTES_MAX: usize = 128 << 20;
 
 /// The answer to every host, of one generation.
 pub struct Current {
     pub generation: u64,
-    source: Source,
+    source: Arc<Source>,
+    /// Rollouts that tell hosts something, by their ids.
+    active: Box<[Active]>,
     kept: Arc<Kept>,
-    carried: Option<Carried>,
+    carried: Option<Arc<Carried>>,
     /// Whether policies decide here, or did: a host for which nothing is left of them has to hear that.
     decides: bool,
 }
@@ -30,7 +35,7 @@ pub struct Current {
 /// Who decides.
 enum Source {
     /// cfg.json, in the way of 2015.
-    File(Prefixes<Arc<Wanted>>),
+    File(Prefixes<Arc<Base>>),
     Rules(Box<Compiled>),
 }
 
@@ -44,6 +49,32 @@ pub struct Wanted {
     pub answer: Bytes,
 }
 
+/// What hosts of one kind have in common.
+pub struct Base {
+    kind: Kind,
+    /// By policies alone.
+    wanted: Arc<Wanted>,
+    /// The rollouts that would change it.
+    of: Box<[Of]>,
+    /// By the rollouts that tell.
+    variants: RwLock<HashMap<Box<[usize]>, Arc<Wanted>>>,
+}
+
+/// One rollout, for hosts of one kind.
+#[derive(Debug)]
+pub struct Of {
+    /// Its place among those that are active.
+    pub active: usize,
+    /// What hosts are told that have it.
+    pub target: DesiredAgent,
+    /// What policies say; `None`: nothing is told.
+    pub policy: Option<DesiredAgent>,
+    pub bar: Option<Bar>,
+}
+
+/// What hosts say of an agent.
+pub type Reports<'a> = &'a dyn Fn(&str) -> Option<Says<'a>>;
+
 /// Answers that were worked out.
 struct Kept {
     /// Gives numbers to them.
@@ -51,13 +82,15 @@ struct Kept {
     /// The first number of this generation.
     first: u32,
     answers: RwLock<Answers>,
+    /// Of the bodies of variants.
+    variants_bytes: AtomicUsize,
 }
 
 #[derive(Default)]
 struct Answers {
     /// By their numbers.
-    all: Vec<(Arc<Kind>, Arc<Wanted>)>,
-    by_kind: HashMap<Arc<Kind>, Answered>,
+    all: Vec<Arc<Base>>,
+    by_kind: HashMap<Kind, Answered>,
     /// Of all bodies; what they were made of takes two or three times as much.
     bytes: usize,
 }
@@ -72,8 +105,8 @@ struct Carried {
 
 type Before = (u32, Box<[u32]>);
 
-/// Hosts of one kind get the same answer.
-#[derive(PartialEq, Eq, Hash)]
+/// Hosts of one kind get the same answer, unless a rollout tells some of them otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 struct Kind {
     /// With policies, the strongest first.
     groups: Box<[u32]>,
@@ -92,16 +125,19 @@ struct Next {
     next: u32,
 }
 
-type Answered = (u32, Arc<Wanted>);
+type Answered = (u32, Arc<Base>);
 
 impl Current {
     pub fn of_file(policies: &[Policy], generation: u64, numbers: &Arc<Numbers>) -> Self {
         let desired = policy2015::compile(policies);
-        let wanted = |agents: &Vec<DesiredAgent>| Wanted::prepared(agents.clone(), Vec::new(), generation);
-        let wanted = desired.iter().map(|(prefix, agents)| (prefix.into(), wanted(agents))).collect();
+        let base = |agents: &Vec<DesiredAgent>| {
+            Base::alone(Kind::default(), Wanted::prepared(agents.clone(), Vec::new(), generation))
+        };
+        let bases = desired.iter().map(|(prefix, agents)| (prefix.into(), base(agents))).collect();
         Self {
             generation,
-            source: Source::File(wanted),
+            source: Arc::new(Source::File(bases)),
+            active: Box::default(),
             kept: Kept::new(numbers),
             carried: None,
             decides: false,
@@ -109,40 +145,74 @@ impl Current {
     }
 
     /// `before`: what is in force, of which much may stay as it is.
-    pub fn of_rules(compiled: Compiled, generation: u64, numbers: &Arc<Numbers>, before: &Self) -> Self {
+    pub fn of_rules(
+        compiled: Compiled,
+        rollouts: impl IntoIterator<Item = Rollout>,
+        generation: u64,
+        numbers: &Arc<Numbers>,
+        before: &Self,
+    ) -> Self {
         // Where builds are for other machines than before, hosts of one kind may be of several now.
         let alike = before.rules().filter(|rules| rules.shelf.knows_the_same_words(&compiled.shelf));
-        let carried = alike.map(|rules| Carried {
-            kept: before.kept.clone(),
-            carry: Carry::new(&rules.rules, &compiled.rules),
-            answers: RwLock::default(),
+        let carried = alike.map(|rules| {
+            Arc::new(Carried {
+                kept: before.kept.clone(),
+                carry: Carry::new(&rules.rules, &compiled.rules),
+                answers: RwLock::default(),
+            })
         });
         let decides = before.decides || compiled.rules.policies().next().is_some();
-        let (source, kept) = (Source::Rules(Box::new(compiled)), Kept::new(numbers));
-        Self { generation, source, kept, carried, decides }
+        let active = rollouts.into_iter().filter_map(|it| Active::of(it, &compiled.rules)).collect();
+        let (source, kept) = (Arc::new(Source::Rules(Box::new(compiled))), Kept::new(numbers));
+        Self { generation, source, active, kept, carried, decides }
+    }
+
+    /// After a step of one rollout, which tells the same to others: every answer stays as it is, and so does what hosts
+    /// remember of it.
+    pub fn after_step(&self, id: u64, progress: &Progress, generation: u64) -> Self {
+        let mut active = self.active.clone();
+        if let Some(it) = active.iter_mut().find(|it| it.rollout.id == id) {
+            it.rollout.progress = progress.clone();
+        }
+        let (source, kept, carried) = (self.source.clone(), self.kept.clone(), self.carried.clone());
+        Self { generation, source, active, kept, carried, decides: self.decides }
     }
 
     /// `None`: cfg.json decides.
     pub fn rules(&self) -> Option<&Compiled> {
-        match &self.source {
+        match &*self.source {
             Source::File(_) => None,
             Source::Rules(compiled) => Some(compiled),
         }
     }
 
+    pub fn active(&self) -> &[Active] {
+        &self.active
+    }
+
     /// What is wanted of a host that is not known.
-    pub fn wanted(&self, host: &HostFacts<'_>) -> Arc<Wanted> {
-        self.look(host).1
+    pub fn wanted(&self, host: &HostFacts<'_>, reports: Reports<'_>) -> Arc<Wanted> {
+        self.told(&self.look(host).1, host, reports)
     }
 
     /// The same of one that is: what was looked for once is remembered as long as the host stays what it is.
-    pub fn wanted_of(&self, host: &HostFacts<'_>, remembered: &Remembered) -> Arc<Wanted> {
-        if let Some((_, wanted)) = self.kept.get(remembered.get()) {
-            return wanted;
+    pub fn wanted_of(
+        &self,
+        host: &HostFacts<'_>,
+        remembered: &Remembered,
+        reports: Reports<'_>,
+    ) -> Arc<Wanted> {
+        self.told(&self.base_of(host, remembered), host, reports)
+    }
+
+    /// What a host has in common with others of its kind.
+    pub fn base_of(&self, host: &HostFacts<'_>, remembered: &Remembered) -> Arc<Base> {
+        if let Some(base) = self.kept.get(remembered.get()) {
+            return base;
         }
-        let (number, wanted) = self.carried_over(host, remembered.get()).unwrap_or_else(|| self.look(host));
+        let (number, base) = self.carried_over(host, remembered.get()).unwrap_or_else(|| self.look(host));
         remembered.set(number);
-        wanted
+        base
     }
 
     /// The body of the answer to a host that reports these agents. An empty list would mean "no change", and the host go
@@ -161,15 +231,41 @@ impl Current {
     }
 
     /// What would be wanted of a host that is answered by another generation now.
-    pub fn wanted_instead(&self, host: &HostFacts<'_>, remembered: &Remembered) -> Arc<Wanted> {
+    pub fn wanted_instead(
+        &self,
+        host: &HostFacts<'_>,
+        remembered: &Remembered,
+        reports: Reports<'_>,
+    ) -> Arc<Wanted> {
+        self.told(&self.base_instead(host, remembered), host, reports)
+    }
+
+    /// The same, of what it would have in common with others.
+    pub fn base_instead(&self, host: &HostFacts<'_>, remembered: &Remembered) -> Arc<Base> {
         self.carried_over(host, remembered.get()).unwrap_or_else(|| self.look(host)).1
+    }
+
+    /// What is decided of each agent of a host, rollouts included. `None`: cfg.json decides.
+    pub fn ordered(&self, host: &HostFacts<'_>, reports: Reports<'_>) -> Option<Vec<Ordered<'_>>> {
+        let compiled = self.rules()?;
+        let (_, base) = self.look(host);
+        // As it says what it is, rather than as packages make a difference.
+        let kind = Kind { os: host.os.into(), arch: host.arch.into(), ..base.kind.clone() };
+        Some(self.ordered_of(compiled, &kind, &self.telling(&base, host, reports)))
+    }
+
+    /// Where a host stands in the rollouts that are of it.
+    pub fn standings(&self, host: &HostFacts<'_>, reports: Reports<'_>) -> Vec<(&Active, Standing)> {
+        let (_, base) = self.look(host);
+        let standing = |of: &Of| Some((self.active.get(of.active)?, self.standing(of, host, reports)?));
+        base.of.iter().filter_map(standing).collect()
     }
 
     /// Of a host that remembers an answer of the generation before.
     fn carried_over(&self, host: &HostFacts<'_>, number: u32) -> Option<Answered> {
         let (carried, compiled) = self.carried.as_ref().zip(self.rules())?;
-        let (kind, _) = carried.kept.get(number)?;
-        let rules = &compiled.rules;
+        let before = carried.kept.get(number)?;
+        let (kind, rules) = (&before.kind, &compiled.rules);
         if kind.hostname.is_some() || rules.has_own(host.hostname) {
             return None;
         }
@@ -182,7 +278,7 @@ impl Current {
         }
         let groups = carried.carry.groups(&kind.groups, &key.1).into();
         let kind = Kind { groups, os: kind.os.clone(), arch: kind.arch.clone(), hostname: None };
-        let answered = self.of_kind(compiled, kind, host.hostname);
+        let answered = self.of_kind(compiled, kind);
         let mut answers = carried.answers.write().unwrap_or_else(PoisonError::into_inner);
         if answers.len() < KEPT_MAX {
             answers.insert(key, answered.clone());
@@ -191,11 +287,14 @@ impl Current {
     }
 
     fn look(&self, host: &HostFacts<'_>) -> Answered {
-        match &self.source {
+        match &*self.source {
             Source::File(prefixes) => match prefixes.find(host.hostname) {
-                Some(wanted) => (0, wanted.clone()),
+                Some(base) => (0, base.clone()),
                 // There is one for the empty prefix.
-                None => (0, Wanted::prepared(Vec::new(), Vec::new(), self.generation)),
+                None => {
+                    let nothing = Wanted::prepared(Vec::new(), Vec::new(), self.generation);
+                    (0, Base::alone(Kind::default(), nothing))
+                }
             },
             Source::Rules(compiled) => self.look_in(compiled, host),
         }
@@ -209,15 +308,133 @@ impl Current {
         // What no build is for makes no difference, and hosts may say anything.
         let (os, arch) = compiled.shelf.known_words(host.os, host.arch);
         let (os, arch) = (os.into(), arch.into());
-        self.of_kind(compiled, Kind { groups: groups.into(), os, arch, hostname: own }, host.hostname)
+        self.of_kind(compiled, Kind { groups: groups.into(), os, arch, hostname: own })
     }
 
-    fn of_kind(&self, compiled: &Compiled, kind: Kind, hostname: &str) -> Answered {
+    fn of_kind(&self, compiled: &Compiled, kind: Kind) -> Answered {
         if let Some(known) = self.kept.of_kind(&kind) {
             return known;
         }
-        let decisions = compiled.rules.decide_in(&kind.groups, hostname);
-        let ordered = compiled.ordered_of(decisions, &kind.os, &kind.arch);
+        let ordered = self.ordered_of(compiled, &kind, &[]);
+        let of = (0..self.active.len()).filter_map(|active| self.of(compiled, &kind, &ordered, active));
+        let of = of.collect();
+        let wanted = Wanted::of(ordered, self.generation);
+        self.kept.keep(Arc::new(Base { kind, wanted, of, variants: RwLock::default() }))
+    }
+
+    /// What hosts of this kind are told of each agent where these rollouts tell.
+    fn ordered_of<'a>(&'a self, compiled: &'a Compiled, kind: &Kind, telling: &[usize]) -> Vec<Ordered<'a>> {
+        let telling: Vec<&Active> = telling.iter().filter_map(|&active| self.active.get(active)).collect();
+        let policies: Vec<_> = telling.iter().map(|it| &it.policy).collect();
+        let hostname = kind.hostname.as_deref().unwrap_or_default();
+        let decisions = compiled.rules.decide_with(&kind.groups, hostname, &policies);
+        let mut ordered = compiled.ordered_of(decisions, &kind.os, &kind.arch);
+        for Ordered { decision, told } in &mut ordered {
+            let Ok(told) = told else { continue };
+            told.rollout = telling.iter().find(|it| gives(it, decision)).map(|it| it.rollout.id);
+        }
+        ordered
+    }
+
+    /// `None`: it changes nothing for hosts of this kind, a stronger policy decides.
+    fn of(&self, compiled: &Compiled, kind: &Kind, without: &[Ordered<'_>], active: usize) -> Option<Of> {
+        let agent = &self.active.get(active)?.policy.agent;
+        let find = |all: &[Ordered<'_>]| {
+            let found = all.iter().find(|it| it.decision.agent == agent)?;
+            Some((found.decision.order.clone(), found.told.clone()))
+        };
+        let with = self.ordered_of(compiled, kind, &[active]);
+        let ((order, told), before) = (find(&with)?, find(without));
+        if before.as_ref().is_some_and(|(before, _)| *before == order) {
+            return None;
+        }
+        let policy = before.and_then(|(_, told)| told.ok());
+        let bar = told.is_err().then(|| self.bar(compiled, kind, agent));
+        let target = told.unwrap_or_else(|_| order.desired(agent.clone()));
+        Some(Of { active, target, policy, bar })
+    }
+
+    /// What a package requires may be on its way by another rollout.
+    fn bar(&self, compiled: &Compiled, kind: &Kind, agent: &AgentName) -> Bar {
+        let all: Vec<usize> = (0..self.active.len()).collect();
+        let with_all = self.ordered_of(compiled, kind, &all);
+        let comes = with_all.iter().any(|it| it.decision.agent == agent && it.told.is_ok());
+        if comes { Bar::Waiting } else { Bar::Excluded }
+    }
+
+    fn standing(&self, of: &Of, host: &HostFacts<'_>, reports: Reports<'_>) -> Option<Standing> {
+        let active = self.active.get(of.active)?;
+        let Active { rollout, policy } = active;
+        let says = reports(policy.agent.as_str());
+        let asked = active.asked(&of.target, of.policy.as_ref(), None);
+        Some(Standing {
+            position: position(rollout.id, host.hostname),
+            selected: rollout.plan.selected(host),
+            stand: asked.stand(says.map(|it| it.real), says.and_then(|it| it.rollout)),
+            bar: of.bar,
+        })
+    }
+
+    /// The rollouts that tell this host.
+    fn telling(&self, base: &Base, host: &HostFacts<'_>, reports: Reports<'_>) -> Vec<usize> {
+        let tells = |of: &&Of| {
+            let found = self.active.get(of.active).zip(self.standing(of, host, reports));
+            found.is_some_and(|(active, Standing { position, selected, stand, .. })| {
+                active.rollout.tells(position, selected, stand)
+            })
+        };
+        base.of.iter().filter(tells).map(|of| of.active).collect()
+    }
+
+    fn told(&self, base: &Base, host: &HostFacts<'_>, reports: Reports<'_>) -> Arc<Wanted> {
+        if base.of.is_empty() {
+            return base.wanted.clone();
+        }
+        let telling = self.telling(base, host, reports);
+        match (telling.as_slice(), self.rules()) {
+            ([], _) | (_, None) => base.wanted.clone(),
+            (telling, Some(compiled)) => self.variant(compiled, base, telling),
+        }
+    }
+
+    fn variant(&self, compiled: &Compiled, base: &Base, telling: &[usize]) -> Arc<Wanted> {
+        let known = base.variants.read().unwrap_or_else(PoisonError::into_inner).get(telling).cloned();
+        if let Some(known) = known {
+            return known;
+        }
+        let wanted = Wanted::of(self.ordered_of(compiled, &base.kind, telling), self.generation);
+        let taken = self.kept.variants_bytes.fetch_add(wanted.answer.len(), Ordering::Relaxed);
+        if taken > KEPT_BYTES_MAX {
+            return wanted;
+        }
+        let mut variants = base.variants.write().unwrap_or_else(PoisonError::into_inner);
+        // Another may have worked it out meanwhile; it is the same.
+        variants.entry(telling.into()).or_insert(wanted).clone()
+    }
+}
+
+/// Whether what is decided is decided by this rollout.
+fn gives(active: &Active, decision: &Decision<'_>) -> bool {
+    let target = &active.rollout.plan.target;
+    let field = if target.version.is_some() { Field::Version } else { Field::Cmd };
+    let giver = decision.givers.get(&field);
+    giver.is_some_and(|giver| std::ptr::eq(*giver, &active.policy))
+}
+
+impl Base {
+    /// No rollout is of these hosts.
+    fn alone(kind: Kind, wanted: Arc<Wanted>) -> Arc<Self> {
+        Arc::new(Self { kind, wanted, of: Box::default(), variants: RwLock::default() })
+    }
+
+    /// The rollouts that would change what its hosts are told.
+    pub fn of(&self) -> &[Of] {
+        &self.of
+    }
+}
+
+impl Wanted {
+    fn of(ordered: Vec<Ordered<'_>>, generation: u64) -> Arc<Self> {
         let (mut agents, mut withheld) = (Vec::new(), Vec::new());
         for Ordered { decision, told } in ordered {
             match told {
@@ -225,11 +442,9 @@ impl Current {
                 Err(why) => withheld.push((decision.agent.clone(), why)),
             }
         }
-        self.kept.keep(kind, Wanted::prepared(agents, withheld, self.generation))
+        Self::prepared(agents, withheld, generation)
     }
-}
 
-impl Wanted {
     fn prepared(
         agents: Vec<DesiredAgent>,
         withheld: Vec<(AgentName, Withheld)>,
@@ -244,10 +459,11 @@ impl Wanted {
 
 impl Kept {
     fn new(numbers: &Arc<Numbers>) -> Arc<Self> {
-        Arc::new(Self { numbers: numbers.clone(), first: numbers.begin(), answers: RwLock::default() })
+        let (numbers, first) = (numbers.clone(), numbers.begin());
+        Arc::new(Self { numbers, first, answers: RwLock::default(), variants_bytes: AtomicUsize::new(0) })
     }
 
-    fn get(&self, number: u32) -> Option<(Arc<Kind>, Arc<Wanted>)> {
+    fn get(&self, number: u32) -> Option<Arc<Base>> {
         let index = number.checked_sub(self.first)?;
         let answers = self.answers.read().unwrap_or_else(PoisonError::into_inner);
         answers.all.get(index as usize).cloned()
@@ -258,19 +474,18 @@ impl Kept {
     }
 
     /// Another may have worked it out meanwhile; it is the same.
-    fn keep(&self, kind: Kind, wanted: Arc<Wanted>) -> Answered {
+    fn keep(&self, base: Arc<Base>) -> Answered {
         let mut answers = self.answers.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = answers.by_kind.get(&kind) {
+        if let Some(known) = answers.by_kind.get(&base.kind) {
             return known.clone();
         }
         let has_room = answers.all.len() < KEPT_MAX && answers.bytes < KEPT_BYTES_MAX;
         let number = has_room.then(|| self.numbers.next(self.first)).flatten();
-        let Some(number) = number else { return (0, wanted) };
-        answers.bytes += wanted.answer.len();
-        let kind = Arc::new(kind);
-        answers.all.push((kind.clone(), wanted.clone()));
-        answers.by_kind.insert(kind, (number, wanted.clone()));
-        (number, wanted)
+        let Some(number) = number else { return (0, base) };
+        answers.bytes += base.wanted.answer.len();
+        answers.all.push(base.clone());
+        answers.by_kind.insert(base.kind.clone(), (number, base.clone()));
+        (number, base)
     }
 }
 
@@ -309,6 +524,7 @@ mod tests {
     use super::*;
     use crate::domain::compile::Shelf;
     use crate::domain::desired::{Desired, Document};
+    use crate::domain::rollout::{Plan, State};
 
     fn current(
         json: serde_json::Value,
@@ -319,7 +535,7 @@ mod tests {
         let document: Document = serde_json::from_value(json).unwrap();
         let rules = Desired::check(document, &Desired::default()).unwrap().0.rules().clone();
         let compiled = Compiled { rules, shelf: Shelf::default(), packages_url: None };
-        Current::of_rules(compiled, generation, numbers, before)
+        Current::of_rules(compiled, [], generation, numbers, before)
     }
 
     fn rules(version: &str) -> serde_json::Value {
@@ -381,11 +597,74 @@ mod tests {
                 for (_, host) in asked.iter().filter(|(generation, _)| *generation == n) {
                     let (hostname, labels) = (hosts[*host].0, &labels[*host]);
                     let facts = HostFacts { hostname, os: "linux", arch: "", ip: None, labels };
-                    let (known, anew) = (current.wanted_of(&facts, &remembered[*host]), current.wanted(&facts));
+                    let (known, anew) = (current.wanted_of(&facts, &remembered[*host], &|_| None), current.wanted(&facts, &|_| None));
                     prop_assert_eq!(&known.answer, &anew.answer);
                 }
             }
         }
+    }
+
+    /// Two agents, and a rollout of one of them for hosts of `env=a` that are not its own.
+    fn with_rollout(progress: Progress, numbers: &Arc<Numbers>, before: &Current) -> Current {
+        let document: Document = serde_json::from_value(serde_json::json!({
+            "groups": {"g": {"select": "env=a"}},
+            "policies": [
+                {"agent": "a", "version": "1", "cmd": "start", "tarball": "http://t"},
+                {"agent": "a", "group": "g", "version": "1"},
+                {"agent": "a", "host": "own", "version": "9"},
+            ]
+        }))
+        .unwrap();
+        let plan =
+            serde_json::json!({"agent": "a", "group": "g", "version": "2", "waves": [{"percent": 100}]});
+        let plan = Plan::check(&serde_json::from_value(plan).unwrap(), &Default::default()).unwrap();
+        let rules = Desired::check(document, &Desired::default()).unwrap().0.rules().clone();
+        let compiled = Compiled { rules, shelf: Shelf::default(), packages_url: None };
+        Current::of_rules(compiled, [Rollout { id: 3, plan, progress }], 5, numbers, before)
+    }
+
+    /// One wave that admits nobody, or everybody.
+    fn running(threshold: u64) -> Progress {
+        let progress = serde_json::json!({"state": "running", "since": 1, "waves": [threshold]});
+        serde_json::from_value(progress).unwrap()
+    }
+
+    #[test]
+    fn a_step_of_a_rollout_changes_what_its_hosts_are_told_and_what_nobody_else_remembers() {
+        let numbers = Arc::new(Numbers::default());
+        let label = |env: &str| BTreeMap::from([("env".to_owned(), env.to_owned())]);
+        let (a, b) = (label("a"), label("b"));
+        let host = |hostname, labels| HostFacts { hostname, os: "", arch: "", ip: None, labels };
+        let before = with_rollout(running(0), &numbers, &Current::of_file(&[], 0, &numbers));
+        let hosts = [("of it", &a), ("another", &b), ("own", &a)].map(|(name, labels)| host(name, labels));
+        let remembered: [Remembered; 3] = Default::default();
+        let told = |current: &Current, reports: Reports<'_>| {
+            let all = hosts.iter().zip(&remembered);
+            all.map(|(host, it)| version(&current.wanted_of(host, it, reports)).0).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&before, &|_| None), ["1 start", "1 start", "9 start"]);
+        let numbers_before: Vec<u32> = remembered.iter().map(Remembered::get).collect();
+        let answer = before.wanted_of(&hosts[1], &remembered[1], &|_| None);
+        let of: Vec<usize> =
+            hosts.iter().zip(&remembered).map(|(host, it)| before.base_of(host, it).of().len()).collect();
+        assert_eq!(of, [1, 0, 0], "a stronger policy shields its host");
+
+        let after = before.after_step(3, &running(u64::MAX), 6);
+        assert_eq!(told(&after, &|_| None), ["2 start", "1 start", "9 start"]);
+        assert_eq!(remembered.iter().map(Remembered::get).collect::<Vec<_>>(), numbers_before);
+        // Not even its bytes are made again.
+        assert!(Arc::ptr_eq(&answer, &after.wanted_of(&hosts[1], &remembered[1], &|_| None)));
+        let agent = after.wanted_of(&hosts[0], &remembered[0], &|_| None).agents[0].clone();
+        assert_eq!(agent.rollout, Some(3));
+
+        // While it is paused, who has it keeps it.
+        let paused = Progress { state: State::Paused, ..running(u64::MAX) };
+        let after = after.after_step(3, &paused, 7);
+        assert_eq!(told(&after, &|_| None)[0], "1 start");
+        let there = ops_wire::Status::Started;
+        let real =
+            crate::domain::conformity::Real { version: "2", status: &there, phase: None, error_code: "" };
+        assert_eq!(told(&after, &|_| Some(Says { real, rollout: Some(3) }))[0], "2 start");
     }
 
     #[test]
@@ -397,17 +676,23 @@ mod tests {
         let nothing = Current::of_file(&[], 0, &numbers);
         let first = current(rules("1"), 7, &numbers, &nothing);
         for _ in 0..2 {
-            assert_eq!(version(&first.wanted_of(&host("web-2"), &one)), ("1 start".to_owned(), 7));
-            assert_eq!(version(&first.wanted_of(&host("web-1"), &other)), ("1 stop".to_owned(), 7));
+            assert_eq!(version(&first.wanted_of(&host("web-2"), &one, &|_| None)), ("1 start".to_owned(), 7));
+            assert_eq!(
+                version(&first.wanted_of(&host("web-1"), &other, &|_| None)),
+                ("1 stop".to_owned(), 7)
+            );
         }
         let kept = one.clone();
         let second = current(rules("2"), 8, &numbers, &first);
         for remembered in [&one, &kept] {
-            assert_eq!(version(&second.wanted_of(&host("web-2"), remembered)), ("2 start".to_owned(), 8));
+            assert_eq!(
+                version(&second.wanted_of(&host("web-2"), remembered, &|_| None)),
+                ("2 start".to_owned(), 8)
+            );
         }
         // The older one, still in somebody's hands, answers as before and is not remembered.
         let late = Remembered::default();
-        assert_eq!(version(&first.wanted_of(&host("web-3"), &late)), ("1 start".to_owned(), 7));
-        assert_eq!(version(&second.wanted_of(&host("web-3"), &late)), ("2 start".to_owned(), 8));
+        assert_eq!(version(&first.wanted_of(&host("web-3"), &late, &|_| None)), ("1 start".to_owned(), 7));
+        assert_eq!(version(&second.wanted_of(&host("web-3"), &late, &|_| None)), ("2 start".to_owned(), 8));
     }
 }

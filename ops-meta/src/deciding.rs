@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit};
 use tokio::time::timeout;
 
 use crate::current::{Current, Numbers};
@@ -14,7 +14,8 @@ use crate::desired::Standing;
 use crate::domain::compile::Compiled;
 use crate::domain::desired::{Desired, Difference, Document, Fault, differences};
 use crate::domain::package::Build;
-use crate::domain::policy2015::Policy;
+use crate::domain::rollout::Active;
+use crate::rollouts::Rollouts;
 use crate::running::{App, Running};
 use crate::simulation::{self, Simulated};
 use crate::stocked;
@@ -29,6 +30,7 @@ const CONFIRM_ABOVE_HOSTS: usize = 10;
 pub struct Deciding {
     current: ArcSwap<Current>,
     standing: ArcSwap<Standing>,
+    rollouts: ArcSwap<Rollouts>,
     numbers: Arc<Numbers>,
     /// The packages of this server, where it is clear how hosts reach it.
     own_url: OnceLock<String>,
@@ -72,11 +74,12 @@ pub enum NotEdited {
 }
 
 impl Deciding {
-    pub fn new(standing: Standing) -> Self {
+    pub fn new(standing: Standing, rollouts: Rollouts) -> Self {
         let numbers = Arc::default();
         Self {
             current: ArcSwap::from_pointee(Current::of_file(&[], 0, &numbers)),
             standing: ArcSwap::from_pointee(standing),
+            rollouts: ArcSwap::from_pointee(rollouts),
             numbers,
             own_url: OnceLock::new(),
             turn: Mutex::default(),
@@ -104,25 +107,63 @@ impl App {
         self.deciding.standing.load()
     }
 
+    /// Rollouts that tell hosts something, or will.
+    pub fn rollouts(&self) -> Guard<Arc<Rollouts>> {
+        self.deciding.rollouts.load()
+    }
+
+    /// For whoever cannot wait for ever.
+    pub async fn turn_in_time(&self) -> Result<MutexGuard<'_, ()>, StoreError> {
+        self.deciding.turn_in_time().await
+    }
+
+    /// The right to look at every host.
+    pub async fn look_in_time(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        let why = || StoreError::Away("lists of all hosts are being made".to_owned());
+        let look = timeout(WAIT, self.scans.clone().acquire_owned()).await;
+        look.ok().and_then(Result::ok).ok_or_else(why)
+    }
+
+    /// What is in the database is in force; by whoever has the turn, as the two below.
+    pub fn keep_rollouts(&self, rollouts: Rollouts) {
+        self.deciding.rollouts.store(Arc::new(rollouts));
+    }
+
+    pub fn keep_standing(&self, standing: Standing) {
+        self.deciding.standing.store(Arc::new(standing));
+    }
+
+    pub fn keep_current(&self, current: Current) {
+        self.deciding.current.store(Arc::new(current));
+    }
+
     /// Works out anew what hosts are told.
     pub fn decide(&self, running: &Running, generation: u64) {
-        let policies = &running.config.policies;
-        self.deciding.current.store(Arc::new(self.current_of(
-            policies,
-            &self.standing().desired,
-            generation,
-        )));
-    }
-
-    fn current_of(&self, policies: &[Policy], desired: &Desired, generation: u64) -> Current {
-        let numbers = &self.deciding.numbers;
-        match policies.is_empty() {
-            true => Current::of_rules(self.compiled(desired), generation, numbers, &self.current()),
+        let (policies, numbers) = (&running.config.policies, &self.deciding.numbers);
+        self.keep_current(match policies.is_empty() {
+            true => self.told_by_rules(&self.standing().desired, &self.rollouts(), generation, numbers),
             false => Current::of_file(policies, generation, numbers),
-        }
+        });
     }
 
-    fn compiled(&self, desired: &Desired) -> Compiled {
+    fn told_by_rules(
+        &self,
+        desired: &Desired,
+        rollouts: &Rollouts,
+        generation: u64,
+        numbers: &Arc<Numbers>,
+    ) -> Current {
+        let compiled = self.compiled(desired);
+        Current::of_rules(compiled, rollouts.rollouts(), generation, numbers, &self.current())
+    }
+
+    pub fn try_out(&self, desired: &Desired, rollouts: &Rollouts) -> Current {
+        // Numbers of its own: nobody remembers these answers.
+        self.told_by_rules(desired, rollouts, self.current().generation, &Arc::default())
+    }
+
+    /// A rollout is of an agent that has a policy.
+    pub fn compiled(&self, desired: &Desired) -> Compiled {
         let agents = desired.rules().agents();
         let shelf = stocked::shelf(&self.packages, |name| agents.contains(name));
         Compiled { rules: desired.rules().clone(), shelf, packages_url: self.packages_url(desired) }
@@ -149,8 +190,11 @@ impl App {
     pub async fn package_changed(&self, build: &Build) {
         let _turn = self.deciding.turn().await;
         let Build { name, version, .. } = build;
-        let ordered = self.current().rules().is_some_and(|it| it.rules.orders(name, version));
-        if ordered {
+        let current = self.current().clone();
+        let by_rollout =
+            |it: &Active| it.policy.agent == *name && it.policy.order.version.as_ref() == Some(version);
+        let ordered = current.rules().is_some_and(|it| it.rules.orders(name, version));
+        if ordered || current.active().iter().any(by_rollout) {
             // A database that has just gone away does not keep hosts from hearing of it.
             let generation = self.store.generation().await.unwrap_or(self.current().generation);
             self.decide(&self.running(), generation);
@@ -166,9 +210,7 @@ impl App {
     ) -> Result<Edited, NotEdited> {
         // Whoever only looks is in nobody's way.
         let _turn = if meant.dry_run { None } else { Some(self.deciding.turn_in_time().await?) };
-        let looking = async { self.scans.clone().acquire_owned().await };
-        let busy = || StoreError::Away("lists of all hosts are being made".to_owned());
-        let look = timeout(WAIT, looking).await.map_err(|_| busy())?;
+        let look = self.look_in_time().await?;
         let (this, standing) = (self.clone(), self.standing().clone());
         // Much may have to be read, compiled and asked: beats do not wait for it.
         let trying = tokio::task::spawn_blocking(move || {
@@ -176,7 +218,7 @@ impl App {
             this.tried(&standing, meant, change).map(|tried| (standing, tried))
         });
         let (standing, tried) = trying.await.map_err(|_| NotEdited::BrokenOff)??;
-        let Tried { desired, compiled, differences, simulated, unconfirmed } = tried;
+        let Tried { desired, rollouts, ended, differences, simulated, unconfirmed } = tried;
         if meant.dry_run || differences.is_empty() {
             let generation = standing.generation;
             return Ok(Edited { generation, differences, simulated, unconfirmed });
@@ -184,11 +226,11 @@ impl App {
         if let Some(why) = unconfirmed.as_ref().filter(|_| !meant.confirmed) {
             return Err(NotEdited::Unconfirmed(Box::new(simulated), why.clone()));
         }
-        let changed = self.store.change(actor, Change::Desired(differences.clone())).await?;
-        let generation = changed.generation;
-        self.deciding.standing.store(Arc::new(standing.after(desired, &differences, generation)));
-        let current = Current::of_rules(compiled, generation, &self.deciding.numbers, &self.current());
-        self.deciding.current.store(Arc::new(current));
+        let change = Change::Desired { differences: differences.clone(), ended };
+        let generation = self.store.change(actor, change).await?.generation;
+        self.keep_standing(standing.after(desired, &differences, generation));
+        self.keep_rollouts(rollouts);
+        self.decide(&self.running(), generation);
         Ok(Edited { generation, differences, simulated, unconfirmed })
     }
 
@@ -210,19 +252,22 @@ impl App {
         stocked::check(desired.document(), &places, &differences, &compiled, &self.packages)
             .map_err(NotEdited::Faults)?;
         let warnings = stocked::warnings(&differences, &compiled);
-        let after = Current::of_rules(compiled.clone(), before.generation, &Arc::default(), &before);
+        let (rollouts, ended) = self.rollouts().after(&differences, &desired).map_err(NotEdited::InUse)?;
+        let after = self.try_out(&desired, &rollouts);
         let written = differences.iter().filter(|it| it.after.is_some());
         let groups = written.filter_map(|it| desired.rules().group_called(it.object.as_group()?)).collect();
         let simulated = simulation::simulate(&self.fleet, &before, &after, groups, warnings);
         let unconfirmed = unconfirmed(&simulated, standing.desired.confirm_above_percent());
-        Ok(Tried { desired, compiled, differences, simulated, unconfirmed })
+        Ok(Tried { desired, rollouts, ended, differences, simulated, unconfirmed })
     }
 }
 
 /// A change that was tried on every host.
 struct Tried {
     desired: Desired,
-    compiled: Compiled,
+    rollouts: Rollouts,
+    /// Of those that were stopped.
+    ended: Vec<u64>,
     differences: Vec<Difference>,
     simulated: Simulated,
     unconfirmed: Option<String>,

@@ -23,6 +23,7 @@ mod packages;
 mod patience;
 mod readiness;
 mod remembered;
+mod rollouts;
 mod room;
 mod routes;
 mod running;
@@ -57,6 +58,7 @@ use domain::host::Listening;
 use first_token::NoTokens;
 use fleet::{Fleet, LAST_SEEN_SLACK, Loader};
 use packages::Packages;
+use rollouts::Rollouts;
 use running::{App, Kept, NotInForce, Unnoted};
 use store::{Store, StoreError, Unopened};
 
@@ -113,7 +115,11 @@ fn serve(wanted: Serve) -> Result<(), Failure> {
     let generation = generation.unwrap_or_default();
     let standing =
         store.desired().and_then(|rows| Standing::read(rows, generation)).map_err(Failure::Load)?;
-    let kept = Kept { folder: wanted.data, store, fleet, tokens, packages, standing };
+    let rollouts = store
+        .standing_rollouts()
+        .and_then(|rows| Rollouts::read(rows, &standing.desired))
+        .map_err(Failure::Load)?;
+    let kept = Kept { folder: wanted.data, store, fleet, tokens, packages, standing, rollouts };
     let app = Arc::new(App::new(running, generation, wanted.config, admission, kept));
     let telling = app.clone();
     let warn = move || {

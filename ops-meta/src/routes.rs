@@ -13,7 +13,7 @@ use axum::routing::{MethodRouter, any, delete, get, post, put};
 
 use crate::http::{
     downloads, events, groups, health, heartbeat, hosts, idempotency, legacy, lists, metrics, openapi,
-    packages, policies, problem, settings, tokens, whole_state,
+    packages, policies, problem, rollouts, settings, tokens, whole_state,
 };
 use crate::running::App;
 use tower::Service;
@@ -58,6 +58,10 @@ fn api() -> Router<Arc<App>> {
         .route("/api/v1/packages/{name}/{version}/verify", post(packages::verify))
         .route("/api/v1/policies", get(policies::list))
         .route("/api/v1/policies/{agent}", get(policies::show).put(policies::put).delete(policies::delete))
+        .route("/api/v1/rollouts", get(rollouts::list).post(rollouts::start))
+        .route("/api/v1/rollouts/{id}", get(rollouts::show).delete(rollouts::delete))
+        .route("/api/v1/rollouts/{id}/hosts", get(rollouts::hosts))
+        .route("/api/v1/rollouts/{id}/{verb}", post(rollouts::go_on))
         .route("/api/v1/settings", get(settings::show).put(settings::put))
         .route("/api/v1/uploads/{sha256}", get(packages::upload_offset))
         .route("/api/v1/tokens", get(tokens::list).post(tokens::create))

@@ -27,6 +27,7 @@ use crate::log;
 use crate::metrics::Metrics;
 use crate::packages::Packages;
 use crate::readiness::Readiness;
+use crate::rollouts::{Looks, Rollouts};
 use crate::room::Room;
 use crate::store::{Actor, Change, Store, StoreError};
 use crate::tls::{self, TlsError};
@@ -172,6 +173,7 @@ pub struct Kept {
     pub tokens: Tokens,
     pub packages: Packages,
     pub standing: Standing,
+    pub rollouts: Rollouts,
 }
 
 /// Everything that requests share.
@@ -190,6 +192,8 @@ pub struct App {
     running: ArcSwap<Running>,
     /// What hosts are told, and why.
     pub deciding: Deciding,
+    /// How rollouts fare.
+    pub looks: Looks,
     config_path: Option<PathBuf>,
     data: PathBuf,
     downloads: AtomicUsize,
@@ -217,7 +221,7 @@ impl App {
         admission: Admission,
         kept: Kept,
     ) -> Self {
-        let Kept { folder: data, store, fleet, tokens, packages, standing } = kept;
+        let Kept { folder: data, store, fleet, tokens, packages, standing, rollouts } = kept;
         let app = Self {
             fleet,
             readiness: store.readiness(),
@@ -230,7 +234,8 @@ impl App {
             metrics: Metrics::default(),
             told: Told::default(),
             running: ArcSwap::from_pointee(running),
-            deciding: Deciding::new(standing),
+            deciding: Deciding::new(standing, rollouts),
+            looks: Looks::default(),
             config_path,
             data,
             downloads: AtomicUsize::new(0),
@@ -256,7 +261,8 @@ impl App {
         let (fleet, tokens) = (Fleet::new(listening), Tokens::of(Vec::new()));
         let packages = Packages::new(Vec::new(), Blobs::open(folder).unwrap());
         let standing = Standing::default();
-        let kept = Kept { folder: folder.into(), store, fleet, tokens, packages, standing };
+        let rollouts = Rollouts::default();
+        let kept = Kept { folder: folder.into(), store, fleet, tokens, packages, standing, rollouts };
         Self::new(running, 0, None, Admission::Loopback, kept)
     }
 

@@ -18,7 +18,7 @@ use crate::log;
 use crate::routes;
 use crate::running::App;
 use crate::shares::Shares;
-use crate::work::{deletion, expiry, flush, usage};
+use crate::work::{deletion, expiry, flush, rollouts, usage};
 
 /// How long requests under way may take after SIGTERM.
 const FINISH_SECS: u64 = 10;
@@ -53,6 +53,7 @@ pub async fn serve(app: Arc<App>, listen: SocketAddr, warn: impl FnOnce()) -> io
     let (end, ended) = oneshot::channel();
     let writing = tokio::spawn(flush::run(app.clone(), ended));
     tokio::spawn(usage::run(app.clone()));
+    tokio::spawn(rollouts::run(app.clone()));
     let house = House::new(app);
     tokio::select! {
         () = house.accept_all(&listener) => {}

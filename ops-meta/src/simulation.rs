@@ -91,8 +91,9 @@ pub fn simulate(
         if !asked.is_empty() {
             labels.note(host);
         }
-        let now = before.wanted_of(&facts, &host.answer);
-        looked.note(hostname, now, after.wanted_instead(&facts, &host.answer));
+        let says = |agent: &str| host.says(agent);
+        let now = before.wanted_of(&facts, &host.answer, &says);
+        looked.note(hostname, now, after.wanted_instead(&facts, &host.answer, &says));
     });
     if looked.hosts > 0 {
         warnings.extend(asked.iter().filter_map(|(group, has_hosts)| labels.warning(group, *has_hosts)));

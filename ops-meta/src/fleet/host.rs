@@ -7,8 +7,10 @@ use std::sync::Arc;
 use ops_wire::{Heartbeat, Phase, RealAgent, Status};
 use serde::{Deserialize, Serialize};
 
+use crate::domain::conformity;
 use crate::domain::hex::{hex, unhex};
 use crate::domain::host::{Heard, INTERVAL_SECS, INTERVAL_SECS_MAX};
+use crate::domain::rollout::Says;
 use crate::domain::selector::HostFacts;
 use crate::remembered::Remembered;
 use crate::store::HostId;
@@ -48,6 +50,11 @@ impl Host {
     pub fn stable<'a>(&'a self, hostname: &'a str) -> HostFacts<'a> {
         let Facts { os, arch, labels, .. } = &*self.facts;
         HostFacts { hostname, os, arch, ip: self.ip.address(), labels }
+    }
+
+    /// What it says of an agent.
+    pub fn says(&self, agent: &str) -> Option<Says<'_>> {
+        self.agents.find(agent).map(Real::says)
     }
 
     pub fn heard(&self) -> Heard {
@@ -180,6 +187,11 @@ fn started() -> Status {
 }
 
 impl Real {
+    pub fn says(&self) -> Says<'_> {
+        let Self { version, status, phase, error_code, .. } = self;
+        Says { real: conformity::Real { version, status, phase: *phase, error_code }, rollout: self.rollout }
+    }
+
     fn is_of(&self, said: &RealAgent) -> bool {
         *self.name == *said.name.as_str()
             && *self.version == *said.version.as_ref().map_or("", |it| it.as_str())

@@ -134,7 +134,7 @@ impl Fleet {
         self.listening.write().unwrap_or_else(PoisonError::into_inner).goes_on(now)
     }
 
-    fn listening(&self) -> RwLockReadGuard<'_, Listening> {
+    pub fn listening(&self) -> RwLockReadGuard<'_, Listening> {
         self.listening.read().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::HttpBody;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
@@ -72,6 +73,20 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Large<T> {
         let turn = timeout(LARGE_WAIT, app.documents.clone().acquire_owned()).await;
         let turn = turn.ok().and_then(Result::ok).ok_or_else(|| busy().retry_after(1))?;
         Ok(Self(read(&bytes)?, turn))
+    }
+}
+
+/// The same, where there may be none.
+pub struct Maybe<T>(pub T);
+
+impl<T: DeserializeOwned + Default> FromRequest<Arc<App>> for Maybe<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+        match request.body().size_hint().exact() {
+            Some(0) => Ok(Self(T::default())),
+            _ => read(&body_of(request, app, BODY_BYTES_MAX, &app.calls_room).await?).map(Self),
+        }
     }
 }
 

@@ -152,14 +152,8 @@ fn tag(generation: u64) -> HeaderValue {
 /// The same, where there is something to be tagged.
 pub type Edits = (HeaderMap, Json<Shown>);
 
-/// Changes the desired state, as whoever may. `object`: what is changed; `None`: all of it.
-pub async fn edit(
-    app: &Arc<App>,
-    caller: &Caller,
-    meant: HowMeant,
-    object: Option<Object>,
-    change: impl FnOnce(&Standing) -> Result<Document, NotEdited> + Send + 'static,
-) -> Result<Edits, Problem> {
+/// Whoever only looks may do so.
+pub fn may_edit(caller: &Caller, meant: HowMeant) -> Result<(), Problem> {
     if !meant.dry_run && !caller.role().includes(Role::Operator) {
         let detail = format!(
             "this needs the role {}; a {} may look what it would do, with dryRun=true",
@@ -168,6 +162,18 @@ pub async fn edit(
         );
         return Err(Problem::new(StatusCode::FORBIDDEN, detail));
     }
+    Ok(())
+}
+
+/// Changes the desired state, as whoever may. `object`: what is changed; `None`: all of it.
+pub async fn edit(
+    app: &Arc<App>,
+    caller: &Caller,
+    meant: HowMeant,
+    object: Option<Object>,
+    change: impl FnOnce(&Standing) -> Result<Document, NotEdited> + Send + 'static,
+) -> Result<Edits, Problem> {
+    may_edit(caller, meant)?;
     let edited = whole(app.clone().edit(caller.actor(), meant.into(), change)).await?;
     let Edited { generation, differences, simulated, unconfirmed } = edited;
     let differences = differences.into_iter().map(Differing::from).collect();

@@ -8,13 +8,15 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use ops_wire::{Heartbeat, Hostname, Refused, Status};
+use ops_wire::{Heartbeat, Hostname, RealAgent, Refused, Status};
 
 use super::auth::Speaker;
 use super::body;
 use super::error::{Refusal, Refusals};
 use super::openapi;
 use crate::clock::now_ms;
+use crate::domain::conformity::Real;
+use crate::domain::rollout::Says;
 use crate::domain::selector::HostFacts;
 use crate::fleet::{Host, Recorded, Said};
 use crate::log;
@@ -90,14 +92,22 @@ fn answer(app: &App, speaker: &Speaker, bytes: &[u8]) -> Result<Bytes, Refusal> 
         let Heartbeat { os, arch, ip, labels, real_agents, .. } = &beat;
         let facts = HostFacts { hostname: hostname.as_str(), os, arch, ip: ip.parse().ok(), labels };
         let current = app.current();
-        current.answer_to(&current.wanted(&facts), real_agents.iter().map(|agent| agent.name.as_str()))
+        let says = |agent: &str| real_agents.iter().find(|it| it.name.as_str() == agent).map(says);
+        let names = real_agents.iter().map(|agent| agent.name.as_str());
+        current.answer_to(&current.wanted(&facts, &says), names)
     }))
 }
 
 fn answer_to(app: &App, hostname: &str, host: &Host) -> Bytes {
     let current = app.current();
-    let wanted = current.wanted_of(&host.stable(hostname), &host.answer);
+    let wanted = current.wanted_of(&host.stable(hostname), &host.answer, &|agent| host.says(agent));
     current.answer_to(&wanted, host.agents.0.iter().map(|agent| &*agent.name))
+}
+
+fn says(agent: &RealAgent) -> Says<'_> {
+    let RealAgent { version, status, phase, error_code, rollout, .. } = agent;
+    let version = version.as_ref().map_or("", |it| it.as_str());
+    Says { real: Real { version, status, phase: *phase, error_code }, rollout: *rollout }
 }
 
 fn tell(app: &App, hostname: Hostname<'_>, recorded: &Recorded, refused: &[Refused]) {

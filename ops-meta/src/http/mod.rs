@@ -22,6 +22,7 @@ pub mod packages;
 mod page;
 pub mod policies;
 pub mod problem;
+pub mod rollouts;
 mod served;
 pub mod settings;
 pub mod tokens;

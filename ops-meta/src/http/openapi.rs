@@ -7,7 +7,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::{
     downloads, events, groups, health, heartbeat, hosts, legacy, lists, metrics, packages, policies, problem,
-    settings, tokens, whole_state,
+    rollouts, settings, tokens, whole_state,
 };
 
 /// What a host says of itself. A field that is wrong is left out and told in the log; only the hostname must be there.
@@ -75,6 +75,12 @@ pub struct Answer {
         policies::list,
         policies::put,
         policies::show,
+        rollouts::delete,
+        rollouts::go_on,
+        rollouts::hosts,
+        rollouts::list,
+        rollouts::show,
+        rollouts::start,
         settings::put,
         settings::show,
         tokens::create,

@@ -58,6 +58,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, format!("there is no {what}"))
     }
 
+    /// `verb` is none, for this reason.
+    pub fn missing_verb(why: impl std::fmt::Display) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format!("there is no such verb: {why}"))
+    }
+
     /// A word for programs, where one status has several reasons.
     #[must_use]
     pub fn code(self, code: &'static str) -> Self {

@@ -11,7 +11,7 @@ use super::sqlite::Durability;
 use super::{
     Actor, Change, Changed, Event, EventsAsked, HostId, LastAdmin, NewToken, Store, StoreError, Token, Turn,
 };
-use super::{desired, packages};
+use super::{desired, packages, rollouts};
 use crate::clock::now_ms;
 use crate::domain::role::Role;
 
@@ -85,7 +85,13 @@ pub(super) fn generation(connection: &Connection) -> rusqlite::Result<u64> {
     Ok(found.unsigned_abs())
 }
 
-/// `None` where nothing is to be done.
+/// To the next generation.
+pub(super) fn raise(transaction: &Transaction<'_>) -> rusqlite::Result<u64> {
+    transaction.execute("UPDATE state SET generation = generation + 1", [])?;
+    generation(transaction)
+}
+
+/// `None` where nothing is to be told.
 fn apply(transaction: &Transaction<'_>, actor: &Actor, change: Change) -> Result<Option<Done>, StoreError> {
     match change {
         Change::CreateToken(new) => create_token(transaction, new).map(Some),
@@ -99,14 +105,19 @@ fn apply(transaction: &Transaction<'_>, actor: &Actor, change: Change) -> Result
         })),
         Change::CreatePackage(new) => packages::create(transaction, *new, &actor.0).map(Some),
         Change::Package { id, change } => packages::change(transaction, id, change),
-        Change::Desired(differences) => desired::write(transaction, &differences),
+        Change::Desired { differences, ended } => {
+            rollouts::end(transaction, &ended)?;
+            desired::write(transaction, &differences)
+        }
+        Change::StartRollout(new) => rollouts::start(transaction, *new, &actor.0).map(Some),
+        Change::Rollout(moved) => rollouts::go_on(transaction, *moved),
+        Change::DeleteRollout(id) => rollouts::delete(transaction, id).map(Some),
         Change::Orders { digest, agents } => orders(transaction, digest, agents),
     }
 }
 
 fn record(transaction: &Transaction<'_>, actor: Actor, done: Done) -> Result<Changed, StoreError> {
-    transaction.execute("UPDATE state SET generation = generation + 1", [])?;
-    let (generation, at) = (generation(transaction)?, now_ms());
+    let (generation, at) = (raise(transaction)?, now_ms());
     let text = |value: &Option<Value>| value.as_ref().map(Value::to_string);
     transaction.execute(
         "INSERT INTO events (at, generation, actor, kind, object, before, after) VALUES (?, ?, ?, ?, ?, ?, ?)",

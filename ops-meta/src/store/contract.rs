@@ -6,6 +6,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
+use crate::domain::desired::Object;
 
 fn store() -> (Store, TempDir) {
     let folder = TempDir::new().unwrap();
@@ -464,4 +465,81 @@ async fn the_file_of_a_blob_is_noted_for_every_package_that_has_it() {
     }
     assert_eq!(seen, ["anew", "as it was", "anew"]);
     assert_eq!(kinds(&store).await.len(), 3, "nobody decided that");
+}
+
+fn new_rollout(agent: &str, replaces: Option<u64>) -> Change {
+    let plan = json!({"agent": agent, "version": "2", "waves": [{"percent": 100}]});
+    let progress = json!({"state": "running", "since": 1, "waves": []});
+    Change::StartRollout(Box::new(NewRollout { plan, progress, note: "why".to_owned(), replaces }))
+}
+
+fn moved(id: u64, state: &str, told: Option<&'static str>, policy: Vec<Difference>) -> Change {
+    let progress = json!({"state": state, "since": 2, "waves": [7]});
+    let told = told.map(|kind| MoveTold { kind, why: "so".to_owned() });
+    let is_finished = state == "completed";
+    Change::Rollout(Box::new(RolloutMove { id, progress, is_finished, told, policy }))
+}
+
+#[tokio::test]
+async fn a_rollout_is_one_row_and_what_is_of_no_interest_later_has_no_event() {
+    let (store, _folder) = store();
+    let started = store.change(actor(), new_rollout("a", None)).await.unwrap();
+    let id = started.id.unwrap().unsigned_abs();
+    assert_eq!(started.event.unwrap().kind, "rollout.started");
+    let raised = store.change(actor(), moved(id, "running", None, Vec::new())).await.unwrap();
+    assert_eq!((raised.generation, raised.event), (started.generation + 1, None));
+    let row = store.rollout(id).await.unwrap().unwrap();
+    assert_eq!((&row.progress["waves"], row.note.as_str(), row.finished), (&json!([7]), "why", None));
+    assert_eq!(store.standing_rollouts().unwrap(), [row]);
+    let paused =
+        store.change(actor(), moved(id, "paused", Some("rollout.paused"), Vec::new())).await.unwrap();
+    let event = paused.event.unwrap();
+    assert_eq!((event.kind.as_str(), event.object.as_str()), ("rollout.paused", "rollout 1"));
+    assert_eq!(event.before, Some(json!({"state": "running", "wave": 1})));
+    assert_eq!(event.after, Some(json!({"state": "paused", "wave": 1, "why": "so"})));
+    let missing = store.change(actor(), moved(9, "paused", None, Vec::new())).await.unwrap_err();
+    assert_eq!(missing.to_string(), StoreError::Missing("rollout 9".to_owned()).to_string());
+}
+
+#[tokio::test]
+async fn the_end_of_a_rollout_writes_the_policy_with_it_or_not_at_all() {
+    let (store, _folder) = store();
+    let id = store.change(actor(), new_rollout("a", None)).await.unwrap().id.unwrap().unsigned_abs();
+    let object = Object::Policy("a".to_owned(), String::new(), String::new());
+    let policy =
+        || vec![Difference { object: object.clone(), before: None, after: Some(json!({"version": "2"})) }];
+    let nobody = store.change(actor(), moved(9, "completed", Some("rollout.completed"), policy())).await;
+    assert!(nobody.is_err() && store.desired().unwrap().is_empty());
+    let done =
+        store.change(actor(), moved(id, "completed", Some("rollout.completed"), policy())).await.unwrap();
+    let rows = store.desired().unwrap();
+    assert_eq!((rows[0].value.clone(), rows[0].generation), (json!({"version": "2"}), done.generation));
+    assert_eq!(done.event.unwrap().after.unwrap()["policy a"], json!({"version": "2"}));
+    assert!(store.standing_rollouts().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn rollouts_are_listed_found_replaced_and_deleted() {
+    let (store, _folder) = store();
+    for agent in ["a", "b", "a"] {
+        store.change(actor(), new_rollout(agent, None)).await.unwrap();
+    }
+    store.change(actor(), moved(1, "stopped", Some("rollout.stopped"), Vec::new())).await.unwrap();
+    store.change(actor(), new_rollout("a", Some(1))).await.unwrap();
+    let ended = Change::Desired { differences: Vec::new(), ended: vec![2] };
+    store.change(actor(), ended).await.unwrap();
+    let standing: Vec<u64> = store.standing_rollouts().unwrap().iter().map(|it| it.id).collect();
+    assert_eq!(standing, [3, 4]);
+    let list = |state, agent: Option<&str>, before_id| {
+        let asked = RolloutsAsked { before_id, state, agent: agent.map(str::to_owned), limit: 2 };
+        let rows = store.rollouts(asked);
+        async { rows.await.unwrap().iter().map(|it| it.id).collect::<Vec<_>>() }
+    };
+    assert_eq!(list(None, None, None).await, [4, 3]);
+    assert_eq!(list(None, Some("a"), Some(4)).await, [3, 1]);
+    assert_eq!(list(Some("stopped"), None, None).await, [1]);
+    let deleted = store.change(actor(), Change::DeleteRollout(1)).await.unwrap();
+    assert_eq!(deleted.event.unwrap().kind, "rollout.deleted");
+    assert_eq!(store.rollout(1).await.unwrap(), None);
+    assert!(store.change(actor(), Change::DeleteRollout(1)).await.is_err());
 }

@@ -13,6 +13,7 @@ mod holder;
 mod hosts;
 mod orders;
 mod packages;
+mod rollouts;
 mod sqlite;
 
 use std::path::Path;
@@ -30,6 +31,7 @@ pub use desired::Row as DesiredRow;
 pub use error::{StoreError, Unopened};
 pub use orders::without_passwords;
 pub use packages::{Content, NewPackage, Package, PackageChange, PackageState};
+pub use rollouts::{MoveTold, NewRollout, RolloutMove, RolloutRow, RolloutsAsked};
 use sqlite::Sqlite;
 pub use sqlite::{FILE, LOCK, Turn};
 
@@ -79,8 +81,15 @@ pub enum Change {
         id: i64,
         change: PackageChange,
     },
-    /// What should run where is to be otherwise.
-    Desired(Vec<Difference>),
+    /// What should run where is to be otherwise; and these rollouts, which were stopped, tell hosts no more of it.
+    Desired {
+        differences: Vec<Difference>,
+        ended: Vec<u64>,
+    },
+    StartRollout(Box<NewRollout>),
+    Rollout(Box<RolloutMove>),
+    /// Its history: it tells nobody anything.
+    DeleteRollout(u64),
     /// cfg.json orders these agents, perhaps others than before.
     Orders {
         digest: String,

@@ -3,4 +3,5 @@
 pub mod deletion;
 pub mod expiry;
 pub mod flush;
+pub mod rollouts;
 pub mod usage;

@@ -36,6 +36,7 @@ mod openapi;
 mod packages;
 mod paths;
 mod precedence;
+mod rollouts;
 mod schemas;
 mod start_and_stop;
 mod support;

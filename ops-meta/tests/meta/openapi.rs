@@ -91,6 +91,18 @@ include-operation-id = "explainHost"
 checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 412, 429]
 
 [[operations]]
+include-operation-id = "startRollout"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 429]
+
+[[operations]]
+include-operation-id = "moveRollout"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 429]
+
+[[operations]]
+include-operation-id = "listRolloutHosts"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 429]
+
+[[operations]]
 include-operation-id = "createToken"
 checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 429]
 "#
@@ -172,7 +184,7 @@ fn every_answer_about_packages_is_as_the_description_says() {
 }
 
 /// What should run where.
-const DECIDED: [&str; 5] = ["fleet", "groups", "lists", "policies", "settings"];
+const DECIDED: [&str; 6] = ["fleet", "groups", "lists", "policies", "rollouts", "settings"];
 
 fn except(tags: &[&'static str]) -> Vec<&'static str> {
     tags.iter().flat_map(|tag| ["--exclude-tag", *tag]).collect()

@@ -90,7 +90,8 @@ fn a_database_of_every_schema_is_served_whole() {
         assert_eq!((&history[0]["before"], &history[0]["after"]), (&json!("1"), &json!("2")), "{history}");
 
         let kinds = texts(&admin.get("/api/v1/events").json()["events"], "kind");
-        let early = |kind: &String| !kind.starts_with("package.") && kind != "desired.changed";
+        let later = ["package.", "desired.", "rollout."];
+        let early = |kind: &String| !later.iter().any(|begin| kind.starts_with(begin));
         let kinds: Vec<String> = kinds.into_iter().filter(early).collect();
         let expected = [
             "host.dropped",
@@ -108,6 +109,7 @@ fn a_database_of_every_schema_is_served_whole() {
 
         packages_are_as_they_were(&admin);
         decisions_are_as_they_were(&admin);
+        rollouts_are_as_they_were(&admin);
 
         // It goes on from there.
         let (id, viewer) = admin.create("viewer", "viewer", &Value::Null);
@@ -172,6 +174,21 @@ fn decisions_are_as_they_were(admin: &Operator<'_>) {
     );
     let group = admin.get("/api/v1/groups/prod").json();
     assert_eq!((&group["hosts"], &group["some"]), (&json!(1), &json!(["web01"])));
+}
+
+/// From schema 5 on.
+fn rollouts_are_as_they_were(admin: &Operator<'_>) {
+    let rollouts = admin.get("/api/v1/rollouts").json()["rollouts"].clone();
+    let [draft, paused] = rollouts.as_array().unwrap().as_slice() else { return };
+    assert_eq!((&draft["state"], draft["finished"].is_i64()), (&json!("stopped"), true));
+    assert_eq!((&paused["state"], &paused["finished"]), (&json!("paused"), &Value::Null));
+    assert_eq!((&paused["note"], &paused["actor"]), (&json!("faster"), &json!("token 1 (first admin)")));
+    assert_eq!(
+        paused["plan"],
+        json!({"agent": "falcon-agent", "group": "prod", "version": "3.0.0", "onBreach": "rollback",
+               "waves": [{"percent": 10, "soakSecs": 600, "approval": true}, {"percent": 100}],
+               "windows": [{"start": "22:00", "durationSecs": 3600}]})
+    );
 }
 
 #[test]

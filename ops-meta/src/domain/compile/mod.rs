@@ -12,7 +12,6 @@ use ops_package::Requirement;
 use ops_wire::{AgentName, Cmd, DesiredAgent, Version};
 
 use super::precedence::{Decision, Order, Rules};
-use super::selector::HostFacts;
 pub use shelf::{Shelf, Stocked};
 
 /// Everything that decides what hosts are told.
@@ -45,12 +44,7 @@ pub enum Withheld {
 }
 
 impl Compiled {
-    /// What a host is told of each agent, by their names.
-    pub fn ordered(&self, host: &HostFacts<'_>) -> Vec<Ordered<'_>> {
-        self.ordered_of(self.rules.decide(host), host.os, host.arch)
-    }
-
-    /// The same, of what was decided for a host of this kind.
+    /// What hosts of one kind are told of what was decided for them, by the names of the agents.
     pub fn ordered_of<'a>(&'a self, decisions: Vec<Decision<'a>>, os: &str, arch: &str) -> Vec<Ordered<'a>> {
         let stocked = decisions.into_iter().map(|decision| {
             let found = self.stocked(decision.agent, &decision.order, os, arch);

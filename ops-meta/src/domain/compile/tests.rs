@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::requires::meets;
 use super::*;
 use crate::domain::desired::{Desired, Document};
+use crate::domain::selector::HostFacts;
 
 const HERE: &str = "http://meta:2000/packages";
 
@@ -48,7 +49,7 @@ fn told(policies: Value, arch: &str) -> BTreeMap<String, Result<DesiredAgent, St
     let compiled = compiled(policies);
     let labels = BTreeMap::new();
     let host = HostFacts { hostname: "h", os: "linux", arch, ip: None, labels: &labels };
-    let all = compiled.ordered(&host).into_iter();
+    let all = compiled.ordered_of(compiled.rules.decide(&host), host.os, host.arch).into_iter();
     all.map(|it| (it.decision.agent.to_string(), it.told.map_err(|why| why.to_string()))).collect()
 }
 

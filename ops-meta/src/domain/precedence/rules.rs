@@ -79,6 +79,10 @@ impl Rules {
         self.policies().map(|policy| &policy.agent).collect()
     }
 
+    pub fn policy(&self, agent: &AgentName, scope: &Scope) -> Option<&Policy> {
+        self.policies().find(|policy| policy.agent == *agent && policy.scope == *scope)
+    }
+
     /// Whether some policy names this version.
     pub fn orders(&self, agent: &AgentName, version: &Version) -> bool {
         self.policies().any(|it| it.agent == *agent && it.order.version.as_ref() == Some(version))
@@ -102,13 +106,21 @@ impl Rules {
         self.hosts.contains_key(hostname)
     }
 
-    /// What should run on a host that is in these of the groups with policies, by the names of the agents.
-    pub fn decide_in(&self, groups: &[u32], hostname: &str) -> Vec<Decision<'_>> {
+    /// What should run on a host that is in these of the groups with policies, by the names of the agents; `instead` take
+    /// the place of policies of the same agent and scope.
+    pub fn decide_with<'a>(
+        &'a self,
+        groups: &[u32],
+        hostname: &str,
+        instead: &[&'a Policy],
+    ) -> Vec<Decision<'a>> {
         let own = self.hosts.get(hostname).into_iter();
         let groups = groups.iter().filter_map(|&number| self.group(number)).map(|(_, policies)| policies);
         let strongest_first = own.chain(groups).chain([&self.default]);
         let mut agents: BTreeMap<&AgentName, Vec<&Policy>> = BTreeMap::new();
         for policy in strongest_first.flatten() {
+            let other = instead.iter().find(|it| it.agent == policy.agent && it.scope == policy.scope);
+            let policy = other.copied().unwrap_or(policy);
             agents.entry(&policy.agent).or_default().push(policy);
         }
         agents.into_iter().map(|(agent, policies)| Decision::of(agent, policies)).collect()
@@ -116,10 +128,11 @@ impl Rules {
 
     /// What should run on a host, by the names of the agents. Looks at the groups that it can be in, and at no policy
     /// but the host's.
+    #[allow(dead_code, reason = "tests and benches ask for one host; the server knows its kind")]
     pub fn decide(&self, host: &HostFacts<'_>) -> Vec<Decision<'_>> {
         let mut groups = Vec::new();
         self.deciding_groups(host, &mut groups);
-        self.decide_in(&groups, host.hostname)
+        self.decide_with(&groups, host.hostname, &[])
     }
 
     /// The groups with policies, and their numbers.

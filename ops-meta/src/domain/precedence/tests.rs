@@ -97,9 +97,9 @@ fn hosts_in_the_same_groups_run_the_same_unless_one_has_its_own() {
     {
         rules.deciding_groups(&host(hostname), &mut groups);
         assert_eq!((&*groups, rules.has_own(hostname)), (expected, own), "{hostname}");
-        assert_eq!(rules.decide_in(&groups, hostname), rules.decide(&host(hostname)));
+        assert_eq!(rules.decide_with(&groups, hostname, &[]), rules.decide(&host(hostname)));
     }
-    assert_eq!(rules.decide_in(&[1, 2], "bj-web1"), rules.decide_in(&[1, 2], "bj-web2"));
+    assert_eq!(rules.decide_with(&[1, 2], "bj-web1", &[]), rules.decide_with(&[1, 2], "bj-web2", &[]));
 }
 
 #[test]
@@ -355,7 +355,7 @@ proptest! {
             prop_assert_eq!(&found, &expected);
             expected.retain(|name| policies.iter().any(|policy| policy.scope == Scope::Group((*name).into())));
             rules.deciding_groups(&host.facts(), &mut numbers);
-            let decisions = rules.decide_in(&numbers, host.facts().hostname);
+            let decisions = rules.decide_with(&numbers, host.facts().hostname, &[]);
             let applied = decisions.iter().flat_map(|decision| &decision.policies);
             let applied: Vec<_> = applied.map(|policy| policy.scope.to_string()).collect();
             prop_assert_eq!(applied, expected.iter().map(|name| format!("group {name}")).collect::<Vec<_>>());

@@ -73,6 +73,14 @@ pub enum Stand {
     Elsewhere,
 }
 
+/// What a host says of an agent.
+#[derive(Debug, Clone, Copy)]
+pub struct Says<'a> {
+    pub real: Real<'a>,
+    /// Which rollout's order it says it has.
+    pub rollout: Option<u64>,
+}
+
 /// What is asked of hosts.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {

@@ -9,11 +9,13 @@
 //!
 //! Finishing writes the policy, so the last wave reaches every host of it.
 
+mod active;
 mod admission;
 mod breach;
 mod class;
 mod count;
 mod evaluate;
+mod explain;
 mod plan;
 mod preset;
 mod progress;
@@ -28,10 +30,12 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 
+pub use active::Active;
 pub use admission::{Admission, position};
-pub use class::{Asked, Bar, Class, Known, Stand};
-pub use count::{Counts, Nearest, Seen, Tally};
+pub use class::{Asked, Bar, Class, Known, Says, Stand};
+pub use count::{Classes, Counts, Nearest, Seen, Tally};
 pub use evaluate::{Look, Next, Step, evaluate, room};
+pub use explain::Standing;
 pub use plan::{Plan, PlanText, Target};
 pub use preset::{PresetText, preset};
 pub use progress::{Breached, Progress};

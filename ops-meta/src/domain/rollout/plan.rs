@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::state::OnBreach;
 use super::wave::{self, Wave, WaveText};
 use super::window::{Window, WindowText};
-use crate::domain::desired::Fault;
+use crate::domain::desired::{Fault, PolicyText};
 use crate::domain::precedence::{Field, Order, Scope};
 use crate::domain::selector::{HostFacts, Lists};
 
@@ -69,6 +69,30 @@ impl Target {
         }
         new.version = self.version.clone().or(new.version);
         new.cmd = self.cmd.clone().unwrap_or(new.cmd);
+        new
+    }
+}
+
+impl Target {
+    /// The same, of a policy as it is written.
+    pub fn written_into(&self, policy: &PolicyText) -> PolicyText {
+        let mut new = PolicyText { generation: None, ..policy.clone() };
+        if let Some(version) = self.version.as_ref().filter(|it| it.as_str() != policy.version) {
+            new = PolicyText {
+                version: version.to_string(),
+                sha256: String::new(),
+                signature: String::new(),
+                size: None,
+                unpacked_size: None,
+                ..new
+            };
+            if matches!(Md5::read(&policy.md5), Md5::Digest(_)) {
+                new.md5.clear();
+            }
+        }
+        if let Some(cmd) = &self.cmd {
+            cmd.as_str().clone_into(&mut new.cmd);
+        }
         new
     }
 }

@@ -12,10 +12,11 @@ use Verb::{Approve, Pause, Resume, Retry, Rollback, Stop};
 
 macro_rules! words {
     ($(#[$of:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident $word:literal,)* }) => {
-        $(#[$of])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+        #[serde(rename_all = "snake_case")]
+        $(#[$of])*
         pub enum $name {
-            $($(#[$doc])* #[serde(rename = $word)] $variant,)*
+            $($(#[$doc])* $variant,)*
         }
 
         impl $name {
@@ -47,6 +48,7 @@ macro_rules! words {
 }
 
 words! {
+    #[schema(as = RolloutState)]
     State {
         /// Written down, and not begun.
         Draft "draft",
@@ -67,6 +69,7 @@ words! {
 
 words! {
     /// What people do with a rollout.
+    #[schema(as = RolloutVerb)]
     Verb {
         /// Begins the wave that waits for it.
         Approve "approve",

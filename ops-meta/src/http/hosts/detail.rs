@@ -156,10 +156,7 @@ fn desired(hostname: &str, host: &Host, looked: &Looked<'_>) -> Vec<Desired> {
         name: desired.name.to_string(),
         version: desired.version.as_ref().map_or("", |version| version.as_str()).to_owned(),
         cmd: desired.cmd.as_str().to_owned(),
-        current: conformity::of_agent(
-            desired,
-            host.agents.find(desired.name.as_str()).map(super::shown::real),
-        ),
+        current: conformity::of_agent(desired, host.says(desired.name.as_str()).map(|it| it.real)),
     };
     looked.wanted(hostname, host).agents.iter().map(one).collect()
 }

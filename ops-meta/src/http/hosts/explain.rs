@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract;
 use ops_wire::DesiredAgent;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -14,15 +14,17 @@ use super::missing;
 use super::shown::Looked;
 use crate::clock::now_ms;
 use crate::current::Current;
-use crate::domain::compile::{Compiled, Withheld};
+use crate::domain::compile::{Compiled, Ordered, Withheld};
 use crate::domain::conformity::{self, Conformity};
 use crate::domain::explain::{self, Rule, Seen};
 use crate::domain::precedence::Group;
+use crate::domain::rollout::{Active, Standing, State};
 use crate::domain::selector::HostFacts;
 use crate::fleet::Host;
 use crate::http::asked::{Query, Segment};
 use crate::http::auth::{Viewer, With};
 use crate::http::problem::{Problem, Problems};
+use crate::http::rollouts::part;
 use crate::running::App;
 
 /// Groups that a host is not in, of which it is told why.
@@ -66,11 +68,46 @@ pub struct AgentExplained {
     told: Option<DesiredAgent>,
     /// Why it is told nothing, though policies are of it.
     withheld: Option<String>,
+    /// Those that would change what it is told.
+    rollouts: Vec<RolloutExplained>,
     /// What it says of the agent; null: nothing.
     real: Option<AgentDetail>,
     current: Conformity,
     /// All of this in sentences, and what would change it.
     sentences: Vec<String>,
+}
+
+/// One rollout that is of the host.
+#[derive(Serialize, ToSchema)]
+pub struct RolloutExplained {
+    id: u64,
+    state: State,
+    /// The wave that admits it, from 1; null: none does yet.
+    wave: Option<usize>,
+    /// Where it stands, 0 to 1.
+    position: f64,
+    /// Of the last wave that has begun: those below are admitted; null: none has.
+    threshold: Option<f64>,
+    /// Whether it is told what the rollout changes.
+    tells: bool,
+    sentence: String,
+}
+
+impl RolloutExplained {
+    fn of(active: &Active, standing: &Standing) -> Self {
+        let rollout = &active.rollout;
+        let Standing { position, selected, stand, .. } = *standing;
+        let waves = &rollout.progress.waves;
+        Self {
+            id: rollout.id,
+            state: rollout.progress.state,
+            wave: waves.admitting(position, selected).map(|wave| wave + 1),
+            position: part(position),
+            threshold: waves.len().checked_sub(1).and_then(|last| waves.threshold(last)).map(part),
+            tells: rollout.tells(position, selected, stand),
+            sentence: standing.sentence(active),
+        }
+    }
 }
 
 /// One policy that applies.
@@ -106,7 +143,7 @@ pub struct FilterExplained {
 #[utoipa::path(get, path = "/api/v1/hosts/{hostname}/explain", operation_id = "explainHost", tag = "hosts",
     security(("token" = [])), params(("hostname" = String, Path), ExplainAsked), responses((status = 200, body = Explained), Problems))]
 pub async fn explain(
-    State(app): State<Arc<App>>,
+    extract::State(app): extract::State<Arc<App>>,
     _: With<Viewer>,
     Segment(hostname): Segment,
     Query(asked): Query<ExplainAsked>,
@@ -118,13 +155,13 @@ pub async fn explain(
     let facts = host.stable(&hostname);
     let current = app.current();
     let (decided_by, groups, mut all) = match current.rules() {
-        Some(compiled) => ("policies", memberships(compiled, &facts), of_rules(compiled, &facts)),
+        Some(compiled) => ("policies", memberships(compiled, &facts), of_rules(&current, &host, &facts)),
         None => ("cfg.json", Vec::new(), of_file(&app, &current, &facts)),
     };
     // Whatever else the host reports is left alone.
     for real in &host.agents.0 {
         if !all.iter().any(|it| *it.name == *real.name) {
-            all.push(Decided { name: real.name.to_string(), rules: Vec::new(), told: Ok(None) });
+            all.push(Decided::nothing_of(&real.name));
         }
     }
     let mut reals = agents_of(&host, report.as_ref());
@@ -159,36 +196,57 @@ struct Decided {
     name: String,
     rules: Vec<Rule>,
     told: Result<Option<DesiredAgent>, Withheld>,
+    rollouts: Vec<RolloutExplained>,
 }
 
-fn of_rules(compiled: &Compiled, facts: &HostFacts<'_>) -> Vec<Decided> {
-    let decided = compiled.ordered(facts).into_iter().map(|ordered| Decided {
-        name: ordered.decision.agent.to_string(),
-        rules: explain::rules(&ordered.decision),
-        told: ordered.told.map(Some),
+fn of_rules(current: &Current, host: &Host, facts: &HostFacts<'_>) -> Vec<Decided> {
+    let says = |agent: &str| host.says(agent);
+    let standings = current.standings(facts, &says);
+    let decided = current.ordered(facts, &says).into_iter().flatten().map(|ordered| {
+        let Ordered { decision, told } = ordered;
+        let mut rules = explain::rules(&decision);
+        for (rule, policy) in rules.iter_mut().zip(&decision.policies) {
+            let changed = current.active().iter().find(|it| std::ptr::eq(*policy, &it.policy));
+            if let Some(active) = changed {
+                rule.of = format!("{} (as rollout {} changes it)", rule.of, active.rollout.id);
+            }
+        }
+        let of_it = standings.iter().filter(|(active, _)| active.policy.agent == *decision.agent);
+        Decided {
+            name: decision.agent.to_string(),
+            rules,
+            told: told.map(Some),
+            rollouts: of_it.map(|(active, standing)| RolloutExplained::of(active, standing)).collect(),
+        }
     });
     decided.collect()
 }
 
 fn of_file(app: &App, current: &Current, facts: &HostFacts<'_>) -> Vec<Decided> {
     let running = app.running();
-    let wanted = current.wanted(facts);
+    let wanted = current.wanted(facts, &|_| None);
     let decided = running.config.policies.iter().map(|policy| Decided {
         name: policy.name.to_string(),
         rules: explain::rules_of_2015(policy, facts.hostname),
         told: Ok(wanted.agents.iter().find(|agent| agent.name == policy.name).cloned()),
+        rollouts: Vec::new(),
     });
     decided.collect()
 }
 
 impl Decided {
+    fn nothing_of(agent: &str) -> Self {
+        Self { name: agent.to_owned(), rules: Vec::new(), told: Ok(None), rollouts: Vec::new() }
+    }
+
     fn explained(self, host: &Host, real: Option<AgentDetail>) -> AgentExplained {
         let told = self.told.as_ref().map(Option::as_ref);
         let current = told.ok().flatten().map_or(Conformity::Yes, |desired| {
-            conformity::of_agent(desired, host.agents.find(&self.name).map(super::shown::real))
+            conformity::of_agent(desired, host.says(&self.name).map(|it| it.real))
         });
         let seen = real.as_ref().map(AgentDetail::seen);
-        let sentences = explain::sentences(&self.name, &self.rules, told, seen, current);
+        let mut sentences = explain::sentences(&self.name, &self.rules, told, seen, current);
+        sentences.extend(self.rollouts.iter().map(|it| it.sentence.clone()));
         let policies = self.rules.into_iter().map(|Rule { of, gives, overridden }| PolicyExplained {
             of,
             gives,
@@ -203,6 +261,7 @@ impl Decided {
             policies: policies.collect(),
             told,
             withheld,
+            rollouts: self.rollouts,
             real,
             current,
             sentences,

@@ -44,7 +44,7 @@ impl<'a> Looked<'a> {
     }
 
     pub fn wanted(&self, hostname: &str, host: &Host) -> Arc<Wanted> {
-        self.current.wanted_of(&host.stable(hostname), &host.answer)
+        self.current.wanted_of(&host.stable(hostname), &host.answer, &|agent| host.says(agent))
     }
 
     pub fn now(&self) -> i64 {
@@ -60,7 +60,7 @@ impl<'a> Looked<'a> {
         }
         let known = self.kept.get(&key).map(|(_, known)| *known);
         let found = known.unwrap_or_else(|| {
-            let told = conformity::of_host(&wanted.agents, |name| host.agents.find(name).map(real));
+            let told = conformity::of_host(&wanted.agents, |name| host.says(name).map(|it| it.real));
             // What cannot be told is wanted all the same.
             if wanted.withheld.is_empty() { told } else { told.max(Conformity::No) }
         });
@@ -71,15 +71,6 @@ impl<'a> Looked<'a> {
         // What is not held, to its address something else may come.
         self.last = (known.is_some() || has_room).then_some((key, found));
         found
-    }
-}
-
-pub fn real(real: &Real) -> conformity::Real<'_> {
-    conformity::Real {
-        version: &real.version,
-        status: &real.status,
-        phase: real.phase,
-        error_code: &real.error_code,
     }
 }
 

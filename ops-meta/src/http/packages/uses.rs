@@ -143,7 +143,14 @@ fn orders(app: &App, build: &Build) -> Vec<String> {
         standing.desired.rules().policies().filter(|policy| {
             policy.agent == build.name && policy.order.version.as_ref() == Some(&build.version)
         });
-    of_file.chain(policies.map(|policy| format!("a policy orders it for {}", policy.scope))).collect()
+    let policies = policies.map(|policy| format!("a policy orders it for {}", policy.scope));
+    let rollouts = app.rollouts().clone();
+    let of_it = rollouts
+        .all()
+        .map(|it| (it.id, &it.plan))
+        .filter(|(_, plan)| plan.agent == build.name && plan.target.version.as_ref() == Some(&build.version));
+    let of_rollouts = of_it.map(|(id, plan)| format!("rollout {id} orders it for {}", plan.scope));
+    of_file.chain(policies).chain(of_rollouts).collect()
 }
 
 /// The first of them: an order may have come since somebody looked.

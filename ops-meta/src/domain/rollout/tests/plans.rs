@@ -3,6 +3,7 @@
 use ops_wire::{Cmd, Md5};
 
 use super::*;
+use crate::domain::desired::PolicyText;
 use crate::domain::precedence::Order;
 
 fn faults(waves: Value) -> Vec<String> {
@@ -207,4 +208,34 @@ fn a_share_of_some_hosts_is_never_nobody() {
     }
     assert_eq!((Share::Count(5).of(3), Share::Count(5).of(30)), (3, 5));
     assert!(percent("2%").is_exceeded_by(3, 100) && !percent("2%").is_exceeded_by(2, 100));
+}
+
+/// A policy is written as what hosts were told by then.
+#[test]
+fn what_is_written_is_what_was_told() {
+    use crate::domain::desired::{Desired, Document};
+    let digest = "a".repeat(32);
+    let sha256 = "b".repeat(64);
+    for target in [
+        json!({"version": "2"}),
+        json!({"version": "1"}),
+        json!({"cmd": "stop"}),
+        json!({"version": "2", "cmd": "start"}),
+    ] {
+        for md5 in ["", digest.as_str(), "http://elsewhere"] {
+            let policy = json!({"agent": "a", "version": "1", "cmd": "start", "tarball": "http://t", "md5": md5,
+                                "sha256": sha256, "signature": "s", "size": 1, "unpackedSize": 2, "trialSecs": 3});
+            let mut text = target.clone();
+            text["agent"] = json!("a");
+            text["waves"] = json!([{"percent": 100}]);
+            let target = plan(text).unwrap().target;
+            let order = |policy: &PolicyText| {
+                let document = Document { policies: vec![policy.clone()], ..Document::default() };
+                let (desired, _) = Desired::check(document, &Desired::default()).unwrap();
+                desired.rules().policies().next().unwrap().order.clone()
+            };
+            let policy: PolicyText = serde_json::from_value(policy).unwrap();
+            assert_eq!(order(&target.written_into(&policy)), target.applied_to(&order(&policy)));
+        }
+    }
 }

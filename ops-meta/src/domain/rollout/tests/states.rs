@@ -137,3 +137,23 @@ fn progress_is_kept_as_json() {
     let least = r#"{"state":"running","since":1,"waves":[18446744073709551612]}"#;
     assert_eq!(serde_json::from_str::<Progress>(least).unwrap().waves, it.progress.waves);
 }
+
+#[test]
+fn the_picture_in_the_documents_is_drawn_from_the_table() {
+    let documents = include_str!("../../../../../docs/rollouts.md");
+    let drawn = documents.split("```mermaid\n").nth(1).and_then(|rest| rest.split("```").next());
+    assert_eq!(drawn, Some(diagram().as_str()), "put this into docs/rollouts.md");
+}
+
+#[test]
+fn words_are_the_same_in_json_and_in_sentences() {
+    for state in State::ALL {
+        assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+    }
+    for verb in Verb::ALL {
+        assert_eq!(serde_json::to_value(verb).unwrap(), verb.as_str());
+    }
+    for then in OnBreach::ALL {
+        assert_eq!(serde_json::to_value(then).unwrap(), then.as_str());
+    }
+}

@@ -1,0 +1,277 @@
+//! A look at all hosts: how far each rollout is, and who is next.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::Looks;
+use crate::clock::now_ms;
+use crate::current::{Base, Current, Of};
+use crate::domain::conformity::{self, Conformity};
+use crate::domain::host::{Listening, State as HostState};
+use crate::domain::rollout::{Active, Class, Known, Nearest, Seen as Place, Tally, Why, position};
+use crate::fleet::{Fleet, Host};
+
+/// So many hosts are moved by one step at most.
+const NEXT_MAX: u32 = 100_000;
+/// Hosts that are named, of each kind of failure.
+const NAMED_MAX: usize = 10;
+/// The server learns for no longer, however seldom some hosts speak.
+const LEARNING_SECS_MAX: u32 = 300;
+
+/// What is known of hosts of one rollout only from having looked before. Hosts are known by their positions.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// When the last hosts were admitted, or taken back, in Unix seconds: whoever is seen so since was told by any beat
+    /// after that. `None`: before this start.
+    moved_at: Option<i64>,
+    told: HashMap<u64, Told>,
+    /// Since when they report a failure, in Unix milliseconds.
+    failed: HashMap<u64, i64>,
+}
+
+/// What one host is to hear.
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    /// What the rollout brings, rather than what was before.
+    new: bool,
+    /// Since when at the latest it hears it with any beat, in Unix seconds.
+    noted: i64,
+    /// When it was seen that it was heard after that, and so was told.
+    since: Option<i64>,
+}
+
+/// How the hosts of one rollout fare.
+#[derive(Debug)]
+pub struct Seen {
+    /// Unix milliseconds.
+    pub at: i64,
+    pub tally: Tally,
+    pub failures: BTreeMap<String, Failures>,
+    pub why: Why,
+}
+
+/// Hosts that failed in the same way.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Failures {
+    pub hosts: usize,
+    pub some: Vec<String>,
+}
+
+/// What one look came to.
+pub struct Scanned {
+    /// Unix milliseconds.
+    pub at: i64,
+    pub took: Duration,
+    /// Of each rollout that is active, in their order.
+    pub all: Vec<Counted>,
+    /// The longest interval of a host, as far as it is waited for.
+    pub interval_secs: i64,
+}
+
+/// Of one rollout.
+pub struct Counted {
+    pub tally: Tally,
+    pub next: Vec<u64>,
+    pub failures: BTreeMap<String, Failures>,
+}
+
+/// One host of one rollout.
+#[derive(Debug, Clone, Copy)]
+pub struct One {
+    pub position: u64,
+    pub place: Place,
+}
+
+impl Failures {
+    fn note(&mut self, hostname: &str) {
+        self.hosts += 1;
+        if self.some.len() < NAMED_MAX {
+            self.some.push(hostname.to_owned());
+        }
+    }
+}
+
+/// What a look goes by.
+pub struct Looking<'a> {
+    pub listening: &'a Listening,
+    /// Unix seconds.
+    pub now: i64,
+}
+
+/// Looks at every host, and so wants its turn.
+pub fn scan(fleet: &Fleet, current: &Current, looks: &Looks) -> Scanned {
+    let mut memories = looks.memories();
+    let (at, began) = (now_ms(), Instant::now());
+    let listening = fleet.listening().clone();
+    let looking = Looking { listening: &listening, now: at / 1000 };
+    let active = current.active().iter();
+    let mut all: Vec<_> =
+        active.map(|it| Counting::of(it, &mut memories, looks.moved_at(it.rollout.id))).collect();
+    // Of those that are over.
+    memories.clear();
+    let mut interval_secs = 0;
+    fleet.visit(|hostname, host| {
+        interval_secs = interval_secs.max(host.heard().interval_secs);
+        let base = current.base_of(&host.stable(hostname), &host.answer);
+        for of in base.of() {
+            if let Some(counting) = all.get_mut(of.active) {
+                counting.add(of, hostname, host, &looking);
+            }
+        }
+    });
+    let interval_secs = match interval_secs {
+        // Nobody is known yet.
+        0 => LEARNING_SECS_MAX,
+        secs => secs.min(LEARNING_SECS_MAX),
+    };
+    let all = all.into_iter().map(|counting| counting.finish(&mut memories)).collect();
+    Scanned { at, took: began.elapsed(), all, interval_secs: interval_secs.into() }
+}
+
+struct Counting<'a> {
+    active: &'a Active,
+    memory: Memory,
+    tally: Tally,
+    nearest: Nearest,
+    failures: BTreeMap<String, Failures>,
+}
+
+impl<'a> Counting<'a> {
+    fn of(active: &'a Active, memories: &mut BTreeMap<u64, Memory>, moved_at: Option<i64>) -> Self {
+        let rollout = &active.rollout;
+        let memory = memories.remove(&rollout.id).unwrap_or_default();
+        Self {
+            active,
+            memory: Memory { moved_at, ..memory },
+            tally: Tally::new(rollout.plan.waves.len()),
+            nearest: rollout.nearest(NEXT_MAX),
+            failures: BTreeMap::new(),
+        }
+    }
+
+    fn add(&mut self, of: &Of, hostname: &str, host: &Host, looking: &Looking<'_>) {
+        let One { position, place } = self.memory.one(self.active, of, hostname, host, looking);
+        self.tally.add(&place);
+        if self.active.rollout.is_next(&place) {
+            self.nearest.offer(position);
+        }
+        if let Some(code) = failure(host, self.active, place.class) {
+            self.failures.entry(code.to_owned()).or_default().note(hostname);
+        }
+    }
+
+    fn finish(self, memories: &mut BTreeMap<u64, Memory>) -> Counted {
+        memories.insert(self.active.rollout.id, self.memory);
+        Counted { tally: self.tally, next: self.nearest.sorted(), failures: self.failures }
+    }
+}
+
+/// How it failed, in a word.
+fn failure<'a>(host: &'a Host, active: &Active, class: Class) -> Option<&'a str> {
+    let code = || host.says(active.policy.agent.as_str()).map_or("", |it| it.real.error_code);
+    match class {
+        Class::Failed | Class::RolledBack if !code().is_empty() => Some(code()),
+        Class::Failed => Some("failed"),
+        Class::RolledBack => Some("rolled_back"),
+        Class::TimedOut => Some("timed_out"),
+        Class::Vanished => Some("vanished"),
+        _ => None,
+    }
+}
+
+/// What a host is for a rollout that is of it; `None`: it is not.
+pub fn of_rollout(base: &Base, active: usize) -> Option<&Of> {
+    base.of().iter().find(|of| of.active == active)
+}
+
+impl Memory {
+    pub fn one(
+        &mut self,
+        active: &Active,
+        of: &Of,
+        hostname: &str,
+        host: &Host,
+        looking: &Looking<'_>,
+    ) -> One {
+        let rollout = &active.rollout;
+        let position = position(rollout.id, hostname);
+        let selected = rollout.plan.selected(&host.stable(hostname));
+        let admitted_by = rollout.progress.waves.admitting(position, selected);
+        let asked = active.asked(&of.target, of.policy.as_ref(), admitted_by);
+        let says = host.says(active.policy.agent.as_str());
+        let (real, reported) = (says.map(|it| it.real), says.and_then(|it| it.rollout));
+        let (new, is_there) =
+            (admitted_by.is_some(), conformity::of_agent(&of.target, real) == Conformity::Yes);
+        let is_of_us = reported == Some(rollout.id);
+        let told_secs = match (new, is_there) {
+            // That it was told is seen by what it says, so it need not be remembered.
+            (true, true) => {
+                self.told.remove(&position);
+                is_of_us.then_some(0)
+            }
+            (false, _) if !asked.taking_back => {
+                self.told.remove(&position);
+                None
+            }
+            _ => self.told_secs(position, new, host, rollout.progress.failures_since, looking),
+        };
+        let failed_before = self.failed_before(active, position, host, real);
+        let known = Known {
+            admitted: new,
+            state: state(host, looking),
+            told_secs,
+            real,
+            rollout: reported,
+            failed_before,
+            bar: of.bar,
+        };
+        One { position, place: rollout.seen(position, selected, asked.class(&known)) }
+    }
+
+    /// For how long a host has been told what it is told.
+    fn told_secs(
+        &mut self,
+        position: u64,
+        new: bool,
+        host: &Host,
+        since_retry: i64,
+        looking: &Looking<'_>,
+    ) -> Option<i64> {
+        let fresh = Told { new, noted: self.moved_at.unwrap_or(looking.now), since: None };
+        let told = self.told.entry(position).or_insert(fresh);
+        if told.new != new {
+            *told = fresh;
+        }
+        if told.since.is_none() && i64::from(host.last) >= told.noted {
+            told.since = Some(looking.now);
+        }
+        // Who has another try has all his time for it.
+        let since = told.since?.max(since_retry / 1000);
+        Some(looking.listening.silence(since, looking.now))
+    }
+
+    fn failed_before(
+        &mut self,
+        active: &Active,
+        position: u64,
+        host: &Host,
+        real: Option<conformity::Real<'_>>,
+    ) -> bool {
+        let retried = active.rollout.progress.failures_since;
+        if retried == 0 {
+            return false;
+        }
+        if real.is_none_or(|real| real.error_code.is_empty()) {
+            self.failed.remove(&position);
+            return false;
+        }
+        let heard = i64::from(host.last) * 1000;
+        *self.failed.entry(position).or_insert(heard) <= retried
+    }
+}
+
+fn state(host: &Host, looking: &Looking<'_>) -> HostState {
+    crate::domain::host::state(&host.heard(), looking.listening, looking.now)
+}

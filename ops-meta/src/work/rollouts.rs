@@ -1,0 +1,143 @@
+//! Rollouts go on: all hosts are counted, and what follows from that is done, again and again. What happens is in the
+//! database before any host hears of it, so a server that was killed goes on from there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::clock::now_ms;
+use crate::current::Current;
+use crate::domain::host::{Listening, Run};
+use crate::domain::rollout::{Look, Next, Rollout, Step, Wait, evaluate, opening, why};
+use crate::log::Seldom;
+use crate::rollouts::{Counted, Scanned, Seen, scan};
+use crate::running::App;
+
+/// Between two looks at all hosts; nobody does in less what a host notices.
+const EVERY: Duration = Duration::from_secs(1);
+/// The same while no rollout moves by itself: only people see what is counted.
+const EVERY_AT_REST: Duration = Duration::from_secs(10);
+/// After a step there may be another.
+const AFTER_STEP: Duration = Duration::from_millis(20);
+/// A look may take this part of one processor, in parts of its own time.
+const REST_PER_LOOK: u32 = 19;
+
+/// For ever.
+pub async fn run(app: Arc<App>) {
+    let warnings = Seldom::new(2);
+    loop {
+        let current = app.current().clone();
+        if current.active().is_empty() {
+            let _ = timeout(EVERY_AT_REST, app.looks.moved.notified()).await;
+            continue;
+        }
+        let Some(scanned) = look(&app, &current).await else { continue };
+        let rest = scanned.took * REST_PER_LOOK;
+        let pause = match go_on(&app, &current, scanned).await {
+            Ok(went) => pause_after(went),
+            Err(why) => {
+                warnings.warn("rollouts_wait", &[("why", &why)]);
+                EVERY
+            }
+        };
+        tokio::time::sleep(rest).await;
+        // Whoever changes something need not wait.
+        let _ = timeout(pause.saturating_sub(rest), app.looks.moved.notified()).await;
+    }
+}
+
+/// What a round came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Went {
+    /// Nothing happens by itself.
+    AtRest,
+    Waits,
+    Step,
+}
+
+fn pause_after(went: Went) -> Duration {
+    match went {
+        Went::AtRest => EVERY_AT_REST,
+        Went::Waits => EVERY,
+        Went::Step => AFTER_STEP,
+    }
+}
+
+/// Looks at every host, and so takes its turn.
+async fn look(app: &Arc<App>, current: &Arc<Current>) -> Option<Scanned> {
+    let (looking, current) = (app.clone(), current.clone());
+    let turn = app.scans.clone().acquire_owned().await;
+    let looked = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        scan(&looking.fleet, &current, &looking.looks)
+    });
+    looked.await.ok()
+}
+
+/// Every rollout, as far as this look leads.
+async fn go_on(app: &App, current: &Current, scanned: Scanned) -> Result<Went, String> {
+    let run = app.fleet.listen(now_ms() / 1000);
+    let listening = app.fleet.listening().clone();
+    let learning = is_learning(run, scanned.interval_secs);
+    let mut went = Went::AtRest;
+    for (active, counted) in current.active().iter().zip(scanned.all) {
+        let of = Round { scanned_at: scanned.at, learning, listening: &listening };
+        went = went.max(of.one(app, active.rollout.clone(), counted).await?);
+    }
+    Ok(went)
+}
+
+/// Until every host could be heard once.
+fn is_learning(run: Run, interval_secs: i64) -> bool {
+    run.until - run.since < interval_secs
+}
+
+struct Round<'a> {
+    scanned_at: i64,
+    learning: bool,
+    listening: &'a Listening,
+}
+
+impl Round<'_> {
+    async fn one(&self, app: &App, mut rollout: Rollout, counted: Counted) -> Result<Went, String> {
+        let went = loop {
+            let look = self.look(&rollout, &counted);
+            let step = match evaluate(&rollout, &look) {
+                Next::Wait(Wait::Paused | Wait::Over(_)) => break Went::AtRest,
+                Next::Wait(_) => break Went::Waits,
+                Next::Do(step) => step,
+            };
+            let why = step.said(&rollout);
+            let went = app.step_rollout(rollout.id, &rollout.progress, &step, why).await;
+            let went = went.map_err(|why| format!("rollout {}: {why}", rollout.id))?;
+            // Unless somebody did something meanwhile.
+            let Some(progress) = went else { break Went::Step };
+            rollout.progress = progress;
+            if matches!(step, Step::Raise { .. } | Step::Lower { .. }) {
+                app.looks.moves(rollout.id, now_ms() / 1000);
+            }
+            if !matches!(step, Step::Settle | Step::Recover { .. }) {
+                // What was counted does not count any more.
+                break Went::Step;
+            }
+        };
+        let why = why(&rollout, &self.look(&rollout, &counted));
+        let Counted { tally, failures, .. } = counted;
+        app.looks.note(rollout.id, Seen { at: self.scanned_at, tally, failures, why });
+        Ok(went)
+    }
+
+    fn look<'a>(&'a self, rollout: &Rollout, counted: &'a Counted) -> Look<'a> {
+        let now = now_ms();
+        Look {
+            now,
+            learning: self.learning,
+            listening: self.listening,
+            frozen: None,
+            window: opening(&rollout.plan.windows, now),
+            tally: &counted.tally,
+            next_positions: &counted.next,
+        }
+    }
+}
