@@ -205,16 +205,16 @@ impl Memory {
         let (new, is_there) =
             (admitted_by.is_some(), conformity::of_agent(&of.target, real) == Conformity::Yes);
         let is_of_us = reported == Some(rollout.id);
+        let tells = rollout.tells(position, selected, asked.stand(real, reported));
         let told_secs = match (new, is_there) {
             // That it was told is seen by what it says, so it need not be remembered.
             (true, true) => {
                 self.told.remove(&position);
                 is_of_us.then_some(0)
             }
-            (false, _) if !asked.taking_back => {
-                self.told.remove(&position);
-                None
-            }
+            // While it is paused, whoever is admitted and has not begun is told nothing of it.
+            (true, false) if !tells => self.forgets(position),
+            (false, _) if !asked.taking_back => self.forgets(position),
             _ => self.told_secs(position, new, host, rollout.progress.failures_since, looking),
         };
         let failed_before = self.failed_before(active, position, host, real);
@@ -228,6 +228,11 @@ impl Memory {
             bar: of.bar,
         };
         One { position, place: rollout.seen(position, selected, asked.class(&known)) }
+    }
+
+    fn forgets(&mut self, position: u64) -> Option<i64> {
+        self.told.remove(&position);
+        None
     }
 
     /// For how long a host has been told what it is told.

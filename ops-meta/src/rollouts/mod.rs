@@ -152,7 +152,7 @@ impl Looks {
     }
 
     /// From now on other hosts are told, `now` in Unix seconds.
-    pub fn moves(&self, id: u64, now: i64) {
+    fn moves(&self, id: u64, now: i64) {
         self.moved_at.lock().unwrap_or_else(PoisonError::into_inner).insert(id, now);
     }
 

@@ -109,6 +109,7 @@ impl App {
             true => self.decide(&self.running(), generation),
             false => self.keep_current(self.current().after_step(written.id, &progress, generation)),
         }
+        self.looks.moves(written.id, now_ms() / 1000);
         Ok(())
     }
 

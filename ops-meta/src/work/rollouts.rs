@@ -114,9 +114,6 @@ impl Round<'_> {
             // Unless somebody did something meanwhile.
             let Some(progress) = went else { break Went::Step };
             rollout.progress = progress;
-            if matches!(step, Step::Raise { .. } | Step::Lower { .. }) {
-                app.looks.moves(rollout.id, now_ms() / 1000);
-            }
             if !matches!(step, Step::Settle | Step::Recover { .. }) {
                 // What was counted does not count any more.
                 break Went::Step;

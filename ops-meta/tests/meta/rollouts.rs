@@ -461,3 +461,23 @@ fn hosts_that_do_nothing_or_fall_silent_count_as_failed() {
     say(&admin, id, "next");
     hosts.until("the others", &server, |hosts| hosts.at("2") == 8);
 }
+
+#[test]
+fn nobody_is_late_for_what_was_said_before_a_pause() {
+    let (server, mut hosts) = begin(4);
+    let admin = Operator::first(&server);
+    hosts.fates = vec![Fate::Ignores];
+    let waves = json!([{"count": 1, "timeoutSecs": 4, "maxFailed": 0}, {"percent": 100}]);
+    let id = start(&admin, &plan("2", &waves));
+    hosts.until("the order", &server, |hosts| hosts.fates.is_empty());
+    say(&admin, id, "pause");
+    let beats = |hosts: &mut Hosts, secs| {
+        let begun = Instant::now();
+        hosts.until("some time", &server, |_| begun.elapsed() > Duration::from_secs(secs));
+    };
+    beats(&mut hosts, 6);
+    say(&admin, id, "resume");
+    beats(&mut hosts, 2);
+    assert!(is(&admin, id, "running"), "it has all its time again");
+    hosts.until("the breach", &server, |_| is(&admin, id, "paused"));
+}
