@@ -24,6 +24,8 @@ pub struct Head {
     /// Waves that have begun, and how many there are.
     begun: usize,
     waves: usize,
+    /// Of all hosts of the policy those that have the change; null: nobody has counted them.
+    percent: Option<u32>,
     note: String,
     /// Who began it.
     actor: String,
@@ -108,7 +110,9 @@ impl Head {
         let why = app.looks.of(id).map(|seen| seen.why.clone());
         let Progress { state, since, .. } = progress;
         let (begun, waves) = (progress.waves.len(), plan.waves.len());
-        let head = Self { id, state, since, plan, begun, waves, note, actor, created, finished, why };
+        let percent = app.looks.of(id).map(|seen| seen.tally.percent_done());
+        let head =
+            Self { id, state, since, plan, begun, waves, percent, note, actor, created, finished, why };
         Ok((head, progress))
     }
 }
