@@ -1,9 +1,11 @@
 //! A look at all hosts: how far each rollout is, and who is next.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::Looks;
 use crate::clock::now_ms;
 use crate::current::{Base, Current, Of};
 use crate::domain::conformity::{self, Conformity};
@@ -21,6 +23,9 @@ const LEARNING_SECS_MAX: u32 = 300;
 /// What is known of hosts of one rollout only from having looked before. Hosts are known by their positions.
 #[derive(Debug, Default)]
 pub struct Memory {
+    /// When the last hosts were admitted, or taken back, in Unix seconds: whoever is seen so since was told by any beat
+    /// after that. `None`: before this start.
+    moved_at: Option<i64>,
     told: HashMap<u64, Told>,
     /// Since when they report a failure, in Unix milliseconds.
     failed: HashMap<u64, i64>,
@@ -31,9 +36,9 @@ pub struct Memory {
 struct Told {
     /// What the rollout brings, rather than what was before.
     new: bool,
-    /// When it was first seen that it is to hear it, in Unix seconds.
+    /// Since when at the latest it hears it with any beat, in Unix seconds.
     noted: i64,
-    /// When it was heard after that, and so was told.
+    /// When it was seen that it was heard after that, and so was told.
     since: Option<i64>,
 }
 
@@ -56,7 +61,9 @@ pub struct Failures {
 
 /// What one look came to.
 pub struct Scanned {
+    /// Unix milliseconds.
     pub at: i64,
+    pub took: Duration,
     /// Of each rollout that is active, in their order.
     pub all: Vec<Counted>,
     /// The longest interval of a host, as far as it is waited for.
@@ -94,11 +101,16 @@ pub struct Looking<'a> {
 }
 
 /// Looks at every host, and so wants its turn.
-pub fn scan(fleet: &Fleet, current: &Current, memories: &mut BTreeMap<u64, Memory>) -> Scanned {
-    let at = now_ms();
+pub fn scan(fleet: &Fleet, current: &Current, looks: &Looks) -> Scanned {
+    let mut memories = looks.memories();
+    let (at, began) = (now_ms(), Instant::now());
     let listening = fleet.listening().clone();
     let looking = Looking { listening: &listening, now: at / 1000 };
-    let mut all: Vec<_> = current.active().iter().map(|active| Counting::of(active, memories)).collect();
+    let active = current.active().iter();
+    let mut all: Vec<_> =
+        active.map(|it| Counting::of(it, &mut memories, looks.moved_at(it.rollout.id))).collect();
+    // Of those that are over.
+    memories.clear();
     let mut interval_secs = 0;
     fleet.visit(|hostname, host| {
         interval_secs = interval_secs.max(host.heard().interval_secs);
@@ -114,8 +126,8 @@ pub fn scan(fleet: &Fleet, current: &Current, memories: &mut BTreeMap<u64, Memor
         0 => LEARNING_SECS_MAX,
         secs => secs.min(LEARNING_SECS_MAX),
     };
-    let counted = all.into_iter().map(|counting| counting.finish(memories)).collect();
-    Scanned { at, all: counted, interval_secs: interval_secs.into() }
+    let all = all.into_iter().map(|counting| counting.finish(&mut memories)).collect();
+    Scanned { at, took: began.elapsed(), all, interval_secs: interval_secs.into() }
 }
 
 struct Counting<'a> {
@@ -127,11 +139,12 @@ struct Counting<'a> {
 }
 
 impl<'a> Counting<'a> {
-    fn of(active: &'a Active, memories: &mut BTreeMap<u64, Memory>) -> Self {
+    fn of(active: &'a Active, memories: &mut BTreeMap<u64, Memory>, moved_at: Option<i64>) -> Self {
         let rollout = &active.rollout;
+        let memory = memories.remove(&rollout.id).unwrap_or_default();
         Self {
             active,
-            memory: memories.remove(&rollout.id).unwrap_or_default(),
+            memory: Memory { moved_at, ..memory },
             tally: Tally::new(rollout.plan.waves.len()),
             nearest: rollout.nearest(NEXT_MAX),
             failures: BTreeMap::new(),
@@ -226,13 +239,12 @@ impl Memory {
         since_retry: i64,
         looking: &Looking<'_>,
     ) -> Option<i64> {
-        let fresh = Told { new, noted: looking.now, since: None };
+        let fresh = Told { new, noted: self.moved_at.unwrap_or(looking.now), since: None };
         let told = self.told.entry(position).or_insert(fresh);
         if told.new != new {
             *told = fresh;
         }
-        // A beat of the same second may have come before.
-        if told.since.is_none() && i64::from(host.last) > told.noted {
+        if told.since.is_none() && i64::from(host.last) >= told.noted {
             told.since = Some(looking.now);
         }
         // Who has another try has all his time for it.

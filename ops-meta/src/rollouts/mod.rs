@@ -18,6 +18,9 @@ use crate::store::{RolloutRow, StoreError};
 pub use looking::{Counted, Failures, Looking, Memory, One, Scanned, Seen, of_rollout, scan};
 pub use starting::{Started, ToStart};
 
+/// Rollouts of which it is remembered how their hosts fared, the newest.
+const SEEN_MAX: usize = 1000;
+
 /// One rollout that tells hosts something, or will.
 #[derive(Debug, Clone)]
 pub struct Written {
@@ -36,6 +39,8 @@ pub struct Rollouts(BTreeMap<u64, Arc<Written>>);
 pub struct Looks {
     memories: Mutex<BTreeMap<u64, Memory>>,
     last: Mutex<BTreeMap<u64, Arc<Seen>>>,
+    /// When each moved hosts last, in Unix seconds.
+    moved_at: Mutex<BTreeMap<u64, i64>>,
     /// Somebody changed something: it is time to look.
     pub moved: Notify,
 }
@@ -146,13 +151,21 @@ impl Looks {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn note(&self, id: u64, seen: Seen) {
-        self.last().insert(id, Arc::new(seen));
+    /// From now on other hosts are told, `now` in Unix seconds.
+    pub fn moves(&self, id: u64, now: i64) {
+        self.moved_at.lock().unwrap_or_else(PoisonError::into_inner).insert(id, now);
     }
 
-    fn forget(&self, id: u64) {
-        self.memories().remove(&id);
-        self.last().remove(&id);
+    fn moved_at(&self, id: u64) -> Option<i64> {
+        self.moved_at.lock().unwrap_or_else(PoisonError::into_inner).get(&id).copied()
+    }
+
+    pub fn note(&self, id: u64, seen: Seen) {
+        let mut last = self.last();
+        last.insert(id, Arc::new(seen));
+        if last.len() > SEEN_MAX {
+            last.pop_first();
+        }
     }
 }
 

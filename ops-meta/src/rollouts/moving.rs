@@ -109,9 +109,6 @@ impl App {
             true => self.decide(&self.running(), generation),
             false => self.keep_current(self.current().after_step(written.id, &progress, generation)),
         }
-        if is_finished {
-            self.looks.forget(written.id);
-        }
         Ok(())
     }
 

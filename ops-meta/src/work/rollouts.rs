@@ -2,7 +2,7 @@
 //! database before any host hears of it, so a server that was killed goes on from there.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::time::timeout;
 
@@ -27,25 +27,23 @@ const REST_PER_LOOK: u32 = 19;
 pub async fn run(app: Arc<App>) {
     let warnings = Seldom::new(2);
     loop {
-        let (current, began) = (app.current().clone(), Instant::now());
+        let current = app.current().clone();
         if current.active().is_empty() {
-            app.looks.moved.notified().await;
+            let _ = timeout(EVERY_AT_REST, app.looks.moved.notified()).await;
             continue;
         }
-        let mut pause = EVERY_AT_REST;
-        if let Some(scanned) = look(&app, &current).await {
-            let took = began.elapsed();
-            pause = match go_on(&app, &current, scanned).await {
-                Ok(went) => pause_after(went),
-                Err(why) => {
-                    warnings.warn("rollouts_wait", &[("why", &why)]);
-                    EVERY
-                }
-            };
-            tokio::time::sleep(took * REST_PER_LOOK).await;
-        }
+        let Some(scanned) = look(&app, &current).await else { continue };
+        let rest = scanned.took * REST_PER_LOOK;
+        let pause = match go_on(&app, &current, scanned).await {
+            Ok(went) => pause_after(went),
+            Err(why) => {
+                warnings.warn("rollouts_wait", &[("why", &why)]);
+                EVERY
+            }
+        };
+        tokio::time::sleep(rest).await;
         // Whoever changes something need not wait.
-        let _ = timeout(pause, app.looks.moved.notified()).await;
+        let _ = timeout(pause.saturating_sub(rest), app.looks.moved.notified()).await;
     }
 }
 
@@ -72,7 +70,7 @@ async fn look(app: &Arc<App>, current: &Arc<Current>) -> Option<Scanned> {
     let turn = app.scans.clone().acquire_owned().await;
     let looked = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        scan(&looking.fleet, &current, &mut looking.looks.memories())
+        scan(&looking.fleet, &current, &looking.looks)
     });
     looked.await.ok()
 }
@@ -116,16 +114,17 @@ impl Round<'_> {
             // Unless somebody did something meanwhile.
             let Some(progress) = went else { break Went::Step };
             rollout.progress = progress;
+            if matches!(step, Step::Raise { .. } | Step::Lower { .. }) {
+                app.looks.moves(rollout.id, now_ms() / 1000);
+            }
             if !matches!(step, Step::Settle | Step::Recover { .. }) {
                 // What was counted does not count any more.
                 break Went::Step;
             }
         };
-        if app.rollouts().get(rollout.id).is_some() {
-            let why = why(&rollout, &self.look(&rollout, &counted));
-            let Counted { tally, failures, .. } = counted;
-            app.looks.note(rollout.id, Seen { at: self.scanned_at, tally, failures, why });
-        }
+        let why = why(&rollout, &self.look(&rollout, &counted));
+        let Counted { tally, failures, .. } = counted;
+        app.looks.note(rollout.id, Seen { at: self.scanned_at, tally, failures, why });
         Ok(went)
     }
 

@@ -21,6 +21,14 @@ pub struct Hosts {
     all: Vec<Host>,
     /// Versions that do not run anywhere.
     pub bad: BTreeSet<&'static str>,
+    /// What becomes of those that are told another version first.
+    fates: Vec<Fate>,
+}
+
+#[derive(Clone, Copy)]
+enum Fate {
+    Ignores,
+    Vanishes,
 }
 
 struct Host {
@@ -29,7 +37,7 @@ struct Host {
     rollout: Option<u64>,
     /// The version that failed here.
     failed: Option<String>,
-    silent: bool,
+    fate: Option<Fate>,
 }
 
 impl Hosts {
@@ -39,16 +47,21 @@ impl Hosts {
             version: "1".to_owned(),
             rollout: None,
             failed: None,
-            silent: false,
+            fate: None,
         };
-        Self { all: (0..count).map(host).collect(), bad: BTreeSet::new() }
+        Self { all: (0..count).map(host).collect(), bad: BTreeSet::new(), fates: Vec::new() }
     }
 
     pub fn beat(&mut self, server: &Server) {
-        for host in self.all.iter_mut().filter(|host| !host.silent) {
+        for host in self.all.iter_mut().filter(|host| !matches!(host.fate, Some(Fate::Vanishes))) {
             let answer = server.post("/heartbeat", &host.says()).json();
             if let Some(told) = answer["desiredAgents"].as_array().and_then(|all| all.first()) {
-                host.hears(told, &self.bad);
+                if told["version"] != host.version.as_str() && host.fate.is_none() {
+                    host.fate = self.fates.pop();
+                }
+                if host.fate.is_none() {
+                    host.hears(told, &self.bad);
+                }
             }
         }
     }
@@ -156,8 +169,8 @@ fn a_version_reaches_few_hosts_and_then_all_and_becomes_the_policy() {
     let id = start(&admin, &plan("2", &json!([{"percent": 1}, {"percent": 100, "approval": true}])));
     hosts.until("the first wave", &server, |_| is(&admin, id, "awaiting_approval"));
     assert_eq!(hosts.at("2"), 1, "1 % of 20 is one");
-    let shown = show(&admin, id);
-    assert_eq!((&shown["each"][0]["of"], &shown["each"][0]["name"]), (&json!({"done": 1}), &json!("1 %")));
+    hosts.until("the counts", &server, |_| show(&admin, id)["each"][0]["of"] == json!({"done": 1}));
+    assert_eq!(show(&admin, id)["each"][0]["name"], "1 %");
     assert_eq!(version_of_policy(&admin), "1");
 
     assert_eq!(say(&admin, id, "approve").status, 200);
@@ -165,6 +178,10 @@ fn a_version_reaches_few_hosts_and_then_all_and_becomes_the_policy() {
     assert_eq!((hosts.at("2"), version_of_policy(&admin)), (20, "2".to_owned()));
     let expected = ["started", "wave_begun", "awaits_approval", "approved", "completed"];
     assert_eq!(events(&admin, id), expected.map(|kind| format!("rollout.{kind}")));
+    let shown = show(&admin, id);
+    assert_eq!(shown["why"]["what"], "it is complete: the policy says what it changed", "{shown}");
+    // What was counted last is still told.
+    hosts.until("the counts", &server, |_| show(&admin, id)["each"][1]["of"]["done"] == 19);
     // From now on it is the policy that says so.
     hosts.beat(&server);
     assert!(hosts.all.iter().all(|host| host.rollout.is_none()));
@@ -216,6 +233,7 @@ fn people_pause_it_go_on_end_a_wave_and_stop_it() {
         (&paused["state"], &paused["verbs"]),
         (&json!("paused"), &json!(["resume", "stop", "rollback", "retry"]))
     );
+    assert_eq!(paused["why"]["what"], "somebody stopped or paused it");
     assert_eq!(say(&admin, id, "pause").status, 200, "it is so already");
     let why = sentence(&say(&admin, id, "next"), 409);
     assert_eq!(why, "a rollout that is paused cannot next; it can resume, stop, rollback, retry");
@@ -423,4 +441,23 @@ fn a_list_that_a_wave_names_stays_as_long_as_it_does() {
     let why = sentence(&admin.delete("/api/v1/lists/few"), 409);
     assert!(why.starts_with(&format!("the waves of rollout {id}, which is running")), "{why}");
     say(&admin, id, "rollback");
+}
+
+#[test]
+fn hosts_that_do_nothing_or_fall_silent_count_as_failed() {
+    let (server, mut hosts) = begin(10);
+    let admin = Operator::first(&server);
+    hosts.fates = vec![Fate::Ignores, Fate::Vanishes];
+    let waves = json!([{"percent": 30, "timeoutSecs": 5, "maxFailed": 1}, {"percent": 100}]);
+    let id = start(&admin, &plan("2", &waves));
+    hosts.until("the breach", &server, |_| is(&admin, id, "paused"));
+    let shown = show(&admin, id);
+    let why = "2 of 3 hosts ordered in wave \"30 %\" failed (1 timed out, 1 vanished), and 1 may";
+    assert_eq!((&shown["breach"]["why"], hosts.at("2")), (&json!(why), 1), "{shown}");
+    // Known failures are no breach again.
+    say(&admin, id, "resume");
+    let waits = "1 of 3 hosts ordered in wave \"30 %\" are done, and 3 have to be; the others failed";
+    hosts.until("the reason", &server, |_| show(&admin, id)["why"]["what"] == waits);
+    say(&admin, id, "next");
+    hosts.until("the others", &server, |hosts| hosts.at("2") == 8);
 }

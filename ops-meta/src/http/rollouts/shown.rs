@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::clock::now_ms;
 use crate::domain::desired::Fault;
-use crate::domain::rollout::{Counts, Plan, PlanText, Progress, State, Verb, Why};
+use crate::domain::host::Listening;
+use crate::domain::rollout::{
+    Counts, Look, Opening, Plan, PlanText, Progress, Rollout, State, Tally, Verb, Why, why,
+};
 use crate::http::problem::Problem;
 use crate::rollouts::Failures;
 use crate::running::App;
@@ -84,6 +88,22 @@ pub struct WaveShown {
     of: serde_json::Value,
 }
 
+/// Of one that does nothing by itself: for that nobody has to count hosts.
+fn why_at_rest(app: &App, id: u64, text: &PlanText, progress: &Progress) -> Option<Why> {
+    let at_rest = progress.state.is_over() || matches!(progress.state, State::Draft | State::Paused);
+    let plan = Plan::check(text, app.standing().desired.lists()).ok().filter(|_| at_rest)?;
+    let look = Look {
+        now: now_ms(),
+        learning: false,
+        listening: &Listening::default(),
+        frozen: None,
+        window: Opening::ALWAYS,
+        tally: &Tally::default(),
+        next_positions: &[],
+    };
+    Some(why(&Rollout { id, plan, progress: progress.clone() }, &look))
+}
+
 /// A position, or what it is compared with, as a part of all.
 pub fn part(position: u64) -> f64 {
     position as f64 / u64::MAX as f64
@@ -107,7 +127,8 @@ impl Head {
         let RolloutRow { id, plan, progress, note, actor, created, finished } = row;
         let plan: PlanText = read(id, "plan", plan)?;
         let progress: Progress = read(id, "progress", progress)?;
-        let why = app.looks.of(id).map(|seen| seen.why.clone());
+        let seen = || app.looks.of(id).map(|seen| seen.why.clone());
+        let why = why_at_rest(app, id, &plan, &progress).or_else(seen);
         let Progress { state, since, .. } = progress;
         let (begun, waves) = (progress.waves.len(), plan.waves.len());
         let percent = app.looks.of(id).map(|seen| seen.tally.percent_done());
