@@ -22,6 +22,7 @@ mod policy;
 mod push;
 mod regular;
 mod restore;
+mod rollout;
 mod settings;
 mod sizes;
 mod times;
@@ -62,6 +63,9 @@ pub enum Verb {
     /// What counts for all hosts
     #[command(subcommand)]
     Settings(settings::Verb),
+    /// Change a policy for a few hosts, then for more, then for all
+    #[command(subcommand)]
+    Rollout(rollout::Verb),
     /// Wait until an agent runs at a version, on all hosts or some
     Wait(wait::Args),
     /// Bring packages
@@ -96,6 +100,7 @@ pub fn run(verb: Verb) -> ExitCode {
         Verb::Policy(verb) => policy::run(verb),
         Verb::List(verb) => list::run(verb),
         Verb::Settings(verb) => settings::run(verb),
+        Verb::Rollout(verb) => rollout::run(verb),
         Verb::Wait(args) => wait::run(&args),
         Verb::Push(args) => push::run(args),
         Verb::Package(verb) => package::run(verb),

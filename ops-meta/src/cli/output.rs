@@ -50,7 +50,7 @@ impl Out {
     }
 
     /// Ends early when nobody reads any more: who only writes now and then would hear of it with the next line.
-    fn pause(&self, time: Duration) -> Result<(), Failed> {
+    pub fn pause(&self, time: Duration) -> Result<(), Failed> {
         // Errors and hang-ups are told without being asked for.
         let mut stdout = [PollFd::new(self.0.get_ref().as_fd(), PollFlags::empty())];
         match poll(&mut stdout, PollTimeout::try_from(time).unwrap_or(PollTimeout::MAX)) {

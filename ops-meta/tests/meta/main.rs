@@ -21,6 +21,7 @@ mod cli_pack;
 mod cli_package;
 mod cli_packages;
 mod cli_push;
+mod cli_rollouts;
 mod cli_wait;
 mod connections;
 mod database_away;

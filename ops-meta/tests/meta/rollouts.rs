@@ -17,10 +17,10 @@ fn server() -> Server {
 }
 
 /// Hosts that do what they are told: at once, or not at all.
-struct Hosts {
+pub struct Hosts {
     all: Vec<Host>,
     /// Versions that do not run anywhere.
-    bad: BTreeSet<&'static str>,
+    pub bad: BTreeSet<&'static str>,
     /// What becomes of those that are told another version first.
     fates: Vec<Fate>,
 }
@@ -52,7 +52,7 @@ impl Hosts {
         Self { all: (0..count).map(host).collect(), bad: BTreeSet::new(), fates: Vec::new() }
     }
 
-    fn beat(&mut self, server: &Server) {
+    pub fn beat(&mut self, server: &Server) {
         for host in self.all.iter_mut().filter(|host| !matches!(host.fate, Some(Fate::Vanishes))) {
             let answer = server.post("/heartbeat", &host.says()).json();
             if let Some(told) = answer["desiredAgents"].as_array().and_then(|all| all.first()) {
@@ -66,12 +66,12 @@ impl Hosts {
         }
     }
 
-    fn at(&self, version: &str) -> usize {
+    pub fn at(&self, version: &str) -> usize {
         self.all.iter().filter(|host| host.version == version).count()
     }
 
     /// Beats until it is so.
-    fn until(&mut self, what: &str, server: &Server, mut is_so: impl FnMut(&Self) -> bool) {
+    pub fn until(&mut self, what: &str, server: &Server, mut is_so: impl FnMut(&Self) -> bool) {
         let begun = Instant::now();
         while !is_so(self) {
             assert!(begun.elapsed() < DEADLINE, "{what}: not in time");
@@ -114,7 +114,7 @@ fn policy(admin: &Operator<'_>) {
 }
 
 /// A server, and that many hosts that have been heard of.
-fn begin(count: usize) -> (Server, Hosts) {
+pub fn begin(count: usize) -> (Server, Hosts) {
     let server = server();
     let mut hosts = Hosts::new(count);
     policy(&Operator::first(&server));

@@ -42,7 +42,7 @@ impl Editing {
 }
 
 impl Meant {
-    fn query(&self) -> Query {
+    pub fn query(&self) -> Query {
         let words = [("dryRun", self.dry_run), ("confirm", self.confirm)];
         words.into_iter().filter(|(_, is_set)| *is_set).map(|(key, _)| (key, "true".to_owned())).collect()
     }
@@ -56,14 +56,24 @@ pub fn edit(client: &Client, request: Request<'_>, meant: &Meant, format: Format
             tell(meant, &answer.body);
             Ok(())
         }
-        Err(Failed::Unconfirmed { why, changed }) => {
-            if format == Format::Table {
-                print(summary::of_hosts(&changed))?;
-            }
-            Err(Failed::Refused(why))
-        }
-        Err(failed) => Err(failed),
+        Err(failed) => Err(refused(failed, format)),
     }
+}
+
+/// Where it has to be confirmed: shows first what it would do.
+pub fn refused(failed: Failed, format: Format) -> Failed {
+    match failed {
+        Failed::Unconfirmed { why, changed } => match format {
+            Format::Table => show_hosts(&changed).err().unwrap_or(Failed::Refused(why)),
+            Format::Json => Failed::Refused(why),
+        },
+        other => other,
+    }
+}
+
+/// Who is told something else.
+pub fn show_hosts(changed: &Value) -> Result<(), Failed> {
+    print(summary::of_hosts(changed))
 }
 
 /// Beforehand: what it will ask for.

@@ -5,9 +5,11 @@
 mod document;
 mod fault;
 mod node;
+mod plain;
 mod shape;
 pub mod words;
 mod written;
 
 pub use document::FleetFile;
+pub use plain::plain;
 pub use written::written;

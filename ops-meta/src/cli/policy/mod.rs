@@ -58,7 +58,7 @@ impl Which {
 }
 
 /// Whom a policy is for: `all hosts`, `group prod`, `host web-01`.
-fn scope(policy: &Value) -> String {
+pub fn scope(policy: &Value) -> String {
     match (text(policy, "group").as_str(), text(policy, "host").as_str()) {
         ("-", "-") => "all hosts".to_owned(),
         ("-", host) => format!("host {host}"),

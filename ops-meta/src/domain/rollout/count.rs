@@ -122,6 +122,15 @@ impl Tally {
         }
     }
 
+    /// Of all hosts those that have the change, rounded down: 100 are all of them. The last wave is of all.
+    pub fn percent_done(&self) -> u32 {
+        let has_it = |of: &Classes| u64::from(of.get(Class::Done)) + u64::from(of.get(Class::There));
+        let done = has_it(&self.rest) + self.waves.iter().map(|counts| has_it(&counts.of)).sum::<u64>();
+        let hosts = self.waves.last().map_or(0, |counts| counts.hosts);
+        let percent = (done * 100).checked_div(hosts.into()).unwrap_or(100);
+        u32::try_from(percent).unwrap_or(100).min(100)
+    }
+
     /// Of all waves.
     pub fn in_flight(&self) -> u32 {
         self.waves.iter().fold(0, |sum, counts| sum.saturating_add(counts.of.in_flight()))

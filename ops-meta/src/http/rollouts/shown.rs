@@ -28,6 +28,8 @@ pub struct Head {
     /// Waves that have begun, and how many there are.
     begun: usize,
     waves: usize,
+    /// Of all hosts of the policy those that have the change; null: nobody has counted them.
+    percent: Option<u32>,
     note: String,
     /// Who began it.
     actor: String,
@@ -129,7 +131,9 @@ impl Head {
         let why = why_at_rest(app, id, &plan, &progress).or_else(seen);
         let Progress { state, since, .. } = progress;
         let (begun, waves) = (progress.waves.len(), plan.waves.len());
-        let head = Self { id, state, since, plan, begun, waves, note, actor, created, finished, why };
+        let percent = app.looks.of(id).map(|seen| seen.tally.percent_done());
+        let head =
+            Self { id, state, since, plan, begun, waves, percent, note, actor, created, finished, why };
         Ok((head, progress))
     }
 }
