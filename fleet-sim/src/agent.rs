@@ -112,6 +112,12 @@ impl Agent {
         }
     }
 
+    /// Whether this version ran here before the one that runs now: then it does so again.
+    pub fn has_run(&self, wanted: Wanted) -> bool {
+        let before = self.change.filter(|it| it.outcome == Outcome::Succeeded).and_then(|it| it.from);
+        before.is_some_and(|before| wanted == Wanted::Started(before))
+    }
+
     /// Begins what the order asks for, unless something is under way. A stop and a start of what is installed take no time
     /// here.
     pub fn hear(&mut self, wanted: Wanted, plan: impl FnOnce(Word) -> Plan, now_ms: u64) {

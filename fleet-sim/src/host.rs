@@ -67,8 +67,12 @@ impl Host {
             let plan = |version: Word| plan(number, order, words.text(version), words, ways);
             let mut vanishes = false;
             if let Some(agent) = self.agents.iter_mut().find(|it| it.name == order.name) {
+                let has_run = agent.has_run(order.wanted);
                 let planned = |version| {
-                    let plan = plan(version);
+                    let mut plan = plan(version);
+                    if has_run {
+                        plan.fate = Fate::Succeeds;
+                    }
                     vanishes = plan.fate == Fate::Vanishes;
                     plan
                 };
