@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
+use ops_wire::Phase;
 use serde::Serialize;
 
 use super::Looks;
@@ -206,27 +207,24 @@ impl Memory {
             (admitted_by.is_some(), conformity::of_agent(&of.target, real) == Conformity::Yes);
         let is_of_us = reported == Some(rollout.id);
         let tells = rollout.tells(position, selected, asked.stand(real, reported));
+        let state = state(host, looking);
+        let is_silent = matches!(state, HostState::Late | HostState::Gone);
+        let is_held = real.is_some_and(|real| real.phase == Some(Phase::Held));
         let told_secs = match (new, is_there) {
             // That it was told is seen by what it says, so it need not be remembered.
             (true, true) => {
                 self.told.remove(&position);
                 is_of_us.then_some(0)
             }
-            // While it is paused, whoever is admitted and has not begun is told nothing of it.
-            (true, false) if !tells => self.forgets(position),
+            // While it is paused, or there is nothing for it, or it is held, a host that is admitted has no time that runs
+            // out. Whoever fell silent before stays so.
+            (true, false) if !is_silent && (!tells || of.bar.is_some() || is_held) => self.forgets(position),
             (false, _) if !asked.taking_back => self.forgets(position),
             _ => self.told_secs(position, new, host, rollout.progress.failures_since, looking),
         };
         let failed_before = self.failed_before(active, position, host, real);
-        let known = Known {
-            admitted: new,
-            state: state(host, looking),
-            told_secs,
-            real,
-            rollout: reported,
-            failed_before,
-            bar: of.bar,
-        };
+        let known =
+            Known { admitted: new, state, told_secs, real, rollout: reported, failed_before, bar: of.bar };
         One { position, place: rollout.seen(position, selected, asked.class(&known)) }
     }
 

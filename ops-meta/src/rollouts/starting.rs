@@ -10,7 +10,7 @@ use crate::current::Current;
 use crate::deciding::{Meant, NotEdited};
 use crate::desired::Standing;
 use crate::domain::desired::{Desired, Fault, Object, differences};
-use crate::domain::rollout::{Plan, PlanText, Progress};
+use crate::domain::rollout::{Plan, PlanText, Progress, State};
 use crate::fleet::Fleet;
 use crate::running::App;
 use crate::simulation::{self, Simulated};
@@ -154,6 +154,12 @@ fn replaced(written: &Written, rollouts: &Rollouts) -> Result<Option<u64>, NotEd
         Some(other) if !other.is_over() => {
             Err(NotEdited::InUse(format!("{} is being changed by {other}", written.object())))
         }
+        // Hosts that have what was stopped would be told at once what the policy says, and nobody has begun anything.
+        Some(other) if written.progress.state == State::Draft => Err(NotEdited::InUse(format!(
+            "{} has {other}, of which hosts keep what they have; take that back first (`rollback`), or begin this one \
+             without a draft",
+            written.object()
+        ))),
         other => Ok(other.map(|it| it.id)),
     }
 }

@@ -29,10 +29,15 @@ pub async fn run(app: Arc<App>) {
     loop {
         let current = app.current().clone();
         if current.active().is_empty() {
+            // While cfg.json decides, nobody hears of any.
+            app.looks.memories().clear();
             let _ = timeout(EVERY_AT_REST, app.looks.moved.notified()).await;
             continue;
         }
-        let Some(scanned) = look(&app, &current).await else { continue };
+        let Some(scanned) = look(&app, &current).await else {
+            tokio::time::sleep(EVERY).await;
+            continue;
+        };
         let rest = scanned.took * REST_PER_LOOK;
         let pause = match go_on(&app, &current, scanned).await {
             Ok(went) => pause_after(went),

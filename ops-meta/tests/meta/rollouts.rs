@@ -463,6 +463,28 @@ fn hosts_that_do_nothing_or_fall_silent_count_as_failed() {
 }
 
 #[test]
+fn a_draft_leaves_what_was_stopped_as_it_is() {
+    let (server, mut hosts) = begin(4);
+    let admin = Operator::first(&server);
+    let waves = json!([{"count": 2, "soakSecs": 600}, {"percent": 100}]);
+    let id = start(&admin, &plan("2", &waves));
+    hosts.until("the first wave", &server, |hosts| hosts.at("2") == 2);
+    say(&admin, id, "stop");
+    let mut draft = plan("2", &waves);
+    draft["draft"] = json!(true);
+    let refused = admin.post("/api/v1/rollouts", &draft);
+    assert!(
+        refused.status == 409 && refused.text().contains("hosts keep what they have"),
+        "{}",
+        refused.text()
+    );
+    for _ in 0..5 {
+        hosts.beat(&server);
+    }
+    assert_eq!(hosts.at("2"), 2);
+}
+
+#[test]
 fn nobody_is_late_for_what_was_said_before_a_pause() {
     let (server, mut hosts) = begin(4);
     let admin = Operator::first(&server);
