@@ -114,6 +114,13 @@ impl DurableMeta {
         command.stdin(Stdio::null()).output().unwrap()
     }
 
+    /// A command that has to succeed: what it printed.
+    pub fn done(&self, words: &[&str]) -> String {
+        let output = self.run(words);
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// A new token for one host.
     pub fn host_token(&self, hostname: &str) -> String {
         let (code, secret) =

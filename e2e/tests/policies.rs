@@ -11,27 +11,19 @@ use e2e::{DurableMeta, Package, SOON, wait_for};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-fn done(meta: &DurableMeta, words: &[&str]) -> String {
-    let output = meta.run(words);
-    let said =
-        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{words:?}: {said}");
-    said
-}
-
 #[test]
 fn an_agent_whose_policy_is_gone_is_left_alone() {
     let package = Package::agent("alpha", "1.0.0");
     let meta = DurableMeta::without_orders();
     let folder = tempfile::tempdir().unwrap();
     package.put(folder.path());
-    done(&meta, &["push", folder.path().to_str().unwrap()]);
+    meta.done(&["push", folder.path().to_str().unwrap()]);
     // It listens everywhere, and cannot know by which name hosts reach it.
-    done(&meta, &["settings", "set", "--packages-url", &format!("{}/packages", meta.url())]);
+    meta.done(&["settings", "set", "--packages-url", &format!("{}/packages", meta.url())]);
     let mut base = meta.host_with(&meta.host_token("host-1"));
-    done(&meta, &["policy", "set", "alpha", "--version", "1.0.0", "--cmd", "start"]);
+    meta.done(&["policy", "set", "alpha", "--version", "1.0.0", "--cmd", "start"]);
     base.start();
-    done(&meta, &["wait", "alpha", "1.0.0", "--timeout", "1m"]);
+    meta.done(&["wait", "alpha", "1.0.0", "--timeout", "1m"]);
 
     // As long as it is ordered it is started again.
     let daemon = base.daemon("alpha", "1.0.0");
@@ -40,7 +32,7 @@ fn an_agent_whose_policy_is_gone_is_left_alone() {
         base.daemons("alpha").values().flatten().any(|pid| *pid != daemon)
     });
 
-    done(&meta, &["policy", "delete", "alpha"]);
+    meta.done(&["policy", "delete", "alpha"]);
     wait_for("the host has heard it", SOON, || {
         !base.run(&["status"]).stdout.lines().any(|line| line.starts_with("alpha") && line.ends_with("1.0.0"))
     });
@@ -49,5 +41,5 @@ fn an_agent_whose_policy_is_gone_is_left_alone() {
     meta.wait_for_agent("its end is told", |agent| agent["status"] == "stoped");
     meta.wait_for_agent("and it stays so", |agent| agent["status"] == "stoped");
     assert!(base.daemons("alpha").values().all(Vec::is_empty));
-    assert!(done(&meta, &["host", "explain", "host-1"]).contains("No policy is of alpha"));
+    assert!(meta.done(&["host", "explain", "host-1"]).contains("No policy is of alpha"));
 }

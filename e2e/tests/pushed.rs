@@ -14,8 +14,7 @@ use serde_json::json;
 fn push(meta: &DurableMeta, package: &Package) {
     let folder = tempfile::tempdir().unwrap();
     package.put(folder.path());
-    let said = meta.run(&["push", folder.path().to_str().unwrap()]);
-    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    meta.done(&["push", folder.path().to_str().unwrap()]);
 }
 
 #[test]

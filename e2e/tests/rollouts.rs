@@ -27,9 +27,8 @@ impl Fleet {
     /// All at 1.0.0, by a policy for all hosts.
     fn new(more: &[&str]) -> Self {
         let meta = DurableMeta::without_orders();
-        let token = done(&meta, &["token", "create", "fleet", "--role", "host"]).trim().to_owned();
-        done(
-            &meta,
+        let token = meta.done(&["token", "create", "fleet", "--role", "host"]).trim().to_owned();
+        meta.done(
             &[&["policy", "set", "agent-1", "--version", "1.0.0", "--cmd", "start"][..], ELSEWHERE].concat(),
         );
         let (hosts, interval) = (HOSTS.to_string(), INTERVAL_SECS.to_string());
@@ -58,12 +57,12 @@ impl Fleet {
             &waves,
             more,
         ];
-        let said = done(&self.meta, &words.concat());
+        let said = self.meta.done(&words.concat());
         serde_json::from_str::<Value>(&said).unwrap()["id"].as_u64().unwrap()
     }
 
     fn rollout(&self, id: u64) -> Value {
-        serde_json::from_str(&done(&self.meta, &["rollout", "show", &id.to_string(), "-o", "json"])).unwrap()
+        serde_json::from_str(&self.meta.done(&["rollout", "show", &id.to_string(), "-o", "json"])).unwrap()
     }
 
     fn wait_until(&self, id: u64, state: &str) -> Value {
@@ -82,17 +81,11 @@ impl Fleet {
             words.extend([format!("--{key}"), value.to_owned()]);
         }
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        done(&self.meta, &words).lines().count()
+        self.meta.done(&words).lines().count()
     }
 }
 
 const ELSEWHERE: &[&str] = &["--tarball", "http://packages.example", "--confirm"];
-
-fn done(meta: &DurableMeta, words: &[&str]) -> String {
-    let output = meta.run(words);
-    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
 
 #[test]
 fn a_good_version_reaches_every_host_wave_by_wave_and_becomes_the_policy() {
@@ -101,7 +94,7 @@ fn a_good_version_reaches_every_host_wave_by_wave_and_becomes_the_policy() {
     fleet.wait_until(id, "completed");
     wait_for("every host has it", SOON, || fleet.count("version=1.0.1") == HOSTS);
     let policy: Value =
-        serde_json::from_str(&done(&fleet.meta, &["policy", "show", "agent-1", "-o", "json"])).unwrap();
+        serde_json::from_str(&fleet.meta.done(&["policy", "show", "agent-1", "-o", "json"])).unwrap();
     assert_eq!(policy["version"], "1.0.1");
     fleet.sim.interrupt();
 }

@@ -91,7 +91,8 @@ impl Deciding {
         self.turn.lock().await
     }
 
-    async fn turn_in_time(&self) -> Result<MutexGuard<'_, ()>, StoreError> {
+    /// For whoever cannot wait for ever.
+    pub async fn turn_in_time(&self) -> Result<MutexGuard<'_, ()>, StoreError> {
         let why = || StoreError::Away("other changes of what should run wait for it as well".to_owned());
         timeout(WAIT, self.turn.lock()).await.map_err(|_| why())
     }
@@ -110,11 +111,6 @@ impl App {
     /// Rollouts that tell hosts something, or will.
     pub fn rollouts(&self) -> Guard<Arc<Rollouts>> {
         self.deciding.rollouts.load()
-    }
-
-    /// For whoever cannot wait for ever.
-    pub async fn turn_in_time(&self) -> Result<MutexGuard<'_, ()>, StoreError> {
-        self.deciding.turn_in_time().await
     }
 
     /// The right to look at every host.
@@ -139,27 +135,26 @@ impl App {
 
     /// Works out anew what hosts are told.
     pub fn decide(&self, running: &Running, generation: u64) {
-        let (policies, numbers) = (&running.config.policies, &self.deciding.numbers);
-        self.keep_current(match policies.is_empty() {
-            true => self.told_by_rules(&self.standing().desired, &self.rollouts(), generation, numbers),
-            false => Current::of_file(policies, generation, numbers),
-        });
+        let policies = &running.config.policies;
+        match policies.is_empty() {
+            true => {
+                let compiled = self.compiled(&self.standing().desired);
+                self.decide_by(compiled, &self.rollouts(), generation);
+            }
+            false => self.keep_current(Current::of_file(policies, generation, &self.deciding.numbers)),
+        }
     }
 
-    fn told_by_rules(
-        &self,
-        desired: &Desired,
-        rollouts: &Rollouts,
-        generation: u64,
-        numbers: &Arc<Numbers>,
-    ) -> Current {
-        let compiled = self.compiled(desired);
-        Current::of_rules(compiled, rollouts.rollouts(), generation, numbers, &self.current())
+    fn decide_by(&self, compiled: Compiled, rollouts: &Rollouts, generation: u64) {
+        let (numbers, before) = (&self.deciding.numbers, self.current());
+        self.keep_current(Current::of_rules(compiled, rollouts.rollouts(), generation, numbers, &before));
     }
 
-    pub fn try_out(&self, desired: &Desired, rollouts: &Rollouts) -> Current {
+    pub fn try_out(&self, compiled: Compiled, rollouts: &Rollouts) -> Current {
+        let before = self.current();
         // Numbers of its own: nobody remembers these answers.
-        self.told_by_rules(desired, rollouts, self.current().generation, &Arc::default())
+        let numbers = Arc::default();
+        Current::of_rules(compiled, rollouts.rollouts(), before.generation, &numbers, &before)
     }
 
     /// A rollout is of an agent that has a policy.
@@ -218,7 +213,7 @@ impl App {
             this.tried(&standing, meant, change).map(|tried| (standing, tried))
         });
         let (standing, tried) = trying.await.map_err(|_| NotEdited::BrokenOff)??;
-        let Tried { desired, rollouts, ended, differences, simulated, unconfirmed } = tried;
+        let Tried { desired, compiled, rollouts, ended, differences, simulated, unconfirmed } = tried;
         if meant.dry_run || differences.is_empty() {
             let generation = standing.generation;
             return Ok(Edited { generation, differences, simulated, unconfirmed });
@@ -229,8 +224,8 @@ impl App {
         let change = Change::Desired { differences: differences.clone(), ended };
         let generation = self.store.change(actor, change).await?.generation;
         self.keep_standing(standing.after(desired, &differences, generation));
+        self.decide_by(compiled, &rollouts, generation);
         self.keep_rollouts(rollouts);
-        self.decide(&self.running(), generation);
         Ok(Edited { generation, differences, simulated, unconfirmed })
     }
 
@@ -247,24 +242,45 @@ impl App {
         }
         let (desired, places) =
             Desired::check(change(standing)?, &standing.desired).map_err(NotEdited::Faults)?;
-        let differences = differences(standing.desired.document(), desired.document());
-        let compiled = self.compiled(&desired);
-        stocked::check(desired.document(), &places, &differences, &compiled, &self.packages)
-            .map_err(NotEdited::Faults)?;
-        let warnings = stocked::warnings(&differences, &compiled);
+        let Stocked { differences, compiled, warnings } =
+            self.stocked(standing, &desired, &places).map_err(NotEdited::Faults)?;
         let (rollouts, ended) = self.rollouts().after(&differences, &desired).map_err(NotEdited::InUse)?;
-        let after = self.try_out(&desired, &rollouts);
+        let after = self.try_out(compiled.clone(), &rollouts);
         let written = differences.iter().filter(|it| it.after.is_some());
-        let groups = written.filter_map(|it| desired.rules().group_called(it.object.as_group()?)).collect();
+        let groups = written.filter_map(|it| desired.rules().group_called(it.object.as_group()?));
         let simulated = simulation::simulate(&self.fleet, &before, &after, groups, warnings);
         let unconfirmed = unconfirmed(&simulated, standing.desired.confirm_above_percent());
-        Ok(Tried { desired, rollouts, ended, differences, simulated, unconfirmed })
+        Ok(Tried { desired, compiled, rollouts, ended, differences, simulated, unconfirmed })
     }
+
+    /// What differs from what is in force, where hosts can fetch what it names. `places`: of each policy, in what was
+    /// written.
+    pub fn stocked(
+        &self,
+        standing: &Standing,
+        desired: &Desired,
+        places: &[usize],
+    ) -> Result<Stocked, Vec<Fault>> {
+        let differences = differences(standing.desired.document(), desired.document());
+        let compiled = self.compiled(desired);
+        stocked::check(desired.document(), places, &differences, &compiled, &self.packages)?;
+        let warnings = stocked::warnings(&differences, &compiled);
+        Ok(Stocked { differences, compiled, warnings })
+    }
+}
+
+/// A change that hosts can follow, as far as packages go.
+pub struct Stocked {
+    pub differences: Vec<Difference>,
+    pub compiled: Compiled,
+    /// What is odd about it.
+    pub warnings: Vec<String>,
 }
 
 /// A change that was tried on every host.
 struct Tried {
     desired: Desired,
+    compiled: Compiled,
     rollouts: Rollouts,
     /// Of those that were stopped.
     ended: Vec<u64>,

@@ -73,15 +73,15 @@ pub struct Held {
 }
 
 /// Asks every host that is known. `groups`: those that are changed, which are asked, too, as long as they are few.
-pub fn simulate(
+pub fn simulate<'a>(
     fleet: &Fleet,
     before: &Current,
     after: &Current,
-    groups: Vec<&Group>,
+    groups: impl Iterator<Item = &'a Group>,
     mut warnings: Vec<String>,
 ) -> Simulated {
     let mut looked = Looked::default();
-    let mut asked: Vec<_> = groups.into_iter().take(GROUPS_MAX).map(|group| (group, false)).collect();
+    let mut asked: Vec<_> = groups.take(GROUPS_MAX).map(|group| (group, false)).collect();
     let mut labels = Labels::default();
     fleet.visit(|hostname, host| {
         let facts = host.stable(hostname);

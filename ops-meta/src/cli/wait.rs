@@ -11,6 +11,7 @@ use super::failed::Failed;
 use super::host::HOSTS;
 use super::output::{list, text};
 use super::say;
+use super::sizes::count;
 use super::times::{self, Length};
 use crate::domain::one_line::one_line;
 use crate::domain::selector::{ListFilter, Lists, Selector, Why};
@@ -174,7 +175,7 @@ impl Args {
                 Ok(())
             }
             _ => {
-                say(&format!("{agent} {version} runs on {}", count(hosts)));
+                say(&format!("{agent} {version} runs on {}", self::hosts(hosts)));
                 Ok(())
             }
         }
@@ -192,7 +193,7 @@ impl Args {
         Failed::Refused(format!(
             "after {after} {agent} {version} does not run on {} of {}: {}; `ops-meta host list --where {}` shows them",
             seen.lacking,
-            count(seen.hosts),
+            hosts(seen.hosts),
             some(lacking, seen.lacking as usize, ", "),
             shell_word(&self.lacking())
         ))
@@ -236,7 +237,7 @@ impl Seen {
         }
         let failures = failed.len();
         let others = (self.lacking as usize).saturating_sub(failures);
-        let mut line = format!("{} of {}", self.hosts.saturating_sub(self.lacking), count(self.hosts));
+        let mut line = format!("{} of {}", self.hosts.saturating_sub(self.lacking), hosts(self.hosts));
         if !waiting.is_empty() {
             line += &format!("; waiting for {}", some(waiting.into_iter(), others, " "));
         }
@@ -251,8 +252,8 @@ fn error_code(agent: &Value) -> Option<String> {
     Some(text(agent, "errorCode")).filter(|code| code != "-")
 }
 
-fn count(hosts: u64) -> String {
-    if hosts == 1 { "1 host".to_owned() } else { format!("{hosts} hosts") }
+fn hosts(number: u64) -> String {
+    count(number, "host", "hosts")
 }
 
 /// The first few, and whether there are more.

@@ -20,7 +20,7 @@ impl App {
         verb: Verb,
         wave: Option<usize>,
     ) -> Result<(), NotEdited> {
-        let _turn = self.turn_in_time().await?;
+        let _turn = self.deciding.turn_in_time().await?;
         let rollouts = self.rollouts().clone();
         let Some(written) = rollouts.get(id) else { return self.is_done(id, verb).await };
         let progress = written.progress.after(verb, wave, now_ms());
@@ -124,7 +124,7 @@ impl App {
 
     /// Deletes the history of one that is over, and never what it decided. Not to be broken off.
     pub async fn delete_rollout(self: Arc<Self>, actor: Actor, id: u64) -> Result<(), NotEdited> {
-        let _turn = self.turn_in_time().await?;
+        let _turn = self.deciding.turn_in_time().await?;
         if let Some(written) = self.rollouts().get(id) {
             return Err(NotEdited::InUse(match written.is_over() {
                 true => format!(

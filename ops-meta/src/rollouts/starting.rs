@@ -1,5 +1,6 @@
 //! A rollout begins: tried on all hosts before it is written.
 
+use std::iter;
 use std::sync::Arc;
 
 use super::looking::of_rollout;
@@ -7,14 +8,14 @@ use super::moving::changed;
 use super::{Rollouts, Written};
 use crate::clock::now_ms;
 use crate::current::Current;
-use crate::deciding::{Meant, NotEdited};
+use crate::deciding::{Meant, NotEdited, Stocked};
 use crate::desired::Standing;
-use crate::domain::desired::{Desired, Fault, Object, differences};
+use crate::domain::compile::Compiled;
+use crate::domain::desired::{Desired, Fault, Object};
 use crate::domain::rollout::{Plan, PlanText, Progress, State};
 use crate::fleet::Fleet;
 use crate::running::App;
 use crate::simulation::{self, Simulated};
-use crate::stocked;
 use crate::store::{Actor, Change, NewRollout};
 
 /// What somebody wants to change.
@@ -49,7 +50,7 @@ impl App {
         wanted: ToStart,
     ) -> Result<Started, NotEdited> {
         // Whoever only looks is in nobody's way.
-        let _turn = if meant.dry_run { None } else { Some(self.turn_in_time().await?) };
+        let _turn = if meant.dry_run { None } else { Some(self.deciding.turn_in_time().await?) };
         let (this, look) = (self.clone(), self.look_in_time().await?);
         // Every host is asked: beats do not wait for it.
         let trying = tokio::task::spawn_blocking(move || {
@@ -91,10 +92,11 @@ impl App {
         let replaces = replaced(&written, &rollouts)?;
         let rest = rollouts.without(replaces.as_slice());
         let (target, warnings) = self.target(&standing, &written)?;
-        let after = self.try_out(&target, &rest);
-        let simulated = simulation::simulate(&self.fleet, &before, &after, Vec::new(), warnings);
+        let after = self.try_out(target, &rest);
+        let simulated = simulation::simulate(&self.fleet, &before, &after, iter::empty(), warnings);
         let begun = Written { progress: Progress::started(now_ms()), ..written.clone() };
-        let selected = selected(&self.fleet, &self.try_out(&standing.desired, &rest.with(begun)), &written);
+        let with = self.try_out(self.compiled(&standing.desired), &rest.with(begun));
+        let selected = selected(&self.fleet, &with, &written);
         if !wanted.allow_empty {
             is_of_somebody(&written, &simulated, &selected)?;
         }
@@ -103,7 +105,7 @@ impl App {
     }
 
     /// What should run where when all is done, where hosts can fetch it; and what is odd about it.
-    fn target(&self, standing: &Standing, written: &Written) -> Result<(Desired, Vec<String>), NotEdited> {
+    fn target(&self, standing: &Standing, written: &Written) -> Result<(Compiled, Vec<String>), NotEdited> {
         let document = standing.desired.document();
         let object = written.object();
         let Some(policy) = document.policies.iter().find(|it| Object::of(it) == object) else {
@@ -115,13 +117,11 @@ impl App {
         }
         let (desired, places) =
             Desired::check(changed(document, written), &standing.desired).map_err(NotEdited::Faults)?;
-        let differences = differences(document, desired.document());
-        let compiled = self.compiled(&desired);
         let of_plan = |fault: Fault| Fault { path: "version".to_owned(), ..fault };
-        stocked::check(desired.document(), &places, &differences, &compiled, &self.packages)
-            .map_err(|faults| NotEdited::Faults(faults.into_iter().map(of_plan).collect()))?;
-        let warnings = stocked::warnings(&differences, &compiled);
-        Ok((desired, warnings))
+        let stocked = self.stocked(standing, &desired, &places);
+        let Stocked { compiled, warnings, .. } =
+            stocked.map_err(|faults| NotEdited::Faults(faults.into_iter().map(of_plan).collect()))?;
+        Ok((compiled, warnings))
     }
 }
 

@@ -250,6 +250,24 @@ fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
     })
 }
 
+/// Rows of a table for which every condition holds that has a value, the newest first.
+pub(super) fn newest(
+    table: &str,
+    conditions: impl IntoIterator<Item = (&'static str, Option<Sql>)>,
+    limit: usize,
+) -> (String, Vec<Sql>) {
+    let (mut sql, mut values) = (format!("SELECT * FROM {table} WHERE 1"), Vec::new());
+    for (condition, value) in conditions {
+        let Some(value) = value else { continue };
+        sql += " AND ";
+        sql += condition;
+        values.push(value);
+    }
+    sql += " ORDER BY id DESC LIMIT ?";
+    values.push(Sql::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
+    (sql, values)
+}
+
 fn events(connection: &Connection, asked: &EventsAsked) -> rusqlite::Result<Vec<Event>> {
     let text = |it: &Option<String>| it.clone().map(Sql::Text);
     let number = |it: Option<i64>| it.map(Sql::Integer);
@@ -262,15 +280,7 @@ fn events(connection: &Connection, asked: &EventsAsked) -> rusqlite::Result<Vec<
         ("at >= ?", number(asked.since)),
         ("at <= ?", number(asked.until)),
     ];
-    let (mut sql, mut values) = ("SELECT * FROM events WHERE 1".to_owned(), Vec::new());
-    for (condition, value) in conditions {
-        let Some(value) = value else { continue };
-        sql += " AND ";
-        sql += condition;
-        values.push(value);
-    }
-    sql += " ORDER BY id DESC LIMIT ?";
-    values.push(Sql::Integer(i64::try_from(asked.limit).unwrap_or(i64::MAX)));
+    let (sql, values) = newest("events", conditions, asked.limit);
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map(params_from_iter(values), event)?;
     rows.collect()

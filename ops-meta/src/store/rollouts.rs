@@ -4,7 +4,7 @@ use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_from_iter};
 use serde_json::{Map, Value, json};
 
-use super::admin::{Done, raise};
+use super::admin::{Done, newest, raise};
 use super::{Store, StoreError, desired};
 use crate::clock::now_ms;
 use crate::domain::desired::Difference;
@@ -85,15 +85,7 @@ fn list(connection: &Connection, asked: &RolloutsAsked) -> Result<Vec<RolloutRow
         ("progress ->> 'state' = ?", asked.state.map(|it| Sql::Text(it.to_owned()))),
         ("plan ->> 'agent' = ?", asked.agent.clone().map(Sql::Text)),
     ];
-    let (mut sql, mut values) = ("SELECT * FROM rollouts WHERE 1".to_owned(), Vec::new());
-    for (condition, value) in conditions {
-        let Some(value) = value else { continue };
-        sql += " AND ";
-        sql += condition;
-        values.push(value);
-    }
-    sql += " ORDER BY id DESC LIMIT ?";
-    values.push(Sql::Integer(i64::try_from(asked.limit).unwrap_or(i64::MAX)));
+    let (sql, values) = newest("rollouts", conditions, asked.limit);
     let mut statement = connection.prepare_cached(&sql)?;
     rows(statement.query(params_from_iter(values))?)
 }

@@ -4,9 +4,9 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use crate::cli::regular;
+use crate::domain::desired::WORDS_MAX;
 use crate::domain::one_line::one_line;
 
-const WORDS_MAX: usize = 100_000;
 const FILE_BYTES_MAX: usize = 16 << 20;
 
 /// Or all that is wrong, a sentence each. `file` is below the folder, or has a whole path.
