@@ -118,6 +118,7 @@ fn groups(selector: fn(usize) -> String, lists: &Lists) -> Vec<Group> {
         name: format!("group{n}").into(),
         selector: Selector::parse(&selector(n), lists).unwrap(),
         priority: i32::try_from(n % 7).unwrap(),
+        windows: Vec::new(),
     };
     (0..GROUPS).map(group).collect()
 }

@@ -9,12 +9,14 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit};
 use tokio::time::timeout;
 
+use crate::clock::now_ms;
 use crate::current::{Current, Numbers};
 use crate::desired::Standing;
 use crate::domain::compile::Compiled;
 use crate::domain::desired::{Desired, Difference, Document, Fault, differences};
+use crate::domain::freeze::Freeze;
 use crate::domain::package::Build;
-use crate::domain::rollout::Active;
+use crate::domain::rollout::{Active, Gates};
 use crate::rollouts::Rollouts;
 use crate::running::{App, Running};
 use crate::simulation::{self, Simulated};
@@ -31,6 +33,7 @@ pub struct Deciding {
     current: ArcSwap<Current>,
     standing: ArcSwap<Standing>,
     rollouts: ArcSwap<Rollouts>,
+    freezes: ArcSwap<Arc<[Freeze]>>,
     numbers: Arc<Numbers>,
     /// The packages of this server, where it is clear how hosts reach it.
     own_url: OnceLock<String>,
@@ -67,6 +70,10 @@ pub enum NotEdited {
     InUse(String),
     /// It is not what whoever changes it has seen.
     Stale(String),
+    /// Somebody froze what it would change.
+    Frozen(Box<Simulated>, String),
+    /// A host would not do it at once: in a word, and why.
+    Rejected(&'static str, String),
     /// It would do this, which nobody has said is meant.
     Unconfirmed(Box<Simulated>, String),
     Store(StoreError),
@@ -74,12 +81,13 @@ pub enum NotEdited {
 }
 
 impl Deciding {
-    pub fn new(standing: Standing, rollouts: Rollouts) -> Self {
+    pub fn new(standing: Standing, rollouts: Rollouts, freezes: Vec<Freeze>) -> Self {
         let numbers = Arc::default();
         Self {
             current: ArcSwap::from_pointee(Current::of_file(&[], 0, &numbers)),
             standing: ArcSwap::from_pointee(standing),
             rollouts: ArcSwap::from_pointee(rollouts),
+            freezes: ArcSwap::from_pointee(freezes.into()),
             numbers,
             own_url: OnceLock::new(),
             turn: Mutex::default(),
@@ -113,6 +121,10 @@ impl App {
         self.deciding.rollouts.load()
     }
 
+    pub fn freezes(&self) -> Arc<[Freeze]> {
+        self.deciding.freezes.load().as_ref().clone()
+    }
+
     /// The right to look at every host.
     pub async fn look_in_time(&self) -> Result<OwnedSemaphorePermit, StoreError> {
         let why = || StoreError::Away("lists of all hosts are being made".to_owned());
@@ -120,13 +132,17 @@ impl App {
         look.ok().and_then(Result::ok).ok_or_else(why)
     }
 
-    /// What is in the database is in force; by whoever has the turn, as the two below.
+    /// What is in the database is in force; by whoever has the turn, as those below.
     pub fn keep_rollouts(&self, rollouts: Rollouts) {
         self.deciding.rollouts.store(Arc::new(rollouts));
     }
 
     pub fn keep_standing(&self, standing: Standing) {
         self.deciding.standing.store(Arc::new(standing));
+    }
+
+    pub fn keep_freezes(&self, freezes: Arc<[Freeze]>) {
+        self.deciding.freezes.store(Arc::new(freezes));
     }
 
     pub fn keep_current(&self, current: Current) {
@@ -146,22 +162,33 @@ impl App {
     }
 
     fn decide_by(&self, compiled: Compiled, rollouts: &Rollouts, generation: u64) {
-        let (numbers, before) = (&self.deciding.numbers, self.current());
-        self.keep_current(Current::of_rules(compiled, rollouts.rollouts(), generation, numbers, &before));
+        let (numbers, before, gates) = (&self.deciding.numbers, self.current(), self.gates(&compiled));
+        let rollouts = rollouts.rollouts();
+        self.keep_current(Current::of_rules(compiled, rollouts, gates, generation, numbers, &before));
     }
 
     pub fn try_out(&self, compiled: Compiled, rollouts: &Rollouts) -> Current {
         let before = self.current();
         // Numbers of its own: nobody remembers these answers.
-        let numbers = Arc::default();
-        Current::of_rules(compiled, rollouts.rollouts(), before.generation, &numbers, &before)
+        let (numbers, gates) = (Arc::default(), self.gates(&compiled));
+        Current::of_rules(compiled, rollouts.rollouts(), gates, before.generation, &numbers, &before)
     }
 
-    /// A rollout is of an agent that has a policy.
+    /// What keeps hosts from beginning now.
+    pub fn gates(&self, compiled: &Compiled) -> Gates {
+        Gates::at(now_ms(), self.freezes(), compiled.rules.groups())
+    }
+
     pub fn compiled(&self, desired: &Desired) -> Compiled {
-        let agents = desired.rules().agents();
-        let shelf = stocked::shelf(&self.packages, |name| agents.contains(name));
-        Compiled { rules: desired.rules().clone(), shelf, packages_url: self.packages_url(desired) }
+        let (agents, rollouts) = (desired.rules().agents(), self.rollouts());
+        let shelf = stocked::shelf(&self.packages, |name| agents.contains(name) || rollouts.are_of(name));
+        let freezes = self.freezes();
+        let mut frozen = freezes.iter().filter_map(|it| it.of.as_group()).peekable();
+        let rules = match frozen.peek() {
+            Some(_) => Arc::new(desired.rules().freezing(frozen)),
+            None => desired.rules().clone(),
+        };
+        Compiled { rules, shelf, packages_url: self.packages_url(desired) }
     }
 
     /// Where hosts fetch what no policy names a tarball for.
@@ -186,8 +213,7 @@ impl App {
         let _turn = self.deciding.turn().await;
         let Build { name, version, .. } = build;
         let current = self.current().clone();
-        let by_rollout =
-            |it: &Active| it.policy.agent == *name && it.policy.order.version.as_ref() == Some(version);
+        let by_rollout = |it: &Active| it.orders(name, version);
         let ordered = current.rules().is_some_and(|it| it.rules.orders(name, version));
         if ordered || current.active().iter().any(by_rollout) {
             // A database that has just gone away does not keep hosts from hearing of it.
@@ -218,6 +244,9 @@ impl App {
             let generation = standing.generation;
             return Ok(Edited { generation, differences, simulated, unconfirmed });
         }
+        if let Some(why) = simulated.frozen() {
+            return Err(NotEdited::Frozen(Box::new(simulated), why));
+        }
         if let Some(why) = unconfirmed.as_ref().filter(|_| !meant.confirmed) {
             return Err(NotEdited::Unconfirmed(Box::new(simulated), why.clone()));
         }
@@ -244,6 +273,7 @@ impl App {
             Desired::check(change(standing)?, &standing.desired).map_err(NotEdited::Faults)?;
         let Stocked { differences, compiled, warnings } =
             self.stocked(standing, &desired, &places).map_err(NotEdited::Faults)?;
+        self.spares_frozen(&desired)?;
         let (rollouts, ended) = self.rollouts().after(&differences, &desired).map_err(NotEdited::InUse)?;
         let after = self.try_out(compiled.clone(), &rollouts);
         let written = differences.iter().filter(|it| it.after.is_some());
@@ -251,6 +281,19 @@ impl App {
         let simulated = simulation::simulate(&self.fleet, &before, &after, groups, warnings);
         let unconfirmed = unconfirmed(&simulated, standing.desired.confirm_above_percent());
         Ok(Tried { desired, compiled, rollouts, ended, differences, simulated, unconfirmed })
+    }
+
+    /// A freeze is of a group that is there.
+    fn spares_frozen(&self, desired: &Desired) -> Result<(), NotEdited> {
+        let freezes = self.freezes();
+        let is_gone =
+            |it: &&Freeze| it.of.as_group().is_some_and(|name| desired.rules().group_called(name).is_none());
+        match freezes.iter().find(is_gone) {
+            Some(freeze) => {
+                Err(NotEdited::InUse(format!("the group cannot be deleted, since {freeze}; end that first")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// What differs from what is in force, where hosts can fetch what it names. `places`: of each policy, in what was
@@ -324,6 +367,11 @@ impl fmt::Display for NotEdited {
             },
             Self::Missing(what) => write!(f, "there is no {what}"),
             Self::InUse(why) | Self::Stale(why) => f.write_str(why),
+            Self::Rejected(_, why) => write!(f, "rejected: {why}; `--force` (`force`) orders it all the same, and it waits"),
+            Self::Frozen(_, why) => write!(
+                f,
+                "{why}; nothing was changed: wait until the freeze is over, or end it (`ops-meta freeze end ID`)"
+            ),
             Self::Unconfirmed(_, why) => write!(
                 f,
                 "{why}; nothing was changed: look at it with a dry run, then say that it is meant (`--confirm`, \

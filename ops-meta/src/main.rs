@@ -14,6 +14,7 @@ mod desired;
 mod domain;
 mod first_token;
 mod fleet;
+mod freezes;
 mod guest;
 mod http;
 mod keys;
@@ -119,7 +120,8 @@ fn serve(wanted: Serve) -> Result<(), Failure> {
         .standing_rollouts()
         .and_then(|rows| Rollouts::read(rows, &standing.desired))
         .map_err(Failure::Load)?;
-    let kept = Kept { folder: wanted.data, store, fleet, tokens, packages, standing, rollouts };
+    let freezes = store.freezes().map_err(Failure::Load)?;
+    let kept = Kept { folder: wanted.data, store, fleet, tokens, packages, standing, rollouts, freezes };
     let app = Arc::new(App::new(running, generation, wanted.config, admission, kept));
     let telling = app.clone();
     let warn = move || {

@@ -12,8 +12,8 @@ use axum::response::Response;
 use axum::routing::{MethodRouter, any, delete, get, post, put};
 
 use crate::http::{
-    downloads, events, groups, health, heartbeat, hosts, idempotency, legacy, lists, metrics, openapi,
-    packages, policies, problem, rollouts, settings, tokens, whole_state,
+    downloads, events, freezes, groups, health, heartbeat, hosts, idempotency, legacy, lists, metrics,
+    openapi, packages, policies, problem, rollouts, settings, tokens, whole_state,
 };
 use crate::running::App;
 use tower::Service;
@@ -44,11 +44,15 @@ fn api() -> Router<Arc<App>> {
         .route("/api/openapi.json", get(openapi::document))
         .route("/api/v1/events", get(events::list))
         .route("/api/v1/fleet", get(whole_state::show).put(whole_state::put))
+        .route("/api/v1/freezes", get(freezes::list).post(freezes::begin))
+        .route("/api/v1/freezes/{id}", delete(freezes::end))
         .route("/api/v1/groups", get(groups::list))
         .route("/api/v1/groups/{name}", get(groups::show).put(groups::put).delete(groups::delete))
         .route("/api/v1/hosts", get(hosts::list))
         .route("/api/v1/hosts/{hostname}", get(hosts::show).delete(hosts::forget))
         .route("/api/v1/hosts/{hostname}/explain", get(hosts::explain))
+        .route("/api/v1/hosts/{hostname}/install", post(hosts::install))
+        .route("/api/v1/hosts/{hostname}/uninstall", post(hosts::uninstall))
         .route("/api/v1/lists", get(lists::list))
         .route("/api/v1/lists/{name}", get(lists::show).put(lists::put).delete(lists::delete))
         .route("/api/v1/packages", get(packages::list))

@@ -20,6 +20,7 @@ use crate::blobs::Blobs;
 use crate::config::{Config, ConfigError};
 use crate::deciding::Deciding;
 use crate::desired::Standing;
+use crate::domain::freeze::Freeze;
 use crate::domain::policy2015::Order;
 use crate::fleet::Fleet;
 use crate::keys::Keys;
@@ -174,6 +175,7 @@ pub struct Kept {
     pub packages: Packages,
     pub standing: Standing,
     pub rollouts: Rollouts,
+    pub freezes: Vec<Freeze>,
 }
 
 /// Everything that requests share.
@@ -221,7 +223,7 @@ impl App {
         admission: Admission,
         kept: Kept,
     ) -> Self {
-        let Kept { folder: data, store, fleet, tokens, packages, standing, rollouts } = kept;
+        let Kept { folder: data, store, fleet, tokens, packages, standing, rollouts, freezes } = kept;
         let app = Self {
             fleet,
             readiness: store.readiness(),
@@ -234,7 +236,7 @@ impl App {
             metrics: Metrics::default(),
             told: Told::default(),
             running: ArcSwap::from_pointee(running),
-            deciding: Deciding::new(standing, rollouts),
+            deciding: Deciding::new(standing, rollouts, freezes),
             looks: Looks::default(),
             config_path,
             data,
@@ -261,8 +263,9 @@ impl App {
         let (fleet, tokens) = (Fleet::new(listening), Tokens::of(Vec::new()));
         let packages = Packages::new(Vec::new(), Blobs::open(folder).unwrap());
         let standing = Standing::default();
-        let rollouts = Rollouts::default();
-        let kept = Kept { folder: folder.into(), store, fleet, tokens, packages, standing, rollouts };
+        let (rollouts, freezes) = (Rollouts::default(), Vec::new());
+        let kept =
+            Kept { folder: folder.into(), store, fleet, tokens, packages, standing, rollouts, freezes };
         Self::new(running, 0, None, Admission::Loopback, kept)
     }
 

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use crate::current::{Current, Wanted};
 use crate::domain::compile::Withheld;
+use crate::domain::freeze::Freeze;
 use crate::domain::nearest::nearest;
 use crate::domain::precedence::Group;
 use crate::fleet::{Facts, Fleet, Host};
@@ -36,6 +37,8 @@ pub struct Simulated {
     pub moves: Vec<Move>,
     /// What would not be told, though policies say so; only where it was not so before.
     pub withheld: Vec<Held>,
+    /// Freezes that the change would not heed.
+    pub frozen: Vec<FrozenHosts>,
     /// What is odd about the change.
     pub warnings: Vec<String>,
 }
@@ -72,6 +75,26 @@ pub struct Held {
     some: Vec<String>,
 }
 
+/// Hosts whose agents somebody froze.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct FrozenHosts {
+    /// Its number.
+    freeze: u64,
+    /// What is frozen, since when, by whom and why.
+    why: String,
+    hosts: usize,
+    some: Vec<String>,
+}
+
+impl Simulated {
+    /// Why the change is not to be.
+    pub fn frozen(&self) -> Option<String> {
+        let FrozenHosts { why, hosts, .. } = self.frozen.first()?;
+        let hosts = if *hosts == 1 { "1 host is".to_owned() } else { format!("{hosts} hosts are") };
+        Some(format!("this changes what {hosts} told, and {why}"))
+    }
+}
+
 /// Asks every host that is known. `groups`: those that are changed, which are asked, too, as long as they are few.
 pub fn simulate<'a>(
     fleet: &Fleet,
@@ -83,6 +106,7 @@ pub fn simulate<'a>(
     let mut looked = Looked::default();
     let mut asked: Vec<_> = groups.take(GROUPS_MAX).map(|group| (group, false)).collect();
     let mut labels = Labels::default();
+    let mut frozen: BTreeMap<u64, (Freeze, Hosts)> = BTreeMap::new();
     fleet.visit(|hostname, host| {
         let facts = host.stable(hostname);
         for (group, has_hosts) in asked.iter_mut().filter(|(_, has_hosts)| !has_hosts) {
@@ -93,12 +117,24 @@ pub fn simulate<'a>(
         }
         let says = |agent: &str| host.says(agent);
         let now = before.wanted_of(&facts, &host.answer, &says);
-        looked.note(hostname, now, after.wanted_instead(&facts, &host.answer, &says));
+        let agents = looked.note(hostname, now, after.wanted_instead(&facts, &host.answer, &says));
+        if !agents.is_empty() && !after.gates().freezes().is_empty() {
+            // Of groups that it is in, and of those that it would be in.
+            let (was, is) = (before.base_of(&facts, &host.answer), after.base_instead(&facts, &host.answer));
+            let of = |agent| before.freeze_of(&was, agent).or_else(|| after.freeze_of(&is, agent));
+            if let Some(freeze) = agents.iter().find_map(of) {
+                frozen.entry(freeze.id).or_insert_with(|| (freeze.clone(), Hosts::default())).1.add(hostname);
+            }
+        }
     });
     if looked.hosts > 0 {
         warnings.extend(asked.iter().filter_map(|(group, has_hosts)| labels.warning(group, *has_hosts)));
     }
-    looked.finish(warnings)
+    let frozen = frozen.into_values().map(|(freeze, hosts)| {
+        let (hosts, some) = hosts.named();
+        FrozenHosts { freeze: freeze.id, why: freeze.to_string(), hosts, some }
+    });
+    Simulated { frozen: frozen.collect(), ..looked.finish(warnings) }
 }
 
 /// Every label that some host has, as far as they are not too many.
@@ -157,6 +193,8 @@ type NotTold = (AgentName, String, String);
 /// their address.
 struct Kind {
     _held: (Arc<Wanted>, Arc<Wanted>),
+    /// Those that are told otherwise.
+    agents: Arc<[AgentName]>,
     /// In the tables.
     steps: Box<[usize]>,
     withheld: Box<[usize]>,
@@ -209,7 +247,8 @@ impl<K: Ord + Clone> Table<K> {
 }
 
 impl Looked {
-    fn note(&mut self, hostname: &str, before: Arc<Wanted>, after: Arc<Wanted>) {
+    /// Which agents the host is told something else of.
+    fn note(&mut self, hostname: &str, before: Arc<Wanted>, after: Arc<Wanted>) -> Arc<[AgentName]> {
         self.hosts += 1;
         let key = (Arc::as_ptr(&before).addr(), Arc::as_ptr(&after).addr());
         if !self.kinds.contains_key(&key) {
@@ -220,19 +259,21 @@ impl Looked {
             let kind = self.kind(before, after);
             self.kinds.insert(key, kind);
         }
-        let Some(kind) = self.kinds.get(&key) else { return };
+        let Some(kind) = self.kinds.get(&key) else { return Arc::default() };
         self.changed += usize::from(!kind.steps.is_empty());
         self.moves.add(&kind.steps, hostname);
         self.withheld.add(&kind.withheld, hostname);
+        kind.agents.clone()
     }
 
     fn kind(&mut self, before: Arc<Wanted>, after: Arc<Wanted>) -> Kind {
-        let steps = steps(&before.agents, &after.agents).into_iter();
-        let steps = steps.map(|step| self.moves.place(step)).collect();
+        let steps = steps(&before.agents, &after.agents);
+        let agents = steps.iter().map(|(agent, ..)| agent.clone()).collect();
+        let steps = steps.into_iter().map(|step| self.moves.place(step)).collect();
         let withheld = after.withheld.iter().filter(|it| !before.withheld.contains(it));
         let withheld = withheld.map(|(agent, why)| (agent.clone(), version_of(why), why.to_string()));
         let withheld = withheld.map(|key| self.withheld.place(key)).collect();
-        Kind { _held: (before, after), steps, withheld }
+        Kind { _held: (before, after), agents, steps, withheld }
     }
 
     fn finish(self, warnings: Vec<String>) -> Simulated {
@@ -249,6 +290,7 @@ impl Looked {
             changed: self.changed,
             moves: moves.collect(),
             withheld: withheld.collect(),
+            frozen: Vec::new(),
             warnings,
         }
     }
@@ -259,7 +301,8 @@ fn version_of(why: &Withheld) -> String {
         Withheld::NoVersion => String::new(),
         Withheld::NoPackage(_, version)
         | Withheld::NoBuild(_, version, ..)
-        | Withheld::Requires(_, version, ..) => version.to_string(),
+        | Withheld::Requires(_, version, ..)
+        | Withheld::NotRunning(_, version, ..) => version.to_string(),
     }
 }
 

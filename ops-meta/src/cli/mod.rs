@@ -10,6 +10,7 @@ mod event;
 mod export;
 mod failed;
 mod fleet;
+mod freeze;
 mod group;
 mod host;
 mod identity;
@@ -66,6 +67,9 @@ pub enum Verb {
     /// Change a policy for a few hosts, then for more, then for all
     #[command(subcommand)]
     Rollout(rollout::Verb),
+    /// Times in which nothing may be changed
+    #[command(subcommand)]
+    Freeze(freeze::Verb),
     /// Wait until an agent runs at a version, on all hosts or some
     Wait(wait::Args),
     /// Bring packages
@@ -101,6 +105,7 @@ pub fn run(verb: Verb) -> ExitCode {
         Verb::List(verb) => list::run(verb),
         Verb::Settings(verb) => settings::run(verb),
         Verb::Rollout(verb) => rollout::run(verb),
+        Verb::Freeze(verb) => freeze::run(verb),
         Verb::Wait(args) => wait::run(&args),
         Verb::Push(args) => push::run(args),
         Verb::Package(verb) => package::run(verb),

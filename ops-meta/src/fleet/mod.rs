@@ -35,6 +35,8 @@ const CONTESTED_SECS: u32 = 3600;
 
 /// How many of those that are forgotten are named.
 const NAMED_MAX: usize = 20;
+/// What machines are is looked at as long as there are no more kinds, in all shards.
+const KINDS_MAX: usize = 200_000;
 
 /// All hosts.
 pub struct Fleet {
@@ -189,14 +191,36 @@ impl Fleet {
 
     /// Calls `each` for every host.
     pub fn visit(&self, mut each: impl FnMut(&str, &Host)) {
-        let mut each = |hostname: &str, host: &Host| {
+        self.visit_until(|hostname, host| {
             each(hostname, host);
-            true
-        };
+            false
+        });
+    }
+
+    /// Calls `is_enough` for every host until it is.
+    pub fn visit_until(&self, mut is_enough: impl FnMut(&str, &Host) -> bool) {
         for shard in &self.shards {
+            let mut ended = false;
+            let mut each = |hostname: &str, host: &Host| {
+                ended = is_enough(hostname, host);
+                !ended
+            };
             // Nobody said until when.
             let _ = list::walk(shard, Order::Ascending, None, None, &mut each);
+            if ended {
+                return;
+            }
         }
+    }
+
+    /// Whether it is so of the machines of all hosts. Where they are of too many kinds to look at quickly: no.
+    pub fn all_are(&self, is: impl Fn(&Facts) -> bool) -> bool {
+        let mut kinds = 0;
+        self.shards.iter().all(|shard| {
+            let shard = locked(shard);
+            kinds += shard.facts.len();
+            kinds <= KINDS_MAX && shard.facts.all().all(&is)
+        })
     }
 
     /// What all hosts said of themselves and of their agents takes so much, in bytes.

@@ -118,7 +118,10 @@ impl<T: Text + Default> Shared<T> {
         }
     }
 
-    #[cfg(test)]
+    pub fn all(&self) -> impl Iterator<Item = &T> {
+        self.0.keys().map(|text| &**text)
+    }
+
     pub fn len(&self) -> usize {
         self.0.len()
     }

@@ -194,6 +194,10 @@ impl From<NotEdited> for Problem {
             NotEdited::Missing(_) => Self::new(StatusCode::NOT_FOUND, detail),
             NotEdited::InUse(_) => Self::new(StatusCode::CONFLICT, detail),
             NotEdited::Stale(_) => Self::new(StatusCode::PRECONDITION_FAILED, detail),
+            NotEdited::Rejected(code, _) => Self::new(StatusCode::CONFLICT, detail).code(code),
+            NotEdited::Frozen(simulated, _) => {
+                Self::new(StatusCode::CONFLICT, detail).code("frozen").simulated(*simulated)
+            }
             NotEdited::Unconfirmed(simulated, _) => {
                 Self::new(StatusCode::CONFLICT, detail).code("needs_confirmation").simulated(*simulated)
             }

@@ -15,6 +15,7 @@ use super::problem::{Problem, Problems};
 use crate::deciding::NotEdited;
 use crate::desired::Standing;
 use crate::domain::desired::{GroupText, Object};
+use crate::domain::rollout::WindowText;
 use crate::fleet::Fleet;
 use crate::running::App;
 
@@ -35,6 +36,8 @@ pub struct Group {
     /// The larger is the stronger.
     priority: i32,
     description: String,
+    /// Its hosts begin with what a rollout brings only while one of them is open; none: at any time.
+    windows: Vec<WindowText>,
     /// In which it was written.
     generation: u64,
 }
@@ -54,10 +57,10 @@ pub struct GroupDetail {
 
 impl Group {
     fn find(standing: &Standing, name: &str) -> Option<Self> {
-        let GroupText { select, priority, description } =
+        let GroupText { select, priority, description, windows } =
             standing.desired.document().groups.get(name)?.clone();
         let generation = standing.generation_of(&Object::Group(name.to_owned()))?;
-        Some(Self { name: name.to_owned(), select, priority, description, generation })
+        Some(Self { name: name.to_owned(), select, priority, description, windows, generation })
     }
 }
 

@@ -8,6 +8,7 @@ mod editing;
 pub mod error;
 pub mod events;
 mod files;
+pub mod freezes;
 pub mod groups;
 pub mod health;
 pub mod heartbeat;

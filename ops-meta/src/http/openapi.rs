@@ -6,8 +6,8 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::{
-    downloads, events, groups, health, heartbeat, hosts, legacy, lists, metrics, packages, policies, problem,
-    rollouts, settings, tokens, whole_state,
+    downloads, events, freezes, groups, health, heartbeat, hosts, legacy, lists, metrics, packages, policies,
+    problem, rollouts, settings, tokens, whole_state,
 };
 
 /// What a host says of itself. A field that is wrong is left out and told in the log; only the hostname must be there.
@@ -42,14 +42,19 @@ pub struct Answer {
         health::healthz,
         health::readyz,
         metrics::metrics,
+        freezes::begin,
+        freezes::end,
+        freezes::list,
         groups::delete,
         groups::list,
         groups::put,
         groups::show,
         hosts::explain,
         hosts::forget,
+        hosts::install,
         hosts::list,
         hosts::show,
+        hosts::uninstall,
         heartbeat::beat,
         legacy::health,
         legacy::reload,

@@ -11,7 +11,7 @@ use crate::clock::now_ms;
 use crate::current::{Base, Current, Of};
 use crate::domain::conformity::{self, Conformity};
 use crate::domain::host::{Listening, State as HostState};
-use crate::domain::rollout::{Active, Class, Known, Nearest, Seen as Place, Tally, Why, position};
+use crate::domain::rollout::{Active, Bar, Class, Known, Nearest, Seen as Place, Tally, Why, position};
 use crate::fleet::{Fleet, Host};
 
 /// So many hosts are moved by one step at most.
@@ -24,12 +24,18 @@ const LEARNING_SECS_MAX: u32 = 300;
 /// What is known of hosts of one rollout only from having looked before. Hosts are known by their positions.
 #[derive(Debug, Default)]
 pub struct Memory {
-    /// When the last hosts were admitted, or taken back, in Unix seconds: whoever is seen so since was told by any beat
-    /// after that. `None`: before this start.
-    moved_at: Option<i64>,
+    /// Somebody has looked since ops-meta was started.
+    looked: bool,
     told: HashMap<u64, Told>,
-    /// Since when they report a failure, in Unix milliseconds.
+    /// Since when they report a failure, in Unix milliseconds; 0: since before anybody looked.
     failed: HashMap<u64, i64>,
+}
+
+/// What is to be remembered of one host.
+#[derive(Debug, Clone, Copy)]
+pub struct Remembered {
+    told: Option<Told>,
+    failed: Option<i64>,
 }
 
 /// What one host is to hear.
@@ -83,6 +89,7 @@ pub struct Counted {
 pub struct One {
     pub position: u64,
     pub place: Place,
+    pub remembered: Remembered,
 }
 
 impl Failures {
@@ -94,11 +101,14 @@ impl Failures {
     }
 }
 
-/// What a look goes by.
+/// What a look at one rollout goes by. Times are Unix seconds.
+#[derive(Debug, Clone, Copy)]
 pub struct Looking<'a> {
     pub listening: &'a Listening,
-    /// Unix seconds.
     pub now: i64,
+    /// When the last hosts were admitted, or taken back: whoever is seen so since was told by any beat after that. `None`:
+    /// before this start.
+    pub moved_at: Option<i64>,
 }
 
 /// Looks at every host, and so wants its turn.
@@ -106,10 +116,12 @@ pub fn scan(fleet: &Fleet, current: &Current, looks: &Looks) -> Scanned {
     let mut memories = looks.memories();
     let (at, began) = (now_ms(), Instant::now());
     let listening = fleet.listening().clone();
-    let looking = Looking { listening: &listening, now: at / 1000 };
     let active = current.active().iter();
-    let mut all: Vec<_> =
-        active.map(|it| Counting::of(it, &mut memories, looks.moved_at(it.rollout.id))).collect();
+    let counting = active.map(|it| {
+        let moved_at = looks.moved_at(it.rollout.id);
+        Counting::of(it, &mut memories, Looking { listening: &listening, now: at / 1000, moved_at })
+    });
+    let mut all: Vec<_> = counting.collect();
     // Of those that are over.
     memories.clear();
     let mut interval_secs = 0;
@@ -118,7 +130,8 @@ pub fn scan(fleet: &Fleet, current: &Current, looks: &Looks) -> Scanned {
         let base = current.base_of(&host.stable(hostname), &host.answer);
         for of in base.of() {
             if let Some(counting) = all.get_mut(of.active) {
-                counting.add(of, hostname, host, &looking);
+                let bar = current.bar(&base, of, &|agent| host.says(agent));
+                counting.add(of, bar, hostname, host);
             }
         }
     });
@@ -133,6 +146,7 @@ pub fn scan(fleet: &Fleet, current: &Current, looks: &Looks) -> Scanned {
 
 struct Counting<'a> {
     active: &'a Active,
+    looking: Looking<'a>,
     memory: Memory,
     tally: Tally,
     nearest: Nearest,
@@ -140,20 +154,22 @@ struct Counting<'a> {
 }
 
 impl<'a> Counting<'a> {
-    fn of(active: &'a Active, memories: &mut BTreeMap<u64, Memory>, moved_at: Option<i64>) -> Self {
+    fn of(active: &'a Active, memories: &mut BTreeMap<u64, Memory>, looking: Looking<'a>) -> Self {
         let rollout = &active.rollout;
-        let memory = memories.remove(&rollout.id).unwrap_or_default();
         Self {
             active,
-            memory: Memory { moved_at, ..memory },
+            looking,
+            memory: memories.remove(&rollout.id).unwrap_or_default(),
             tally: Tally::new(rollout.plan.waves.len()),
             nearest: rollout.nearest(NEXT_MAX),
             failures: BTreeMap::new(),
         }
     }
 
-    fn add(&mut self, of: &Of, hostname: &str, host: &Host, looking: &Looking<'_>) {
-        let One { position, place } = self.memory.one(self.active, of, hostname, host, looking);
+    fn add(&mut self, of: &Of, bar: Option<Bar>, hostname: &str, host: &Host) {
+        let One { position, place, remembered } =
+            self.memory.one(self.active, of, bar, hostname, host, &self.looking);
+        self.memory.keep(position, remembered);
         self.tally.add(&place);
         if self.active.rollout.is_next(&place) {
             self.nearest.offer(position);
@@ -164,14 +180,14 @@ impl<'a> Counting<'a> {
     }
 
     fn finish(self, memories: &mut BTreeMap<u64, Memory>) -> Counted {
-        memories.insert(self.active.rollout.id, self.memory);
+        memories.insert(self.active.rollout.id, Memory { looked: true, ..self.memory });
         Counted { tally: self.tally, next: self.nearest.sorted(), failures: self.failures }
     }
 }
 
 /// How it failed, in a word.
 fn failure<'a>(host: &'a Host, active: &Active, class: Class) -> Option<&'a str> {
-    let code = || host.says(active.policy.agent.as_str()).map_or("", |it| it.real.error_code);
+    let code = || host.says(active.agent().as_str()).map_or("", |it| it.real.error_code);
     match class {
         Class::Failed | Class::RolledBack if !code().is_empty() => Some(code()),
         Class::Failed => Some("failed"),
@@ -188,10 +204,12 @@ pub fn of_rollout(base: &Base, active: usize) -> Option<&Of> {
 }
 
 impl Memory {
+    /// What a host is now. Remembers nothing: whoever only lists hosts has no say in how they are judged.
     pub fn one(
-        &mut self,
+        &self,
         active: &Active,
         of: &Of,
+        bar: Option<Bar>,
         hostname: &str,
         host: &Host,
         looking: &Looking<'_>,
@@ -201,7 +219,7 @@ impl Memory {
         let selected = rollout.plan.selected(&host.stable(hostname));
         let admitted_by = rollout.progress.waves.admitting(position, selected);
         let asked = active.asked(&of.target, of.policy.as_ref(), admitted_by);
-        let says = host.says(active.policy.agent.as_str());
+        let says = host.says(active.agent().as_str());
         let (real, reported) = (says.map(|it| it.real), says.and_then(|it| it.rollout));
         let (new, is_there) =
             (admitted_by.is_some(), conformity::of_agent(&of.target, real) == Conformity::Yes);
@@ -210,69 +228,65 @@ impl Memory {
         let state = state(host, looking);
         let is_silent = matches!(state, HostState::Late | HostState::Gone);
         let is_held = real.is_some_and(|real| real.phase == Some(Phase::Held));
-        let told_secs = match (new, is_there) {
+        let told = match (new, is_there) {
             // That it was told is seen by what it says, so it need not be remembered.
-            (true, true) => {
-                self.told.remove(&position);
-                is_of_us.then_some(0)
-            }
+            (true, true) => None,
             // While it is paused, or there is nothing for it, or it is held, a host that is admitted has no time that runs
             // out. Whoever fell silent before stays so.
-            (true, false) if !is_silent && (!tells || of.bar.is_some() || is_held) => self.forgets(position),
-            (false, _) if !asked.taking_back => self.forgets(position),
-            _ => self.told_secs(position, new, host, rollout.progress.failures_since, looking),
+            (true, false) if !is_silent && (!tells || bar.is_some() || is_held) => None,
+            (false, _) if !asked.taking_back => None,
+            _ => Some(self.told(position, new, host, looking)),
         };
-        let failed_before = self.failed_before(active, position, host, real);
-        let known =
-            Known { admitted: new, state, told_secs, real, rollout: reported, failed_before, bar: of.bar };
-        One { position, place: rollout.seen(position, selected, asked.class(&known)) }
+        let told_secs = match told {
+            Some(told) => told.secs(rollout.progress.failures_since, looking),
+            None => (new && is_there && is_of_us).then_some(0),
+        };
+        let failed = self.failed(position, host, real);
+        let retried = rollout.progress.failures_since;
+        let failed_before = retried > 0 && failed.is_some_and(|since| since <= retried);
+        let known = Known { admitted: new, state, told_secs, real, rollout: reported, failed_before, bar };
+        let place = rollout.seen(position, selected, asked.class(&known));
+        One { position, place, remembered: Remembered { told, failed } }
     }
 
-    fn forgets(&mut self, position: u64) -> Option<i64> {
-        self.told.remove(&position);
-        None
+    fn keep(&mut self, position: u64, Remembered { told, failed }: Remembered) {
+        keep(&mut self.told, position, told);
+        keep(&mut self.failed, position, failed);
     }
 
-    /// For how long a host has been told what it is told.
-    fn told_secs(
-        &mut self,
-        position: u64,
-        new: bool,
-        host: &Host,
-        since_retry: i64,
-        looking: &Looking<'_>,
-    ) -> Option<i64> {
-        let fresh = Told { new, noted: self.moved_at.unwrap_or(looking.now), since: None };
-        let told = self.told.entry(position).or_insert(fresh);
-        if told.new != new {
-            *told = fresh;
-        }
+    fn told(&self, position: u64, new: bool, host: &Host, looking: &Looking<'_>) -> Told {
+        let known = self.told.get(&position).copied().filter(|told| told.new == new);
+        let noted = looking.moved_at.unwrap_or(looking.now);
+        let mut told = known.unwrap_or(Told { new, noted, since: None });
         if told.since.is_none() && i64::from(host.last) >= told.noted {
             told.since = Some(looking.now);
         }
-        // Who has another try has all his time for it.
-        let since = told.since?.max(since_retry / 1000);
-        Some(looking.listening.silence(since, looking.now))
+        told
     }
 
-    fn failed_before(
-        &mut self,
-        active: &Active,
-        position: u64,
-        host: &Host,
-        real: Option<conformity::Real<'_>>,
-    ) -> bool {
-        let retried = active.rollout.progress.failures_since;
-        if retried == 0 {
-            return false;
-        }
+    fn failed(&self, position: u64, host: &Host, real: Option<conformity::Real<'_>>) -> Option<i64> {
         if real.is_none_or(|real| real.error_code.is_empty()) {
-            self.failed.remove(&position);
-            return false;
+            return None;
         }
-        let heard = i64::from(host.last) * 1000;
-        *self.failed.entry(position).or_insert(heard) <= retried
+        // It may have failed long before a restart: it has its time again, and none for ever.
+        let new = if self.looked { i64::from(host.last) * 1000 } else { 0 };
+        Some(self.failed.get(&position).copied().unwrap_or(new))
     }
+}
+
+impl Told {
+    /// For how long a host has been told what it is told. Who has another try has all his time for it.
+    fn secs(&self, since_retry: i64, looking: &Looking<'_>) -> Option<i64> {
+        let since = self.since?.max(since_retry / 1000);
+        Some(looking.listening.silence(since, looking.now))
+    }
+}
+
+fn keep<T>(all: &mut HashMap<u64, T>, position: u64, value: Option<T>) {
+    match value {
+        Some(value) => all.insert(position, value),
+        None => all.remove(&position),
+    };
 }
 
 fn state(host: &Host, looking: &Looking<'_>) -> HostState {

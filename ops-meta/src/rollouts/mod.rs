@@ -1,6 +1,7 @@
 //! Rollouts as this server carries them out: which there are, how their hosts fare, and every change of them, by people
 //! and by itself.
 
+mod installing;
 mod looking;
 mod moving;
 mod starting;
@@ -9,14 +10,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use ops_wire::AgentName;
 use tokio::sync::Notify;
 
 use crate::domain::desired::{Desired, Difference, Fault, Object};
-use crate::domain::rollout::{Plan, PlanText, Progress, Rollout};
+use crate::domain::precedence::Scope;
+use crate::domain::rollout::{Plan, PlanText, Progress, Rollout, Whose};
 use crate::domain::selector::Lists;
 use crate::store::{RolloutRow, StoreError};
+pub use installing::Install;
 pub use looking::{Counted, Failures, Looking, Memory, One, Scanned, Seen, of_rollout, scan};
-pub use starting::{Started, ToStart};
+pub use starting::{Started, ToStart, Tried};
 
 /// Rollouts of which it is remembered how their hosts fared, the newest.
 const SEEN_MAX: usize = 1000;
@@ -62,10 +66,24 @@ impl Written {
         Rollout { id: self.id, plan: self.plan.clone(), progress: self.progress.clone() }
     }
 
-    /// The policy that it changes.
-    pub fn object(&self) -> Object {
+    /// Whether it changes this policy.
+    fn is_of(&self, object: &Object) -> bool {
+        let Object::Policy(agent, group, host) = object else { return false };
+        let PlanText { agent: of, group: of_group, host: of_host, .. } = &self.text;
+        of == agent
+            && match &self.plan.whose {
+                Whose::Policy(_) => of_group == group && of_host == host,
+                Whose::Hosts(hosts) => hosts.contains(host.as_str()),
+            }
+    }
+
+    /// The policies that it changes: `policy my-agent for group prod`.
+    pub fn changes(&self) -> String {
         let PlanText { agent, group, host, .. } = &self.text;
-        Object::Policy(agent.clone(), group.clone(), host.clone())
+        match &self.plan.whose {
+            Whose::Policy(_) => Object::Policy(agent.clone(), group.clone(), host.clone()).to_string(),
+            whose => format!("{agent} on {whose}"),
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -88,14 +106,26 @@ impl Rollouts {
         self.0.get(&id)
     }
 
+    /// Whether one is of this agent.
+    pub fn are_of(&self, agent: &AgentName) -> bool {
+        self.all().any(|it| it.plan.agent == *agent)
+    }
+
     /// As the domain knows them.
     pub fn rollouts(&self) -> impl Iterator<Item = Rollout> {
         self.all().map(|it| it.rollout())
     }
 
-    /// The one of this policy.
-    pub fn of(&self, object: &Object) -> Option<&Arc<Written>> {
-        self.all().find(|it| it.object() == *object)
+    /// Those that change a policy that this one changes.
+    fn like<'a>(&'a self, other: &'a Written) -> impl Iterator<Item = &'a Arc<Written>> {
+        let is_like = |it: &&Arc<Written>| match (&it.plan.whose, &other.plan.whose) {
+            _ if it.plan.agent != other.plan.agent => false,
+            (Whose::Hosts(some), Whose::Hosts(others)) => !some.is_disjoint(others),
+            (Whose::Policy(Scope::Host(host)), Whose::Hosts(hosts))
+            | (Whose::Hosts(hosts), Whose::Policy(Scope::Host(host))) => hosts.contains(host),
+            (one, other) => one == other,
+        };
+        self.all().filter(is_like)
     }
 
     pub fn with(&self, written: Written) -> Self {
@@ -113,20 +143,20 @@ impl Rollouts {
     /// What becomes of them by an edit: those that were stopped, and whose policy is edited, end. Why it cannot be
     /// edited, where one of them is not over.
     pub fn after(&self, differences: &[Difference], desired: &Desired) -> Result<(Self, Vec<u64>), String> {
-        let edited = |it: &&Arc<Written>| differences.iter().any(|one| one.object == it.object());
+        let edited = |it: &&Arc<Written>| differences.iter().any(|one| it.is_of(&one.object));
         let edited: Vec<_> = self.all().filter(edited).collect();
         if let Some(busy) = edited.iter().find(|it| !it.is_over()) {
-            return Err(format!("{} is being changed by {busy}", busy.object()));
+            return Err(format!("{} is being changed by {busy}", busy.changes()));
         }
         let ended: Vec<u64> = edited.iter().map(|it| it.id).collect();
         let mut new = self.without(&ended);
         // Their waves may name lists.
         for written in new.0.values_mut() {
             match Plan::check(&written.text, desired.lists()) {
-                Ok(plan) if plan != written.plan => {
-                    *written = Arc::new(Written { plan, ..(**written).clone() })
-                }
-                Ok(_) => {}
+                Ok(plan) if plan == written.plan => {}
+                // Hosts below a threshold would begin at once, whatever the limits are, and others go back midway.
+                Ok(_) if !written.is_over() => return Err(format!("it would change the waves of {written}")),
+                Ok(plan) => *written = Arc::new(Written { plan, ..(**written).clone() }),
                 Err(faults) => {
                     let why = faults.first().map(Fault::to_string).unwrap_or_default();
                     return Err(format!("the waves of {written}; they would be wrong: {why}"));
@@ -156,7 +186,7 @@ impl Looks {
         self.moved_at.lock().unwrap_or_else(PoisonError::into_inner).insert(id, now);
     }
 
-    fn moved_at(&self, id: u64) -> Option<i64> {
+    pub fn moved_at(&self, id: u64) -> Option<i64> {
         self.moved_at.lock().unwrap_or_else(PoisonError::into_inner).get(&id).copied()
     }
 

@@ -1,12 +1,13 @@
 //! Every change of a rollout: first the row, then what hosts are told.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Written;
 use crate::clock::now_ms;
 use crate::deciding::NotEdited;
-use crate::domain::desired::{Desired, Difference, Document, Object, differences};
-use crate::domain::rollout::{Progress, State, Step, Verb};
+use crate::domain::desired::{Desired, Difference, Document, Object, PolicyText, differences};
+use crate::domain::rollout::{Progress, State, Step, Verb, Whose};
 use crate::log;
 use crate::running::App;
 use crate::store::{Actor, Change, MoveTold, RolloutMove};
@@ -26,6 +27,16 @@ impl App {
         let progress = written.progress.after(verb, wave, now_ms());
         let progress = progress.map_err(|why| NotEdited::InUse(why.to_string()))?;
         let Some(progress) = progress else { return Ok(()) };
+        if written.progress.state == State::Draft && progress.state == State::Running {
+            // Others may have begun since it was written down.
+            let (this, draft, rest) = (self.clone(), written.clone(), rollouts.clone());
+            let look = self.look_in_time().await?;
+            let looking = tokio::task::spawn_blocking(move || {
+                let _look = look;
+                this.clashes(&draft, &rest)
+            });
+            looking.await.map_err(|_| NotEdited::BrokenOff)??;
+        }
         let told = MoveTold { kind: done(verb), why: format!("{} asked for it", actor.0) };
         self.write_move(actor, written, progress, Some(told)).await?;
         self.looks.moved.notify_one();
@@ -138,12 +149,21 @@ impl App {
     }
 }
 
-/// With its policy as it will be.
+/// With its policies as they will be.
 pub fn changed(document: &Document, written: &Written) -> Document {
-    let mut document = document.clone();
-    let object = written.object();
-    for policy in document.policies.iter_mut().filter(|policy| Object::of(policy) == object) {
-        *policy = written.plan.target.written_into(policy);
+    let (mut document, target) = (document.clone(), &written.plan.target);
+    let mut own = BTreeSet::new();
+    for policy in document.policies.iter_mut().filter(|it| written.is_of(&Object::of(it))) {
+        *policy = target.written_into(policy);
+        own.insert(policy.host.clone());
+    }
+    if let Whose::Hosts(hosts) = &written.plan.whose {
+        let without = hosts.iter().filter(|host| !own.contains(&***host));
+        let new = without.map(|host| {
+            let (agent, host) = (written.text.agent.clone(), host.to_string());
+            target.written_into(&PolicyText { agent, host, ..PolicyText::default() })
+        });
+        document.policies.extend(new);
     }
     document
 }

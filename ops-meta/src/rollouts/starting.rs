@@ -3,6 +3,8 @@
 use std::iter;
 use std::sync::Arc;
 
+use ops_wire::Cmd;
+
 use super::looking::of_rollout;
 use super::moving::changed;
 use super::{Rollouts, Written};
@@ -12,8 +14,8 @@ use crate::deciding::{Meant, NotEdited, Stocked};
 use crate::desired::Standing;
 use crate::domain::compile::Compiled;
 use crate::domain::desired::{Desired, Fault, Object};
-use crate::domain::rollout::{Plan, PlanText, Progress, State};
-use crate::fleet::Fleet;
+use crate::domain::rollout::{Plan, PlanText, Progress, State, Target, Whose};
+use crate::fleet::{Facts, Fleet};
 use crate::running::App;
 use crate::simulation::{self, Simulated};
 use crate::store::{Actor, Change, NewRollout};
@@ -33,10 +35,17 @@ pub struct Started {
     /// `None`: it was a dry run.
     pub id: Option<u64>,
     pub generation: u64,
-    /// What changes when all is done.
+    /// Of a dry run.
+    pub tried: Option<Tried>,
+}
+
+/// What it would come to, when all is done.
+pub struct Tried {
     pub simulated: Simulated,
     /// By wave, how many hosts it selects.
     pub selected: Vec<u32>,
+    /// Of the hosts that are named, those of which nothing would change.
+    pub there: usize,
     /// Why somebody should say that it is meant.
     pub unconfirmed: Option<String>,
 }
@@ -51,21 +60,24 @@ impl App {
     ) -> Result<Started, NotEdited> {
         // Whoever only looks is in nobody's way.
         let _turn = if meant.dry_run { None } else { Some(self.deciding.turn_in_time().await?) };
-        let (this, look) = (self.clone(), self.look_in_time().await?);
-        // Every host is asked: beats do not wait for it.
-        let trying = tokio::task::spawn_blocking(move || {
+        // Whoever has the turn is alone, and need not wait until all hosts were counted.
+        let look = if meant.dry_run { Some(self.look_in_time().await?) } else { None };
+        let this = self.clone();
+        // Many hosts may have to be asked: beats do not wait for it.
+        let looking = tokio::task::spawn_blocking(move || {
             let _look = look;
-            this.try_rollout(meant, &wanted).map(|tried| (wanted, tried))
+            let checked = this.checked(meant, &wanted)?;
+            let tried = meant.dry_run.then(|| this.tried_rollout(&wanted, &checked)).transpose()?;
+            if !meant.dry_run {
+                this.glanced(meant, &wanted, &checked)?;
+            }
+            Ok::<_, NotEdited>((wanted, checked, tried))
         });
-        let (wanted, tried) = trying.await.map_err(|_| NotEdited::BrokenOff)??;
-        let Tried { written, rest, replaces, simulated, selected, unconfirmed } = tried;
-        if meant.dry_run {
-            let generation = self.standing().generation;
-            return Ok(Started { id: None, generation, simulated, selected, unconfirmed });
+        let (wanted, checked, tried) = looking.await.map_err(|_| NotEdited::BrokenOff)??;
+        if tried.is_some() {
+            return Ok(Started { id: None, generation: self.standing().generation, tried });
         }
-        if let Some(why) = unconfirmed.as_ref().filter(|_| !meant.confirmed) {
-            return Err(NotEdited::Unconfirmed(Box::new(simulated), why.clone()));
-        }
+        let Checked { written, rest, replaces, .. } = checked;
         let new = NewRollout {
             // Nothing in them is what JSON has not.
             plan: serde_json::to_value(&written.text).unwrap_or_default(),
@@ -78,13 +90,12 @@ impl App {
         self.keep_rollouts(rest.with(Written { id, ..written }));
         self.decide(&self.running(), generation);
         self.looks.moved.notify_one();
-        Ok(Started { id: Some(id), generation, simulated, selected, unconfirmed })
+        Ok(Started { id: Some(id), generation, tried: None })
     }
 
-    /// What it would do. Blocks for as long as it takes to ask every host.
-    fn try_rollout(&self, meant: Meant, wanted: &ToStart) -> Result<Tried, NotEdited> {
-        let before = self.current().clone();
-        if before.rules().is_none() && !meant.dry_run {
+    /// All that can be wrong whatever hosts there are.
+    pub(super) fn checked(&self, meant: Meant, wanted: &ToStart) -> Result<Checked, NotEdited> {
+        if self.current().rules().is_none() && !meant.dry_run {
             return Err(NotEdited::FileDecides);
         }
         let (standing, rollouts) = (self.standing().clone(), self.rollouts().clone());
@@ -92,31 +103,115 @@ impl App {
         let replaces = replaced(&written, &rollouts)?;
         let rest = rollouts.without(replaces.as_slice());
         let (target, warnings) = self.target(&standing, &written)?;
-        let after = self.try_out(target, &rest);
-        let simulated = simulation::simulate(&self.fleet, &before, &after, iter::empty(), warnings);
-        let begun = Written { progress: Progress::started(now_ms()), ..written.clone() };
-        let with = self.try_out(self.compiled(&standing.desired), &rest.with(begun));
-        let selected = selected(&self.fleet, &with, &written);
-        if !wanted.allow_empty {
-            is_of_somebody(&written, &simulated, &selected)?;
+        if let Whose::Hosts(hosts) = &written.plan.whose {
+            let unknown = hosts.iter().find(|host| self.fleet.find(host).is_none());
+            if let Some(host) = unknown.filter(|_| !wanted.allow_empty) {
+                let why =
+                    format!("no host {host} is known; `allowEmpty` allows it, for hosts that come later");
+                return Err(fault("hosts", why));
+            }
         }
+        Ok(Checked { written, rest, replaces, target, warnings })
+    }
+
+    /// Looks at no more hosts than it takes to see that it can begin: in most fleets a few, however large they are.
+    fn glanced(&self, meant: Meant, wanted: &ToStart, checked: &Checked) -> Result<(), NotEdited> {
+        let written = &checked.written;
+        self.clashes(written, &checked.rest)?;
+        let alone = self.alone(written, checked.target.clone());
+        let fits_all = meant.confirmed || fits_all(&self.fleet, &checked.target, written);
+        let all = u32::MAX >> (32 - written.plan.waves.len().clamp(1, 32));
+        if fits_all && wanted.allow_empty {
+            return Ok(());
+        }
+        let (mut seen, mut is_barred) = (0, false);
+        self.fleet.visit_until(|hostname, host| {
+            let facts = host.stable(hostname);
+            let base = alone.base_instead(&facts, &host.answer);
+            let Some(of) = of_rollout(&base, 0) else { return false };
+            seen |= written.plan.selected(&facts);
+            is_barred |= of.is_barred();
+            is_barred || (fits_all && seen & all == all)
+        });
+        if (is_barred && !meant.confirmed) || (seen & all != all && !wanted.allow_empty) {
+            let Tried { simulated, unconfirmed, .. } = self.tried_rollout(wanted, checked)?;
+            if let Some(why) = unconfirmed.filter(|_| !meant.confirmed) {
+                return Err(NotEdited::Unconfirmed(Box::new(simulated), why));
+            }
+        }
+        Ok(())
+    }
+
+    /// What would come of it. Asks every host.
+    fn tried_rollout(&self, wanted: &ToStart, checked: &Checked) -> Result<Tried, NotEdited> {
+        let Checked { written, rest, target, warnings, .. } = checked;
+        self.clashes(written, rest)?;
+        let (before, after) = (self.current().clone(), self.try_out(target.clone(), rest));
+        let warnings = warnings.clone();
+        let simulated = simulation::simulate(&self.fleet, &before, &after, iter::empty(), warnings);
+        let (selected, of_it) = selected(&self.fleet, &self.alone(written, target.clone()), written);
+        if !wanted.allow_empty {
+            is_of_somebody(written, &simulated, &selected)?;
+        }
+        let there = match &written.plan.whose {
+            Whose::Hosts(hosts) => hosts.len().saturating_sub(of_it),
+            Whose::Policy(_) => 0,
+        };
         let unconfirmed = unconfirmed(&simulated);
-        Ok(Tried { written, rest, replaces, simulated, selected, unconfirmed })
+        Ok(Tried { simulated, selected, there, unconfirmed })
+    }
+
+    /// What hosts would be told with this rollout and no other.
+    pub(super) fn alone(&self, written: &Written, target: Compiled) -> Current {
+        let begun = Written { progress: Progress::started(now_ms()), ..written.clone() };
+        let compiled = Compiled { rules: self.standing().desired.rules().clone(), ..target };
+        self.try_out(compiled, &Rollouts::default().with(begun))
+    }
+
+    /// No host is to be of two rollouts of one agent: each would move it elsewhere.
+    pub(super) fn clashes(&self, written: &Written, rest: &Rollouts) -> Result<(), NotEdited> {
+        let agent = &written.plan.agent;
+        let others = |it: &&Arc<Written>| it.id != written.id && it.plan.agent == *agent;
+        if rest.all().find(others).is_none() {
+            return Ok(());
+        }
+        let current = self.current().clone();
+        let alone = self.alone(written, self.compiled(&self.standing().desired));
+        let mut clash = None;
+        self.fleet.visit_until(|hostname, host| {
+            let facts = host.stable(hostname);
+            if of_rollout(&alone.base_instead(&facts, &host.answer), 0).is_none() {
+                return false;
+            }
+            let base = current.base_of(&facts, &host.answer);
+            let of_agent = base.of().iter().filter_map(|of| current.active().get(of.active));
+            let mut ids = of_agent.filter(|it| it.agent() == agent).map(|it| it.rollout.id);
+            let other = ids.find_map(|id| rest.get(id)).filter(|it| it.id != written.id);
+            clash = other.map(|other| (hostname.to_owned(), other.clone()));
+            clash.is_some()
+        });
+        match clash {
+            None => Ok(()),
+            Some((hostname, other)) => Err(NotEdited::InUse(format!(
+                "{agent} is being changed on host {hostname}, and perhaps on others, by {other}"
+            ))),
+        }
     }
 
     /// What should run where when all is done, where hosts can fetch it; and what is odd about it.
     fn target(&self, standing: &Standing, written: &Written) -> Result<(Compiled, Vec<String>), NotEdited> {
-        let document = standing.desired.document();
-        let object = written.object();
-        let Some(policy) = document.policies.iter().find(|it| Object::of(it) == object) else {
-            let why = format!("there is no {object}, and a rollout changes one; make it first");
+        let (before, policy) = (standing.desired.document(), written.changes());
+        let is_there = matches!(written.plan.whose, Whose::Hosts(_))
+            || before.policies.iter().any(|it| written.is_of(&Object::of(it)));
+        if !is_there {
+            let why = format!("there is no {policy}, and a rollout changes one; make it first");
             return Err(fault("agent", why));
-        };
-        if written.plan.target.written_into(policy) == *policy {
-            return Err(fault("version", format!("{object} says so already")));
         }
-        let (desired, places) =
-            Desired::check(changed(document, written), &standing.desired).map_err(NotEdited::Faults)?;
+        let document = changed(before, written);
+        if document.policies == before.policies {
+            return Err(fault("version", format!("{policy} says so already")));
+        }
+        let (desired, places) = Desired::check(document, &standing.desired).map_err(NotEdited::Faults)?;
         let of_plan = |fault: Fault| Fault { path: "version".to_owned(), ..fault };
         let stocked = self.stocked(standing, &desired, &places);
         let Stocked { compiled, warnings, .. } =
@@ -125,15 +220,16 @@ impl App {
     }
 }
 
-/// One that was tried on every host.
-struct Tried {
-    written: Written,
+/// One that can be written, as far as hosts make no difference.
+pub(super) struct Checked {
+    pub written: Written,
     /// Those beside it.
     rest: Rollouts,
     replaces: Option<u64>,
-    simulated: Simulated,
-    selected: Vec<u32>,
-    unconfirmed: Option<String>,
+    /// What is to run where when all is done.
+    pub target: Compiled,
+    /// What is odd about it.
+    warnings: Vec<String>,
 }
 
 fn fault(path: &str, why: String) -> NotEdited {
@@ -150,36 +246,49 @@ fn written(wanted: &ToStart, standing: &Standing) -> Result<Written, NotEdited> 
 
 /// The one that was stopped, and left its policy half done.
 fn replaced(written: &Written, rollouts: &Rollouts) -> Result<Option<u64>, NotEdited> {
-    match rollouts.of(&written.object()) {
-        Some(other) if !other.is_over() => {
-            Err(NotEdited::InUse(format!("{} is being changed by {other}", written.object())))
+    let like: Vec<_> = rollouts.like(written).collect();
+    let is_whole = |it: &Written| it.plan.whose == written.plan.whose;
+    match like.as_slice() {
+        [] => Ok(None),
+        all if all.iter().any(|it| !it.is_over()) => {
+            let busy = all.iter().find(|it| !it.is_over()).map(ToString::to_string).unwrap_or_default();
+            Err(NotEdited::InUse(format!("{} is being changed by {busy}", written.changes())))
         }
         // Hosts that have what was stopped would be told at once what the policy says, and nobody has begun anything.
-        Some(other) if written.progress.state == State::Draft => Err(NotEdited::InUse(format!(
-            "{} has {other}, of which hosts keep what they have; take that back first (`rollback`), or begin this one \
-             without a draft",
-            written.object()
+        [stopped] if written.progress.state != State::Draft && is_whole(stopped) => Ok(Some(stopped.id)),
+        [stopped, ..] => Err(NotEdited::InUse(format!(
+            "{} has {stopped}, of which hosts keep what they have; take that back first (`rollback`), or begin one \
+             for the same hosts without a draft",
+            written.changes()
         ))),
-        other => Ok(other.map(|it| it.id)),
     }
 }
 
-fn selected(fleet: &Fleet, with: &Current, written: &Written) -> Vec<u32> {
-    let mut selected = vec![0_u32; written.plan.waves.len()];
-    let Some(active) = with.active().iter().position(|it| it.rollout.id == written.id) else {
-        return selected;
+/// Whether there is a build for whatever host: then none has to be asked.
+fn fits_all(fleet: &Fleet, target: &Compiled, written: &Written) -> bool {
+    let Plan { agent, target: Target { version, cmd }, .. } = &written.plan;
+    let Some(version) = version else { return matches!(cmd, Some(Cmd::Stop | Cmd::Uninstall)) };
+    let fits = |facts: &Facts| {
+        target.shelf.find(agent, version, &facts.os, &facts.arch).is_ok_and(|it| it.requires.is_empty())
     };
+    fleet.all_are(fits)
+}
+
+/// Hosts by wave, and all that it is of.
+fn selected(fleet: &Fleet, alone: &Current, written: &Written) -> (Vec<u32>, usize) {
+    let (mut selected, mut all) = (vec![0_u32; written.plan.waves.len()], 0);
     fleet.visit(|hostname, host| {
         let facts = host.stable(hostname);
-        if of_rollout(&with.base_instead(&facts, &host.answer), active).is_none() {
+        if of_rollout(&alone.base_instead(&facts, &host.answer), 0).is_none() {
             return;
         }
+        all += 1;
         let bits = written.plan.selected(&facts);
         for (wave, count) in selected.iter_mut().enumerate() {
             *count += (bits >> wave) & 1;
         }
     });
-    selected
+    (selected, all)
 }
 
 fn is_of_somebody(written: &Written, simulated: &Simulated, selected: &[u32]) -> Result<(), NotEdited> {
@@ -190,12 +299,12 @@ fn is_of_somebody(written: &Written, simulated: &Simulated, selected: &[u32]) ->
         let why = format!(
             "it would change nothing on any of {} hosts: {} decides for none of them; {but}",
             simulated.hosts,
-            written.object()
+            written.changes()
         );
         return Err(fault("agent", why));
     }
     let name = written.plan.waves.get(wave).map_or("", |it| &it.name);
-    let why = format!("no host of {} is of the wave {name:?}; {but}", written.object());
+    let why = format!("no host of {} is of the wave {name:?}; {but}", written.changes());
     Err(fault(&format!("waves[{wave}].select"), why))
 }
 

@@ -9,6 +9,7 @@ mod contract;
 mod copy;
 mod desired;
 mod error;
+mod freezes;
 mod holder;
 mod hosts;
 mod orders;
@@ -23,6 +24,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::desired::Difference;
+use crate::domain::freeze::Frozen;
 use crate::domain::host::Run;
 use crate::domain::role::Role;
 use crate::readiness::Readiness;
@@ -90,6 +92,11 @@ pub enum Change {
     Rollout(Box<RolloutMove>),
     /// Its history: it tells nobody anything.
     DeleteRollout(u64),
+    Freeze {
+        of: Frozen,
+        why: String,
+    },
+    Unfreeze(u64),
     /// cfg.json orders these agents, perhaps others than before.
     Orders {
         digest: String,

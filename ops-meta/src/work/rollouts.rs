@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use crate::clock::now_ms;
 use crate::current::Current;
 use crate::domain::host::{Listening, Run};
-use crate::domain::rollout::{Look, Next, Rollout, Step, Wait, evaluate, opening, why};
+use crate::domain::rollout::{Gates, Look, Next, Rollout, Step, Wait, evaluate, opening, why};
 use crate::log::Seldom;
 use crate::rollouts::{Counted, Scanned, Seen, scan};
 use crate::running::App;
@@ -23,11 +23,21 @@ const AFTER_STEP: Duration = Duration::from_millis(20);
 /// A look may take this part of one processor, in parts of its own time.
 const REST_PER_LOOK: u32 = 19;
 
-/// For ever.
+/// For ever, whatever happens: while nobody looks, nothing stops a rollout that goes wrong.
 pub async fn run(app: Arc<App>) {
     let warnings = Seldom::new(2);
     loop {
-        let current = app.current().clone();
+        let ended = tokio::spawn(rounds(app.clone())).await;
+        let why = ended.map_or_else(|why| why.to_string(), |()| "it ended".to_owned());
+        warnings.warn("rollouts_broke_off", &[("why", &why)]);
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+async fn rounds(app: Arc<App>) {
+    let warnings = Seldom::new(2);
+    loop {
+        let current = app.looks_at_windows().await;
         if current.active().is_empty() {
             // While cfg.json decides, nobody hears of any.
             app.looks.memories().clear();
@@ -85,12 +95,16 @@ async fn go_on(app: &App, current: &Current, scanned: Scanned) -> Result<Went, S
     let run = app.fleet.listen(now_ms() / 1000);
     let listening = app.fleet.listening().clone();
     let learning = is_learning(run, scanned.interval_secs);
-    let mut went = Went::AtRest;
+    let (mut went, mut failed) = (Went::AtRest, None);
     for (active, counted) in current.active().iter().zip(scanned.all) {
-        let of = Round { scanned_at: scanned.at, learning, listening: &listening };
-        went = went.max(of.one(app, active.rollout.clone(), counted).await?);
+        let of = Round { scanned_at: scanned.at, learning, listening: &listening, gates: current.gates() };
+        // One that cannot go on keeps no other from it.
+        match of.one(app, active.rollout.clone(), counted).await {
+            Ok(one) => went = went.max(one),
+            Err(why) => failed = Some(failed.unwrap_or(why)),
+        }
     }
-    Ok(went)
+    failed.map_or(Ok(went), Err)
 }
 
 /// Until every host could be heard once.
@@ -102,12 +116,14 @@ struct Round<'a> {
     scanned_at: i64,
     learning: bool,
     listening: &'a Listening,
+    gates: &'a Gates,
 }
 
 impl Round<'_> {
     async fn one(&self, app: &App, mut rollout: Rollout, counted: Counted) -> Result<Went, String> {
         let went = loop {
-            let look = self.look(&rollout, &counted);
+            let frozen = self.gates.frozen(rollout.plan.agent.as_str()).map(ToString::to_string);
+            let look = self.look(&rollout, &counted, frozen.as_deref());
             let step = match evaluate(&rollout, &look) {
                 Next::Wait(Wait::Paused | Wait::Over(_)) => break Went::AtRest,
                 Next::Wait(_) => break Went::Waits,
@@ -124,19 +140,20 @@ impl Round<'_> {
                 break Went::Step;
             }
         };
-        let why = why(&rollout, &self.look(&rollout, &counted));
+        let frozen = self.gates.frozen(rollout.plan.agent.as_str()).map(ToString::to_string);
+        let why = why(&rollout, &self.look(&rollout, &counted, frozen.as_deref()));
         let Counted { tally, failures, .. } = counted;
         app.looks.note(rollout.id, Seen { at: self.scanned_at, tally, failures, why });
         Ok(went)
     }
 
-    fn look<'a>(&'a self, rollout: &Rollout, counted: &'a Counted) -> Look<'a> {
+    fn look<'a>(&'a self, rollout: &Rollout, counted: &'a Counted, frozen: Option<&'a str>) -> Look<'a> {
         let now = now_ms();
         Look {
             now,
             learning: self.learning,
             listening: self.listening,
-            frozen: None,
+            frozen,
             window: opening(&rollout.plan.windows, now),
             tally: &counted.tally,
             next_positions: &counted.next,

@@ -27,6 +27,9 @@ const REFUSED: [(&str, &[&str]); 3] = [
             "verifyPackage",
             "deletePackage",
             "startRollout",
+            "beginFreeze",
+            "installOnHost",
+            "uninstallOnHost",
             "moveRollout",
             "listRolloutHosts",
             "createToken",
@@ -137,8 +140,12 @@ fn holds(choices: &[&[&str]]) {
 fn every_answer_is_as_the_description_says() {
     holds(&[
         // From a list of tokens it would pick its own, and revoke it.
-        &[&["--exclude-operation-id", "revokeToken", "--exclude-tag", "packages"][..], &except(&DECIDED)]
-            .concat(),
+        &[
+            &["--exclude-operation-id", "revokeToken", "--exclude-tag", "packages"][..],
+            &except(&DECIDED),
+            &except(&BESIDE),
+        ]
+        .concat(),
         &["--include-operation-id", "createToken", "--include-operation-id", "revokeToken"],
     ]);
 }
@@ -151,12 +158,23 @@ fn every_answer_about_packages_is_as_the_description_says() {
 /// What should run where.
 const DECIDED: [&str; 6] = ["fleet", "groups", "lists", "policies", "rollouts", "settings"];
 
+/// What keeps it from being so.
+const BESIDE: [&str; 2] = ["freezes", "jobs"];
+
 fn except(tags: &[&'static str]) -> Vec<&'static str> {
     tags.iter().flat_map(|tag| ["--exclude-tag", *tag]).collect()
 }
 
+fn only(tags: &[&'static str]) -> Vec<&'static str> {
+    tags.iter().flat_map(|tag| ["--include-tag", *tag]).collect()
+}
+
 #[test]
 fn every_answer_about_what_should_run_is_as_the_description_says() {
-    let only: Vec<&str> = DECIDED.iter().flat_map(|tag| ["--include-tag", *tag]).collect();
-    holds(&[&only]);
+    holds(&[&only(&DECIDED)]);
+}
+
+#[test]
+fn every_answer_about_what_stands_beside_it_is_as_the_description_says() {
+    holds(&[&only(&BESIDE)]);
 }

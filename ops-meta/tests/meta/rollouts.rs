@@ -41,7 +41,7 @@ struct Host {
 }
 
 impl Hosts {
-    fn new(count: usize) -> Self {
+    pub fn new(count: usize) -> Self {
         let host = |n| Host {
             name: format!("web-{n:02}"),
             version: "1".to_owned(),
@@ -122,31 +122,31 @@ pub fn begin(count: usize) -> (Server, Hosts) {
     (server, hosts)
 }
 
-fn plan(version: &str, waves: &Value) -> Value {
+pub fn plan(version: &str, waves: &Value) -> Value {
     json!({"agent": "a", "version": version, "waves": waves})
 }
 
-fn start(admin: &Operator<'_>, plan: &Value) -> u64 {
+pub fn start(admin: &Operator<'_>, plan: &Value) -> u64 {
     let reply = admin.post("/api/v1/rollouts", plan);
     assert_eq!(reply.status, 201, "{}", reply.text());
     reply.json()["id"].as_u64().unwrap()
 }
 
-fn show(admin: &Operator<'_>, id: u64) -> Value {
+pub fn show(admin: &Operator<'_>, id: u64) -> Value {
     let reply = admin.get(&format!("/api/v1/rollouts/{id}"));
     assert_eq!(reply.status, 200, "{}", reply.text());
     reply.json()
 }
 
-fn is(admin: &Operator<'_>, id: u64, state: &str) -> bool {
+pub fn is(admin: &Operator<'_>, id: u64, state: &str) -> bool {
     show(admin, id)["state"] == state
 }
 
-fn say(admin: &Operator<'_>, id: u64, verb: &str) -> Reply {
+pub fn say(admin: &Operator<'_>, id: u64, verb: &str) -> Reply {
     admin.ask("POST", &format!("/api/v1/rollouts/{id}/{verb}"), None)
 }
 
-fn sentence(reply: &Reply, status: u16) -> String {
+pub fn sentence(reply: &Reply, status: u16) -> String {
     assert_eq!(reply.status, status, "{}", reply.text());
     reply.json()["detail"].as_str().unwrap().to_owned()
 }
@@ -352,7 +352,7 @@ fn what_cannot_be_is_refused_with_what_to_do() {
     assert_eq!(admin.ask("PUT", "/api/v1/policies/own?confirm=true", Some(&own)).status, 400);
     let dry = admin.post("/api/v1/rollouts?dryRun=true", &plan("2", &all));
     assert_eq!(
-        (dry.status, &dry.json()["id"], &dry.json()["changed"]["changed"]),
+        (dry.status, &dry.json()["id"], &dry.json()["tried"]["changed"]["changed"]),
         (200, &Value::Null, &json!(3))
     );
     assert_eq!(sentence(&say(&admin, 7, "pause"), 404), "there is no rollout 7");
@@ -440,6 +440,12 @@ fn a_list_that_a_wave_names_stays_as_long_as_it_does() {
     let id = start(&admin, &plan("2", &waves));
     let why = sentence(&admin.delete("/api/v1/lists/few"), 409);
     assert!(why.starts_with(&format!("the waves of rollout {id}, which is running")), "{why}");
+    let more = json!({"words": ["web-01", "web-02"]});
+    let why = sentence(&admin.ask("PUT", "/api/v1/lists/few", Some(&more)), 409);
+    assert!(
+        why.starts_with(&format!("it would change the waves of rollout {id}, which is running")),
+        "{why}"
+    );
     say(&admin, id, "rollback");
 }
 

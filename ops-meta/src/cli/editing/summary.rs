@@ -75,7 +75,8 @@ fn value(value: Option<&Value>) -> String {
         None | Some(Value::Null) => "-".to_owned(),
         Some(Value::String(text)) => one_line(text),
         Some(Value::Array(values)) => {
-            values.iter().filter_map(Value::as_str).map(one_line).collect::<Vec<_>>().join(" ")
+            let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            values.iter().map(|value| one_line(&word(value))).collect::<Vec<_>>().join(" ")
         }
         Some(other) => one_line(&other.to_string()),
     };
@@ -99,6 +100,7 @@ pub fn of_hosts(simulated: &Value) -> Vec<String> {
     let mut lines = vec![head];
     lines.extend(moves(list(simulated, "moves")));
     lines.extend(list(simulated, "withheld").iter().map(withheld));
+    lines.extend(list(simulated, "frozen").iter().map(frozen));
     let warnings = list(simulated, "warnings").iter().filter_map(Value::as_str);
     lines.extend(warnings.map(|warning| format!("warning: {}", one_line(warning))));
     lines
@@ -155,6 +157,10 @@ fn who(it: &Value) -> String {
 
 fn withheld(it: &Value) -> String {
     format!("not told: {} {} on {}; {}", text(it, "agent"), text(it, "version"), who(it), text(it, "why"))
+}
+
+fn frozen(it: &Value) -> String {
+    format!("frozen: {}; {}", who(it), text(it, "why"))
 }
 
 fn size(object: &Value, field: &str) -> u64 {
@@ -245,6 +251,7 @@ mod tests {
                 {"agent": "a", "from": told("1", "start"), "to": null, "fields": [], "hosts": 1, "some": ["x"]},
             ],
             "withheld": [{"agent": "b", "version": "2", "why": "there is no package b 2", "hosts": 1, "some": ["x"]}],
+            "frozen": [{"freeze": 3, "why": "all changes are frozen", "hosts": 1, "some": ["x"]}],
             "warnings": ["policy a: it is odd"],
         });
         assert_eq!(
@@ -254,6 +261,7 @@ mod tests {
                 "  node_exporter  1.7.0 -> 1.8.0   7 hosts: web-01 web-02 ...",
                 "  a              1 -> left alone  1 host: x",
                 "not told: b 2 on 1 host: x; there is no package b 2",
+                "frozen: 1 host: x; all changes are frozen",
                 "warning: policy a: it is odd",
             ]
         );

@@ -7,6 +7,7 @@ use crate::cli::client::{Query, Server};
 use crate::cli::failed::Failed;
 use crate::cli::output::{Format, Out, Output, list, number, text};
 use crate::domain::one_line::one_line;
+use crate::domain::rollout::WindowText;
 
 /// One group, who is in it, and which policies are for it
 #[derive(clap::Args)]
@@ -31,6 +32,13 @@ pub fn run(args: &Args) -> Result<(), Failed> {
     out.flush()
 }
 
+/// `mon 22:00 4h; sat 02:00 3h UTC`
+fn windows(group: &Value) -> String {
+    let window = |it: &Value| serde_json::from_value::<WindowText>(it.clone()).ok();
+    let shown = list(group, "windows").iter().filter_map(window).map(|it| one_line(&it.to_string()));
+    shown.collect::<Vec<_>>().join("; ")
+}
+
 fn page(group: &Value) -> Vec<String> {
     let words = |field| list(group, field).iter().filter_map(Value::as_str).map(one_line).collect::<Vec<_>>();
     let (hosts, some) = (number(group, "hosts").unwrap_or_default(), words("some"));
@@ -41,6 +49,7 @@ fn page(group: &Value) -> Vec<String> {
         ("select", text(group, "select")),
         ("priority", number(group, "priority").unwrap_or_default().to_string()),
         ("description", text(group, "description")),
+        ("windows", windows(group)),
         ("hosts", format!("{hosts}{colon}{}{more}", some.join(" "))),
         ("policies", words("policies").join(", ")),
         ("generation", text(group, "generation")),

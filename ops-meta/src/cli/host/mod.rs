@@ -2,6 +2,7 @@
 
 mod drop;
 mod explain;
+mod install;
 mod list;
 mod next;
 mod show;
@@ -18,6 +19,10 @@ pub enum Verb {
     Show(show::Args),
     /// Why a host is told what it is told, and what would change it
     Explain(explain::Args),
+    /// Install an agent on one host
+    Install(install::InstallArgs),
+    /// Uninstall an agent on one host
+    Uninstall(install::UninstallArgs),
     /// Forget hosts; one that speaks again is new
     Drop(drop::Args),
 }
@@ -27,6 +32,8 @@ pub fn run(verb: Verb) -> Result<(), Failed> {
         Verb::List(args) => list::run(&args),
         Verb::Show(args) => show::run(&args),
         Verb::Explain(args) => explain::run(&args),
+        Verb::Install(args) => install::install(&args),
+        Verb::Uninstall(args) => install::uninstall(&args),
         Verb::Drop(args) => drop::run(&args),
     }
 }

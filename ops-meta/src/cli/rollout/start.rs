@@ -14,7 +14,7 @@ use crate::cli::failed::Failed;
 use crate::cli::output::{Format, Out, list, text};
 use crate::cli::say;
 use crate::cli::sizes::count;
-use crate::domain::rollout::OnBreach;
+use crate::domain::rollout::{OnBreach, WindowText};
 
 /// How long the server may take to look at a rollout for the first time, and how often it is asked.
 const LOOK_MAX: Duration = Duration::from_secs(3);
@@ -47,6 +47,9 @@ pub struct Args {
     cmd: Option<String>,
     #[command(flatten)]
     waves: Waves,
+    /// Hosts begin only then: `mon-fri 22:00 4h Europe/Berlin`; several may be given
+    #[arg(long = "window", value_name = "WINDOW", help_heading = "Waves")]
+    windows: Vec<WindowText>,
     /// What it does when too many hosts fail
     #[arg(long, default_value = "pause", help_heading = "Waves",
         value_parser = PossibleValuesParser::new(OnBreach::ALL.iter().map(|it| it.as_str())))]
@@ -94,6 +97,7 @@ impl Args {
             "cmd": word(&self.cmd),
             "waves": self.waves.written()?,
             "onBreach": self.on_breach,
+            "windows": self.windows,
             "draft": self.draft,
             "allowEmpty": self.allow_empty,
             "note": word(&self.note),
@@ -109,12 +113,13 @@ fn print(line: &str) -> Result<(), Failed> {
 
 /// A dry run: what it would come to.
 fn tried(started: &Value) -> Result<(), Failed> {
-    editing::show_hosts(started.get("changed").unwrap_or(&Value::Null))?;
-    let selected = list(started, "selected").iter().filter_map(Value::as_u64);
+    let tried = started.get("tried").unwrap_or(&Value::Null);
+    editing::show_hosts(tried.get("changed").unwrap_or(&Value::Null))?;
+    let selected = list(tried, "selected").iter().filter_map(Value::as_u64);
     for (wave, hosts) in selected.enumerate() {
         print(&format!("wave {} is a share of {}", wave + 1, count(hosts, "host", "hosts")))?;
     }
-    editing::tell_whether_to_confirm(started);
+    editing::tell_whether_to_confirm(tried);
     say("nothing was begun, as this was a dry run");
     Ok(())
 }

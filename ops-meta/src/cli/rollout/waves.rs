@@ -9,7 +9,7 @@ use crate::domain::rollout::Percent;
 
 const BAR_CHARS: u64 = 30;
 /// Told, or about to be, and not settled.
-const UNDER_WAY: [&str; 5] = ["ordered", "moving", "trial", "waiting", "returning"];
+const UNDER_WAY: [&str; 6] = ["ordered", "moving", "trial", "waiting", "shut", "returning"];
 const FAILED: [&str; 4] = ["failed", "rolled_back", "timed_out", "vanished"];
 const DONE: [&str; 2] = ["done", "there"];
 

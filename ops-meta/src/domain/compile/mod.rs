@@ -12,6 +12,7 @@ use ops_package::Requirement;
 use ops_wire::{AgentName, Cmd, DesiredAgent, Version};
 
 use super::precedence::{Decision, Order, Rules};
+pub use requires::Need;
 pub use shelf::{Shelf, Stocked};
 
 /// Everything that decides what hosts are told.
@@ -29,6 +30,8 @@ pub struct Ordered<'a> {
     pub decision: Decision<'a>,
     /// What is withheld is as good as not ordered: the host leaves the agent as it is.
     pub told: Result<DesiredAgent, Withheld>,
+    /// What has to run before it is told.
+    pub needs: Option<Need>,
 }
 
 /// Why a host is not told what was decided.
@@ -41,6 +44,8 @@ pub enum Withheld {
     NoBuild(AgentName, Version, String, Vec<String>),
     /// The package needs another agent, which is not ordered so.
     Requires(AgentName, Version, AgentName, Requirement, Option<Version>),
+    /// It is ordered, and does not run yet.
+    NotRunning(AgentName, Version, AgentName, Requirement),
 }
 
 impl Compiled {
@@ -50,13 +55,13 @@ impl Compiled {
             let found = self.stocked(decision.agent, &decision.order, os, arch);
             (decision, found)
         });
-        requires::checked(stocked.collect())
-            .into_iter()
-            .map(|(decision, found)| {
-                let told = found.map(|stocked| self.told(&decision, stocked));
-                Ordered { decision, told }
-            })
-            .collect()
+        let checked = requires::checked(stocked.collect());
+        let needs = requires::needs(&checked);
+        let ordered = checked.into_iter().zip(needs).map(|((decision, found), needs)| {
+            let told = found.map(|stocked| self.told(&decision, stocked));
+            Ordered { decision, told, needs }
+        });
+        ordered.collect()
     }
 
     /// Whether hosts fetch it here: then the package says what it is.
@@ -132,6 +137,10 @@ impl fmt::Display for Withheld {
                 }?;
                 write!(f, "; order {required} {requirement} for these hosts too")
             }
+            Self::NotRunning(agent, version, required, requirement) => write!(
+                f,
+                "{agent} {version} requires {required} {requirement}, which does not run there yet; it is told once that runs"
+            ),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! What packages require of each other, on one host.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use ops_package::{Comparison, Requirement};
-use ops_wire::{AgentName, Cmd, Version};
+use ops_wire::{AgentName, Cmd, Phase, Status, Version};
 
 use super::{Stocked, Withheld};
+use crate::domain::conformity::Real;
 use crate::domain::precedence::Decision;
 use crate::domain::version_order;
 
@@ -36,7 +37,7 @@ fn unmet((decision, found): &Found<'_>, started: &HashMap<&AgentName, &Version>)
     let stocked = found.as_ref().ok().copied().flatten()?;
     stocked.requires.iter().find_map(|(agent, requirement)| {
         let version = started.get(agent).copied();
-        if version.is_some_and(|version| meets(version, requirement)) {
+        if version.is_some_and(|version| meets(version.as_str(), requirement)) {
             return None;
         }
         Some(Withheld::Requires(
@@ -49,10 +50,69 @@ fn unmet((decision, found): &Found<'_>, started: &HashMap<&AgentName, &Version>)
     })
 }
 
+/// What one agent's package requires to run before it is told to a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    agent: AgentName,
+    version: Version,
+    requires: Vec<(AgentName, Requirement)>,
+}
+
+impl Need {
+    pub fn agent(&self) -> &AgentName {
+        &self.agent
+    }
+
+    /// What a host lacks of it, by what it says of agents. One that has the version keeps it, whatever became of the
+    /// others.
+    pub fn unmet<'a>(&self, real: impl Fn(&str) -> Option<Real<'a>>) -> Option<Withheld> {
+        if real(self.agent.as_str()).is_some_and(|it| it.version == self.version.as_str()) {
+            return None;
+        }
+        let runs = |agent: &AgentName, requirement: &Requirement| {
+            // On trial it may still be taken back.
+            let lasts = |it: &Real<'_>| *it.status == Status::Started && it.phase != Some(Phase::Trial);
+            real(agent.as_str()).filter(lasts).is_some_and(|it| meets(it.version, requirement))
+        };
+        let (required, requirement) = self.requires.iter().find(|(agent, it)| !runs(agent, it))?;
+        let (agent, version) = (self.agent.clone(), self.version.clone());
+        Some(Withheld::NotRunning(agent, version, required.clone(), requirement.clone()))
+    }
+}
+
+/// For each of them what has to run before. Agents that require each other begin together: none could be the first.
+pub fn needs(all: &[Found<'_>]) -> Vec<Option<Need>> {
+    let mut edges = HashMap::new();
+    for (decision, found) in all {
+        if let Some(stocked) = found.as_ref().ok().copied().flatten().filter(|it| !it.requires.is_empty()) {
+            edges.insert(decision.agent, &stocked.requires);
+        }
+    }
+    let leads_to = |from: &AgentName, to: &AgentName| {
+        let (mut seen, mut next) = (BTreeSet::new(), vec![from]);
+        while let Some(agent) = next.pop() {
+            if agent == to {
+                return true;
+            }
+            if seen.insert(agent) {
+                next.extend(edges.get(agent).into_iter().flat_map(|it| it.keys()));
+            }
+        }
+        false
+    };
+    let need = |(decision, _): &Found<'_>| {
+        let (agent, version) = (decision.agent, decision.order.version.clone()?);
+        let requires = edges.get(agent)?.iter().filter(|(required, _)| !leads_to(required, agent));
+        let requires: Vec<_> = requires.map(|(required, it)| (required.clone(), it.clone())).collect();
+        (!requires.is_empty()).then(|| Need { agent: agent.clone(), version, requires })
+    };
+    all.iter().map(need).collect()
+}
+
 /// Whether a version will do.
-pub fn meets(version: &Version, requirement: &Requirement) -> bool {
+pub fn meets(version: &str, requirement: &Requirement) -> bool {
     let Requirement::Compared(comparison, wanted) = requirement else { return true };
-    let order = version_order::compare(version.as_str(), wanted.as_str());
+    let order = version_order::compare(version, wanted.as_str());
     match comparison {
         Comparison::Is => order == Ordering::Equal,
         Comparison::Newer => order == Ordering::Greater,

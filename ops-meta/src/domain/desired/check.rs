@@ -12,6 +12,7 @@ use super::{
 };
 use crate::domain::nearest::nearest;
 use crate::domain::precedence::{Group, Policy, Rules, Scope};
+use crate::domain::rollout::Window;
 use crate::domain::selector::{Lists, Selector, Words};
 
 /// A group's priority is between this and its negative.
@@ -115,9 +116,12 @@ fn groups(groups: &BTreeMap<String, GroupText>, lists: &Lists, faults: &mut Faul
         if group.description.len() > DESCRIPTION_BYTES_MAX {
             faults.note(format!("{path}.description"), format!("{DESCRIPTION_BYTES_MAX} bytes are allowed"));
         }
+        let windows =
+            Window::check_all(&group.windows, |field, why| faults.note(format!("{path}.{field}"), why));
         match Selector::parse(&group.select, lists) {
             Ok(selector) => {
-                checked.push(Group { name: name.as_str().into(), selector, priority: group.priority });
+                let (name, priority) = (name.as_str().into(), group.priority);
+                checked.push(Group { name, selector, priority, windows });
             }
             Err(why) => {
                 faults.note(

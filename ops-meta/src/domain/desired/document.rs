@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::bounded;
 use super::object_only::ObjectOnly;
+use crate::domain::rollout::WindowText;
 
 /// What should run where. It is whole: what is not in it is not wanted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -51,6 +52,9 @@ pub struct GroupText {
     pub priority: i32,
     #[serde(default, skip_serializing_if = "is_default")]
     pub description: String,
+    /// Its hosts begin with what a rollout brings only while one of them is open; left out: at any time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<WindowText>,
 }
 
 /// What one agent should be on some hosts: on all, on those of `group`, or on `host` alone. A field that is empty is

@@ -136,7 +136,7 @@ fn any_document() -> impl Strategy<Value = Document> {
     let group = ("[ab]", -3..3_i32).prop_map(|(value, priority)| GroupText {
         select: format!("env={value}"),
         priority,
-        description: String::new(),
+        ..GroupText::default()
     });
     let policy =
         (name(), prop::sample::select(&["", "a", "b"][..]), "[12]?").prop_map(|(agent, group, version)| {

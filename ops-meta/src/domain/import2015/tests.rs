@@ -33,6 +33,7 @@ fn rules(imported: &Imported) -> Rules {
         name: group.name.as_str().into(),
         selector: Selector::parse(&group.select, &Lists::new()).unwrap(),
         priority: group.priority,
+        windows: Vec::new(),
     };
     Rules::new(imported.groups.iter().map(group).collect(), imported.policies.clone()).unwrap()
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::Rules;
 use crate::domain::selector::HostFacts;
 
-/// What is the same in both, and what has to be asked. Of groups with policies; others decide nothing.
+/// What is the same in both, and what has to be asked. Of deciding groups.
 #[derive(Debug, Clone)]
 pub struct Carry {
     /// By the number before: the number after.

@@ -21,6 +21,7 @@ use std::fmt;
 
 use ops_wire::{AgentName, DesiredAgent};
 
+use super::rollout::Window;
 use super::selector::Selector;
 
 pub use carry::Carry;
@@ -34,6 +35,8 @@ pub struct Group {
     pub selector: Selector,
     /// The larger is the stronger.
     pub priority: i32,
+    /// When its hosts may begin with what a rollout brings; of none, at any time.
+    pub windows: Vec<Window>,
 }
 
 /// What one agent should be, for some hosts.

@@ -17,6 +17,8 @@ pub struct Rules {
     groups: Vec<(Group, Vec<Policy>)>,
     index: Index,
     hosts: HashMap<Box<str>, Vec<Policy>>,
+    /// Groups that make a difference without a policy: a freeze is of them.
+    frozen: BTreeSet<u32>,
 }
 
 /// Why rules are none.
@@ -53,7 +55,15 @@ impl Rules {
             Scope::Host(hostname) => Some((hostname, policies)),
             _ => None,
         };
-        Ok(Self { default, groups, index, hosts: scopes.into_iter().filter_map(host).collect() })
+        let hosts = scopes.into_iter().filter_map(host).collect();
+        Ok(Self { default, groups, index, hosts, frozen: BTreeSet::new() })
+    }
+
+    /// The same, where it makes a difference whether a host is in these groups.
+    pub fn freezing<'a>(&self, groups: impl Iterator<Item = &'a str>) -> Self {
+        let number = |name: &str| (0..).zip(&self.groups).find(|(_, (group, _))| *group.name == *name);
+        let frozen = groups.filter_map(|name| number(name).map(|(number, _)| number)).collect();
+        Self { frozen, ..self.clone() }
     }
 
     /// The strongest first.
@@ -95,10 +105,17 @@ impl Rules {
         groups.into_iter().rev().filter_map(|number| self.group(number)).map(|(group, _)| group)
     }
 
-    /// The numbers of the groups with policies that a host is in, the strongest first. Hosts with the same numbers, and
+    /// The numbers of the deciding groups that a host is in, the strongest first. Hosts with the same numbers, and
     /// with no policy of their own, should run the same. `into` is cleared; once it is large enough, nothing allocates.
     pub fn deciding_groups(&self, host: &HostFacts<'_>, into: &mut Vec<u32>) {
-        self.find(host, |policies| !policies.is_empty(), into);
+        self.find(host, |number| self.decides(number), into);
+    }
+
+    /// A group with policies, with windows, or of which a freeze is.
+    fn decides(&self, number: u32) -> bool {
+        let of_itself =
+            |(group, policies): &(Group, Vec<Policy>)| !policies.is_empty() || !group.windows.is_empty();
+        self.group(number).is_some_and(of_itself) || self.frozen.contains(&number)
     }
 
     /// Whether there is a policy for this host alone.
@@ -106,19 +123,34 @@ impl Rules {
         self.hosts.contains_key(hostname)
     }
 
-    /// What should run on a host that is in these of the groups with policies, by the names of the agents; `instead` take
-    /// the place of policies of the same agent and scope.
+    /// The policies for this host alone.
+    pub fn own(&self, hostname: &str) -> impl Iterator<Item = &Policy> {
+        self.hosts.get(hostname).into_iter().flatten()
+    }
+
+    /// The names of groups.
+    pub fn names<'a>(&'a self, groups: &'a [u32]) -> impl Iterator<Item = &'a str> + Clone {
+        groups.iter().filter_map(|&number| self.group(number)).map(|(group, _)| &*group.name)
+    }
+
+    /// What should run on a host that is in these of the deciding groups, by the names of the agents; `instead` take the
+    /// place of policies of the same agent and scope. One for this host alone need not be in the place of another.
     pub fn decide_with<'a>(
         &'a self,
         groups: &[u32],
         hostname: &str,
         instead: &[&'a Policy],
     ) -> Vec<Decision<'a>> {
-        let own = self.hosts.get(hostname).into_iter();
-        let groups = groups.iter().filter_map(|&number| self.group(number)).map(|(_, policies)| policies);
-        let strongest_first = own.chain(groups).chain([&self.default]);
+        let is_new = |it: &&&Policy| {
+            let is_own = matches!(&it.scope, Scope::Host(name) if **name == *hostname);
+            is_own && self.own(hostname).all(|own| own.agent != it.agent)
+        };
+        let new = instead.iter().filter(is_new).copied();
+        let groups = groups.iter().filter_map(|&number| self.group(number));
+        let groups = groups.flat_map(|(_, policies)| policies);
+        let strongest_first = new.chain(self.own(hostname)).chain(groups).chain(&self.default);
         let mut agents: BTreeMap<&AgentName, Vec<&Policy>> = BTreeMap::new();
-        for policy in strongest_first.flatten() {
+        for policy in strongest_first {
             let other = instead.iter().find(|it| it.agent == policy.agent && it.scope == policy.scope);
             let policy = other.copied().unwrap_or(policy);
             agents.entry(&policy.agent).or_default().push(policy);
@@ -135,23 +167,22 @@ impl Rules {
         self.decide_with(&groups, host.hostname, &[])
     }
 
-    /// The groups with policies, and their numbers.
+    /// The deciding groups, and their numbers.
     pub(super) fn deciding(&self) -> impl Iterator<Item = (u32, &Group)> {
         let numbered = (0..).zip(&self.groups);
-        numbered.filter(|(_, (_, policies))| !policies.is_empty()).map(|(number, (group, _))| (number, group))
+        numbered.filter(|(number, _)| self.decides(*number)).map(|(number, (group, _))| (number, group))
     }
 
     pub(super) fn group(&self, number: u32) -> Option<&(Group, Vec<Policy>)> {
         self.groups.get(number as usize)
     }
 
-    /// Those of a host whose policies are asked for, the strongest first.
-    fn find(&self, host: &HostFacts<'_>, asked: impl Fn(&[Policy]) -> bool, found: &mut Vec<u32>) {
+    /// Those of a host that are asked for, the strongest first.
+    fn find(&self, host: &HostFacts<'_>, asked: impl Fn(u32) -> bool, found: &mut Vec<u32>) {
         found.clear();
         self.index.find(host, found);
         found.retain(|&number| {
-            self.group(number)
-                .is_some_and(|(group, policies)| asked(policies) && group.selector.matches(host))
+            asked(number) && self.group(number).is_some_and(|(group, _)| group.selector.matches(host))
         });
         found.sort_unstable();
         found.dedup();

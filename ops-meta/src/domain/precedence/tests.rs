@@ -18,7 +18,7 @@ fn host(hostname: &str) -> HostFacts<'_> {
 
 fn group(name: &str, selector: &str, priority: i32) -> Group {
     let selector = Selector::parse(selector, &Lists::new()).unwrap();
-    Group { name: name.into(), selector, priority }
+    Group { name: name.into(), selector, priority, windows: Vec::new() }
 }
 
 /// The scope is `*`, `group NAME` or `host NAME`.
@@ -243,7 +243,7 @@ fn any_rules() -> impl Strategy<Value = (Vec<Group>, Vec<Policy>)> {
             let selector = Selector::parse(&naive.written(), &lists()).unwrap();
             let name = format!("g{n}");
             policies.extend(has_policy.then(|| policy(&format!("group {name}"), &n.to_string(), "")));
-            made.push(Group { name: name.into(), selector, priority });
+            made.push(Group { name: name.into(), selector, priority, windows: Vec::new() });
         }
         (made, policies)
     })

@@ -32,14 +32,16 @@ pub enum Class {
     Held,
     /// There is nothing for it: no build, or what is required is missing. It is not waited for.
     Excluded,
-    /// It may not begin now; its turn comes, and is waited for.
+    /// What the package requires is not ordered or does not run there yet.
     Waiting,
+    /// A freeze or the windows of a group keep it from beginning.
+    Shut,
     /// Silent, and was before it was told: it is not waited for, and has the change once it is back.
     Away,
 }
 
 impl Class {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::There,
         Self::Pending,
         Self::Ordered,
@@ -54,6 +56,7 @@ impl Class {
         Self::Held,
         Self::Excluded,
         Self::Waiting,
+        Self::Shut,
         Self::Away,
     ];
 
@@ -99,8 +102,10 @@ pub struct Asked<'a> {
 pub enum Bar {
     /// No build for it, or what the package requires is not ordered.
     Excluded,
-    /// A freeze or a window of its own, or what the package requires does not run yet.
+    /// What the package requires does not run yet.
     Waiting,
+    /// A freeze, or the windows of a group.
+    Shut,
 }
 
 impl Bar {
@@ -108,6 +113,7 @@ impl Bar {
         match self {
             Self::Excluded => Class::Excluded,
             Self::Waiting => Class::Waiting,
+            Self::Shut => Class::Shut,
         }
     }
 }
@@ -203,8 +209,9 @@ fn done(known: &Known<'_>) -> Class {
 fn not_begun(known: &Known<'_>) -> Class {
     match known.bar {
         _ if phase(known) == Some(Phase::Held) => Class::Held,
+        Some(Bar::Excluded) => Class::Excluded,
+        _ if is_silent(known) => Class::Away,
         Some(bar) => bar.class(),
-        None if is_silent(known) => Class::Away,
         None => Class::Pending,
     }
 }

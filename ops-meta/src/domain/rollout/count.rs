@@ -50,9 +50,9 @@ impl Classes {
         self.0.get(class as usize).copied().unwrap_or(0)
     }
 
-    fn step(&mut self, class: Class, by: i32) {
+    fn add(&mut self, class: Class) {
         if let Some(count) = self.0.get_mut(class as usize) {
-            *count = count.saturating_add_signed(by);
+            *count = count.saturating_add(1);
         }
     }
 
@@ -62,7 +62,12 @@ impl Classes {
 
     /// Told, or about to be, and not settled.
     pub fn in_flight(&self) -> u32 {
-        self.sum(&[Class::Ordered, Class::Moving, Class::Trial, Class::Waiting])
+        self.sum(&[Class::Ordered, Class::Moving, Class::Trial]).saturating_add(self.waiting())
+    }
+
+    /// Of them those that may not begin yet.
+    pub fn waiting(&self) -> u32 {
+        self.sum(&[Class::Waiting, Class::Shut])
     }
 
     pub fn failures(&self) -> u32 {
@@ -101,24 +106,15 @@ impl Tally {
     }
 
     pub fn add(&mut self, seen: &Seen) {
-        self.step(seen, 1);
-    }
-
-    /// Of a host that was added, and is otherwise now.
-    pub fn remove(&mut self, seen: &Seen) {
-        self.step(seen, -1);
-    }
-
-    fn step(&mut self, seen: &Seen, by: i32) {
         for (wave, counts) in self.waves.iter_mut().enumerate() {
             if seen.class.is_counted() && seen.is_selected_by(wave) {
-                counts.hosts = counts.hosts.saturating_add_signed(by);
-                counts.reached = counts.reached.saturating_add_signed(if seen.is_reached() { by } else { 0 });
+                counts.hosts = counts.hosts.saturating_add(1);
+                counts.reached = counts.reached.saturating_add(seen.is_reached().into());
             }
         }
         match seen.admitted_by.and_then(|wave| self.waves.get_mut(wave)) {
-            Some(counts) => counts.of.step(seen.class, by),
-            None => self.rest.step(seen.class, by),
+            Some(counts) => counts.of.add(seen.class),
+            None => self.rest.add(seen.class),
         }
     }
 
@@ -133,7 +129,20 @@ impl Tally {
 
     /// Of all waves.
     pub fn in_flight(&self) -> u32 {
-        self.waves.iter().fold(0, |sum, counts| sum.saturating_add(counts.of.in_flight()))
+        self.sum(Classes::in_flight)
+    }
+
+    pub fn waiting(&self) -> u32 {
+        self.sum(Classes::waiting)
+    }
+
+    /// Admitted, and kept from beginning.
+    pub fn shut(&self) -> u32 {
+        self.sum(|of| of.get(Class::Shut))
+    }
+
+    fn sum(&self, each: impl Fn(&Classes) -> u32) -> u32 {
+        self.waves.iter().fold(0, |sum, counts| sum.saturating_add(each(&counts.of)))
     }
 }
 

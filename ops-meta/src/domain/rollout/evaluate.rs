@@ -101,7 +101,8 @@ pub fn room(rollout: &Rollout, tally: &Tally, now: i64) -> u32 {
     let room = match rollout.progress.state {
         State::Running => {
             let left = tally.waves.get(at).map_or(0, |counts| left(wave, counts));
-            left.min(slots(wave, tally.in_flight())).min(paced(rollout.progress.paced, wave, now))
+            let paced = paced(rollout.progress.paced, wave, now).min(may_wait(wave, tally));
+            left.min(slots(wave, tally.in_flight())).min(paced)
         }
         State::RollingBack => slots(wave, tally.rest.get(Class::Returning)),
         _ => 0,
@@ -142,7 +143,7 @@ fn admit(rollout: &Rollout, look: &Look<'_>, at: usize, wave: &Wave, counts: &Co
     if let Some(shut) = shut(look) {
         return Next::Wait(shut);
     }
-    let in_flight = look.tally.in_flight();
+    let (in_flight, waiting) = (look.tally.in_flight(), look.tally.waiting());
     let room = room(rollout, look.tally, look.now);
     let next = look.next_positions.get(..look.next_positions.len().min(room as usize)).unwrap_or_default();
     if let Some(last) = next.last() {
@@ -152,8 +153,8 @@ fn admit(rollout: &Rollout, look: &Look<'_>, at: usize, wave: &Wave, counts: &Co
     }
     let left = left(wave, counts);
     Next::Wait(match (wave.max_in_flight, wave.hosts_per_minute) {
-        (Some(most), _) if slots(wave, in_flight) == 0 => Wait::InFlight { in_flight, most, left },
-        (_, Some(per_minute)) if room == 0 => Wait::Pace { per_minute, left },
+        (Some(most), _) if slots(wave, in_flight) == 0 => Wait::InFlight { in_flight, most, left, waiting },
+        (_, Some(per_minute)) if room == 0 => Wait::Pace { per_minute, left, waiting },
         _ => Wait::Turns { left },
     })
 }
@@ -162,7 +163,7 @@ fn admit(rollout: &Rollout, look: &Look<'_>, at: usize, wave: &Wave, counts: &Co
 fn unsettled(rollout: &Rollout, look: &Look<'_>, wave: &Wave, counts: &Counts) -> Option<Next> {
     let (in_flight, ordered, done) = (counts.of.in_flight(), counts.of.ordered(), counts.of.get(Class::Done));
     if u64::from(in_flight) * 1000 > u64::from(ordered) * LATECOMERS_PER_MILLE {
-        return Some(Next::Wait(Wait::UnderWay { in_flight }));
+        return Some(Next::Wait(Wait::UnderWay { in_flight, waiting: counts.of.waiting() }));
     }
     let wanted = Percent::whole(wave.success_percent).of(ordered.saturating_sub(in_flight));
     if done < wanted {
@@ -186,7 +187,11 @@ fn ended(rollout: &Rollout, look: &Look<'_>) -> Next {
     match rollout.plan.waves.get(wave) {
         Some(next) if next.approval => Next::Do(Step::Await { wave }),
         Some(_) => Next::Do(Step::Begin { wave }),
-        None => shut(look).map_or(Next::Do(Step::Complete), Next::Wait),
+        // Whoever is kept from beginning would begin by the policy.
+        None => match look.tally.shut() {
+            0 => shut(look).map_or(Next::Do(Step::Complete), Next::Wait),
+            hosts => Next::Wait(Wait::Shut { hosts }),
+        },
     }
 }
 
@@ -224,6 +229,11 @@ fn left(wave: &Wave, counts: &Counts) -> u32 {
 
 fn slots(wave: &Wave, in_flight: u32) -> u32 {
     wave.max_in_flight.map_or(u32::MAX, |most| most.saturating_sub(in_flight))
+}
+
+/// With `hostsPerMinute` no more hosts may wait than begin in a minute: all of them may begin at once.
+fn may_wait(wave: &Wave, tally: &Tally) -> u32 {
+    wave.hosts_per_minute.map_or(u32::MAX, |most| most.saturating_sub(tally.waiting()))
 }
 
 /// Hosts that the time since `until` is good for.

@@ -1,21 +1,23 @@
 //! Why a rollout tells a host what it tells, in a sentence.
 
-use super::{Active, Bar, Rollout, Stand, State};
+use super::{Active, Bar, Rollout, Shut, Stand, State};
 
 /// Where a host stands in a rollout.
 #[derive(Debug, Clone, Copy)]
-pub struct Standing {
+pub struct Standing<'a> {
     pub position: u64,
     /// Bit `n`: wave `n` selects it.
     pub selected: u32,
     pub stand: Stand,
     pub bar: Option<Bar>,
+    /// What keeps it from beginning.
+    pub shut: Option<Shut<'a>>,
 }
 
-impl Standing {
+impl Standing<'_> {
     /// `Rollout 3 changes the policy of group prod to version 2: wave "10 %" admits this host, so it is told.`
     pub fn sentence(&self, active: &Active) -> String {
-        let Active { rollout, policy } = active;
+        let rollout = &active.rollout;
         let to = [
             rollout.plan.target.version.as_ref().map(|version| format!("version {version}")),
             rollout.plan.target.cmd.as_ref().map(|cmd| cmd.as_str().to_owned()),
@@ -24,7 +26,7 @@ impl Standing {
         format!(
             "Rollout {} changes the policy of {} to {}: {}; {}.",
             rollout.id,
-            policy.scope,
+            rollout.plan.whose,
             to.join(", "),
             self.admitted(rollout),
             self.told(rollout)
@@ -54,20 +56,24 @@ impl Standing {
         }
     }
 
-    fn told(&self, rollout: &Rollout) -> &'static str {
+    fn told(&self, rollout: &Rollout) -> String {
         let tells = rollout.tells(self.position, self.selected, self.stand);
-        match (rollout.progress.state, tells, self.stand, self.bar) {
+        if let (true, Some(shut)) = (tells, self.shut) {
+            return format!("it may not begin yet, since {shut}");
+        }
+        let told = match (rollout.progress.state, tells, self.stand, self.bar) {
             (_, true, _, Some(Bar::Excluded)) => {
                 "there is no package for it, so it is told nothing of the agent"
             }
-            (_, true, _, Some(Bar::Waiting)) => "it waits for what the package requires",
+            (_, true, _, Some(_)) => "it waits for what the package requires",
             (_, true, Stand::There, _) => "it has the change, and keeps it",
             (_, true, ..) => "it is told so",
             (State::Paused, false, ..) => "the rollout is paused, so it does not begin here",
             (State::Stopped, false, ..) => "the rollout was stopped, so it does not begin here",
             (State::RollingBack, false, ..) => "it is taken back, and the host is told what the policy says",
             (_, false, ..) => "until then it is told what the policy says",
-        }
+        };
+        told.to_owned()
     }
 }
 

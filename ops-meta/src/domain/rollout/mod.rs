@@ -16,6 +16,7 @@ mod class;
 mod count;
 mod evaluate;
 mod explain;
+mod gates;
 mod plan;
 mod preset;
 mod progress;
@@ -24,6 +25,10 @@ pub mod state;
 mod wave;
 mod why;
 mod window;
+mod window_words;
+
+#[cfg(test)]
+use {admission::Admission, evaluate::room, share::Share};
 
 #[cfg(test)]
 mod simulation;
@@ -31,16 +36,17 @@ mod simulation;
 mod tests;
 
 pub use active::Active;
-pub use admission::{Admission, position};
+pub use admission::position;
 pub use class::{Asked, Bar, Class, Known, Says, Stand};
-pub use count::{Classes, Counts, Nearest, Seen, Tally};
-pub use evaluate::{Look, Next, Step, evaluate, room};
+pub use count::{Counts, Nearest, Seen, Tally};
+pub use evaluate::{Look, Next, Step, evaluate};
 pub use explain::Standing;
-pub use plan::{Plan, PlanText, Target};
+pub use gates::{Gates, Shut};
+pub use plan::{Plan, PlanText, Target, Whose};
 pub use preset::{PresetText, preset};
-pub use progress::{Breached, Progress};
-pub use share::{MaxFailed, Percent, Share};
-pub use state::{OnBreach, Refused, State, Verb};
+pub use progress::Progress;
+pub use share::{MaxFailed, Percent};
+pub use state::{OnBreach, State, Verb};
 pub use wave::{Wave, WaveText};
 pub use why::{Wait, Why, why};
 pub use window::{Opening, Window, WindowText, opening};
@@ -82,7 +88,11 @@ impl Rollout {
         let Some((at, _)) = self.wave() else { return false };
         match self.progress.state {
             State::RollingBack => seen.admitted_by == Some(at),
-            _ => seen.admitted_by.is_none() && seen.class == Class::Pending && seen.is_selected_by(at),
+            // Who may not begin yet is admitted as well, so that he begins within the limits once he may.
+            _ => {
+                let waits = matches!(seen.class, Class::Pending | Class::Waiting | Class::Shut);
+                seen.admitted_by.is_none() && waits && seen.is_selected_by(at)
+            }
         }
     }
 

@@ -1,5 +1,9 @@
 //! What a rollout is to change, where, and how.
 
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
 use ops_wire::{AgentName, Cmd, Hostname, Md5, Version};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -10,6 +14,9 @@ use super::window::{Window, WindowText};
 use crate::domain::desired::{Fault, PolicyText};
 use crate::domain::precedence::{Field, Order, Scope};
 use crate::domain::selector::{HostFacts, Lists};
+
+/// Hosts that are named; they stand in the row.
+const HOSTS_MAX: usize = 10_000;
 
 /// A plan as it is written, and kept.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -22,6 +29,9 @@ pub struct PlanText {
     pub group: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub host: String,
+    /// Or of each of these hosts, which need not have one yet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
     /// What its version is to be; left out: as it is.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub version: String,
@@ -40,11 +50,31 @@ pub struct PlanText {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     pub agent: AgentName,
-    pub scope: Scope,
+    pub whose: Whose,
     pub target: Target,
     pub waves: Vec<Wave>,
     pub on_breach: OnBreach,
     pub windows: Vec<Window>,
+}
+
+/// Which policies it changes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Whose {
+    Policy(Scope),
+    /// The own one of each of these hosts.
+    Hosts(Arc<BTreeSet<Box<str>>>),
+}
+
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Policy(scope) => scope.fmt(f),
+            Self::Hosts(hosts) if hosts.len() == 1 => {
+                write!(f, "host {}", hosts.iter().next().map_or("", |it| it))
+            }
+            Self::Hosts(hosts) => write!(f, "{} hosts", hosts.len()),
+        }
+    }
 }
 
 /// What is different where the rollout admits. One of both is given.
@@ -110,32 +140,43 @@ impl Plan {
         let mut faults = Vec::new();
         let mut note = |path: &str, why: String| faults.push(Fault { path: path.to_owned(), why });
         let agent = text.agent.parse().map_err(|why| note("agent", format!("this is no name: {why}"))).ok();
-        let scope = scope(text).map_err(|(path, why)| note(path, why)).ok();
+        let whose = whose(text).map_err(|(path, why)| note(&path, why)).ok();
         let target = target(text, &mut note);
-        let windows = text.windows.iter().enumerate().filter_map(|(n, window)| {
-            let wrong = |(field, why): (&str, String)| note(&format!("windows[{n}].{field}"), why);
-            Window::check(window).map_err(wrong).ok()
-        });
-        let windows = windows.collect();
+        let windows = Window::check_all(&text.windows, |field, why| note(&field, why));
         let waves = wave::check(&text.waves, lists, &mut faults);
-        match (agent, scope, target) {
-            (Some(agent), Some(scope), Some(target)) if faults.is_empty() => {
-                Ok(Self { agent, scope, target, waves, on_breach: text.on_breach, windows })
+        match (agent, whose, target) {
+            (Some(agent), Some(whose), Some(target)) if faults.is_empty() => {
+                Ok(Self { agent, whose, target, waves, on_breach: text.on_breach, windows })
             }
             _ => Err(faults),
         }
     }
 }
 
-fn scope(text: &PlanText) -> Result<Scope, (&'static str, String)> {
-    match (text.group.as_str(), text.host.as_str()) {
-        ("", "") => Ok(Scope::Default),
-        (group, "") => Ok(Scope::Group(group.into())),
-        ("", host) => match Hostname::check(host) {
-            Ok(hostname) => Ok(Scope::Host(hostname.as_str().into())),
-            Err(why) => Err(("host", why.to_string())),
-        },
-        _ => Err(("group", "it is for a group and for a host; leave one of them out".to_owned())),
+fn whose(text: &PlanText) -> Result<Whose, (String, String)> {
+    let hostname = |path: String, host: &str| match Hostname::check(host) {
+        Ok(hostname) => Ok(Box::from(hostname.as_str())),
+        Err(why) => Err((path, why.to_string())),
+    };
+    match (text.group.as_str(), text.host.as_str(), text.hosts.as_slice()) {
+        ("", "", []) => Ok(Whose::Policy(Scope::Default)),
+        (group, "", []) => Ok(Whose::Policy(Scope::Group(group.into()))),
+        ("", host, []) => hostname("host".to_owned(), host).map(|it| Whose::Policy(Scope::Host(it))),
+        ("", "", hosts) if hosts.len() > HOSTS_MAX => {
+            let why = format!(
+                "there are {}, and {HOSTS_MAX} are allowed; for more make a group, and roll its policy out",
+                hosts.len()
+            );
+            Err(("hosts".to_owned(), why))
+        }
+        ("", "", hosts) => {
+            let each = hosts.iter().enumerate().map(|(n, host)| hostname(format!("hosts[{n}]"), host));
+            each.collect::<Result<_, _>>().map(|hosts| Whose::Hosts(Arc::new(hosts)))
+        }
+        _ => {
+            let why = "it is for one of `group`, `host` and `hosts`; leave the others out";
+            Err(("group".to_owned(), why.to_owned()))
+        }
     }
 }
 

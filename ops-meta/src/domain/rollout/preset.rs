@@ -58,8 +58,8 @@ fn share_of(text: &str) -> Result<Share, String> {
     }
 }
 
-/// Seconds of a length of time.
-fn secs(option: &str, text: &str) -> Result<u32, String> {
+/// `90s`, `10m`, `2h`, `1d`
+pub(super) fn length_secs(text: &str) -> Option<u32> {
     let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = text.strip_prefix(number).unwrap_or_default();
     let unit_secs = match unit {
@@ -69,8 +69,12 @@ fn secs(option: &str, text: &str) -> Result<u32, String> {
         "d" => Some(86_400),
         _ => None,
     };
-    let secs = unit_secs.and_then(|unit: u32| number.parse::<u32>().ok()?.checked_mul(unit));
-    secs.ok_or_else(|| {
+    unit_secs.and_then(|unit: u32| number.parse::<u32>().ok()?.checked_mul(unit))
+}
+
+/// Seconds of a length of time.
+fn secs(option: &str, text: &str) -> Result<u32, String> {
+    length_secs(text).ok_or_else(|| {
         format!("{option}: {text:?} is no length of time; write it as `90s`, `10m`, `2h` or `1d`")
     })
 }

@@ -1,6 +1,6 @@
 //! What a rollout can be, and what leads from one to the other.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -220,8 +220,11 @@ impl fmt::Display for Refused {
     }
 }
 
-/// All of it, to be drawn by mermaid.
+/// All of it, to be drawn by mermaid: docs/rollouts.md shows it.
+#[cfg(test)]
 pub fn diagram() -> String {
+    use std::fmt::Write;
+
     let mut text = "stateDiagram-v2\n    [*] --> draft\n    [*] --> running: start\n".to_owned();
     for (from, by, to) in TABLE {
         // Writing to a string does not fail.

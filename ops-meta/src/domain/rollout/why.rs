@@ -29,10 +29,12 @@ pub enum Wait {
         in_flight: u32,
         most: u32,
         left: u32,
+        waiting: u32,
     },
     Pace {
         per_minute: u32,
         left: u32,
+        waiting: u32,
     },
     /// None of those that are left may begin.
     Turns {
@@ -40,6 +42,11 @@ pub enum Wait {
     },
     UnderWay {
         in_flight: u32,
+        waiting: u32,
+    },
+    /// All others are done.
+    Shut {
+        hosts: u32,
     },
     TooFewDone {
         done: u32,
@@ -114,19 +121,24 @@ fn waiting(rollout: &Rollout, wait: &Wait) -> String {
         }
         Wait::Frozen { why } => format!("{wave} waits, since changes are frozen: {why}"),
         Wait::Window { .. } => format!("{wave} waits for a maintenance window"),
-        Wait::InFlight { in_flight, most, left } => {
-            format!("{wave} has {} to go, and {in_flight} are under way of {most} at once", hosts_of(*left))
-        }
-        Wait::Pace { per_minute, left } => {
-            format!("{wave} has {} to go, {per_minute} in a minute", hosts_of(*left))
-        }
-        Wait::Turns { left } => format!(
-            "{wave} has {} to go, and none of those that are left may begin: they wait for a window of their own, \
-             for the end of a freeze, or for what the package requires",
-            hosts_of(*left)
+        Wait::InFlight { in_flight, most, left, waiting } => format!(
+            "{wave} has {} to go, and {in_flight} are under way of {most} at once{}",
+            hosts_of(*left),
+            of_whom(*waiting)
         ),
-        Wait::UnderWay { in_flight } => {
-            format!("all hosts of {wave} are admitted, and {} under way", are(*in_flight))
+        Wait::Pace { per_minute, left, waiting } => {
+            format!("{wave} has {} to go, {per_minute} in a minute{}", hosts_of(*left), of_whom(*waiting))
+        }
+        Wait::Turns { left } => {
+            format!("{wave} has {} to go, and none of those that are left may begin", hosts_of(*left))
+        }
+        Wait::UnderWay { in_flight, waiting } => format!(
+            "all hosts of {wave} are admitted, and {} under way{}",
+            are(*in_flight),
+            of_whom(*waiting)
+        ),
+        Wait::Shut { hosts } => {
+            format!("{} kept from beginning by a freeze or the windows of a group", are(*hosts))
         }
         Wait::TooFewDone { done, ordered, wanted } => format!(
             "{done} of {ordered} hosts ordered in {wave} are done, and {wanted} have to be; the others failed"
@@ -165,6 +177,10 @@ fn moved_by(rollout: &Rollout, wait: &Wait) -> String {
         }
         Wait::Pace { .. } => "time".to_owned(),
         Wait::Turns { .. } => "their turn; next goes on with the next wave".to_owned(),
+        Wait::Shut { .. } => "the end of the freeze, or the next window".to_owned(),
+        Wait::UnderWay { in_flight, waiting } if in_flight == waiting => {
+            "what they wait for; next does not wait for them".to_owned()
+        }
         Wait::UnderWay { .. } => format!(
             "they are done, or count as failed after {} s; next does not wait for them",
             rollout.wave().map_or(0, |(_, wave)| wave.timeout_secs)
@@ -177,6 +193,16 @@ fn moved_by(rollout: &Rollout, wait: &Wait) -> String {
         Wait::Returning { .. } => {
             "they are back, or count as failed when their time is over; stop leaves it so".to_owned()
         }
+    }
+}
+
+/// Of those under way.
+fn of_whom(waiting: u32) -> String {
+    match waiting {
+        0 => String::new(),
+        _ => format!(
+            ", {waiting} of whom wait for a window, for the end of a freeze, or for what the package requires"
+        ),
     }
 }
 

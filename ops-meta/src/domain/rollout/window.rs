@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 /// A longer window is never closed.
 const DURATION_SECS_MAX: u32 = 7 * 86_400;
+const WINDOWS_MAX: usize = 100;
 /// So many days are looked at: those whose windows may still be open, and the week ahead.
 const DAYS_BACK: i64 = 8;
 const DAYS_AHEAD: i64 = 8;
@@ -64,20 +65,6 @@ pub enum Opening {
 
 impl Opening {
     pub const ALWAYS: Self = Self::Open { until: None };
-
-    /// Where both have to be open: a group's and a rollout's.
-    pub fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Open { until: one }, Self::Open { until: other }) => {
-                Self::Open { until: one.into_iter().chain(other).min() }
-            }
-            // Not before the later one opens.
-            (Self::Closed { until: one }, Self::Closed { until: other }) => {
-                Self::Closed { until: one.max(other) }
-            }
-            (closed @ Self::Closed { .. }, _) | (_, closed) => closed,
-        }
-    }
 }
 
 /// Where any of them may be open; of none, always. `at` is in Unix milliseconds.
@@ -100,6 +87,18 @@ pub fn opening(windows: &[Window], at: i64) -> Opening {
 }
 
 impl Window {
+    /// Those without a fault; `note` is told of faults, and where they are.
+    pub fn check_all(texts: &[WindowText], mut note: impl FnMut(String, String)) -> Vec<Self> {
+        if texts.len() > WINDOWS_MAX {
+            note("windows".to_owned(), format!("there are {}, {WINDOWS_MAX} are allowed", texts.len()));
+            return Vec::new();
+        }
+        let checked = texts.iter().enumerate().filter_map(|(n, text)| {
+            Self::check(text).map_err(|(field, why)| note(format!("windows[{n}].{field}"), why)).ok()
+        });
+        checked.collect()
+    }
+
     /// # Errors
     /// Which field is wrong, and what to do.
     pub fn check(text: &WindowText) -> Result<Self, (&'static str, String)> {

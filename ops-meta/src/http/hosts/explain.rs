@@ -104,7 +104,7 @@ impl RolloutExplained {
             wave: waves.admitting(position, selected).map(|wave| wave + 1),
             position: part(position),
             threshold: waves.len().checked_sub(1).and_then(|last| waves.threshold(last)).map(part),
-            tells: rollout.tells(position, selected, stand),
+            tells: rollout.tells(position, selected, stand) && standing.shut.is_none(),
             sentence: standing.sentence(active),
         }
     }
@@ -203,15 +203,15 @@ fn of_rules(current: &Current, host: &Host, facts: &HostFacts<'_>) -> Vec<Decide
     let says = |agent: &str| host.says(agent);
     let standings = current.standings(facts, &says);
     let decided = current.ordered(facts, &says).into_iter().flatten().map(|ordered| {
-        let Ordered { decision, told } = ordered;
+        let Ordered { decision, told, .. } = ordered;
         let mut rules = explain::rules(&decision);
         for (rule, policy) in rules.iter_mut().zip(&decision.policies) {
-            let changed = current.active().iter().find(|it| std::ptr::eq(*policy, &it.policy));
+            let changed = current.active().iter().find(|it| it.becomes(policy));
             if let Some(active) = changed {
                 rule.of = format!("{} (as rollout {} changes it)", rule.of, active.rollout.id);
             }
         }
-        let of_it = standings.iter().filter(|(active, _)| active.policy.agent == *decision.agent);
+        let of_it = standings.iter().filter(|(active, _)| active.agent() == decision.agent);
         Decided {
             name: decision.agent.to_string(),
             rules,

@@ -3,6 +3,7 @@
 mod detail;
 mod explain;
 mod filter;
+mod install;
 mod shown;
 
 use std::fmt;
@@ -28,6 +29,7 @@ use crate::running::App;
 pub use detail::Detail;
 pub use explain::{__path_explain, explain};
 use filter::Filter;
+pub use install::{__path_install, __path_uninstall, install, uninstall};
 use shown::{Looked, Shown};
 
 /// A list of a million hosts takes half a second.

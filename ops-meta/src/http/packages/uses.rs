@@ -149,7 +149,7 @@ fn orders(app: &App, build: &Build) -> Vec<String> {
         .all()
         .map(|it| (it.id, &it.plan))
         .filter(|(_, plan)| plan.agent == build.name && plan.target.version.as_ref() == Some(&build.version));
-    let of_rollouts = of_it.map(|(id, plan)| format!("rollout {id} orders it for {}", plan.scope));
+    let of_rollouts = of_it.map(|(id, plan)| format!("rollout {id} orders it for {}", plan.whose));
     of_file.chain(policies).chain(of_rollouts).collect()
 }
 

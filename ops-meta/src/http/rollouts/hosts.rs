@@ -18,7 +18,7 @@ use crate::http::asked::{Query, Segment};
 use crate::http::auth::{Viewer, With};
 use crate::http::page;
 use crate::http::problem::{Problem, Problems};
-use crate::rollouts::{Looking, One, of_rollout};
+use crate::rollouts::{Looking, Memory, One, of_rollout};
 use crate::running::App;
 
 /// After so long a list is given up.
@@ -117,13 +117,15 @@ fn page(
         ));
     };
     let Some(active) = current.active().get(place) else { return Err(missing(id)) };
-    let mut memories = app.looks.memories();
-    let memory = memories.entry(id).or_default();
+    let (memories, nobody_looked) = (app.looks.memories(), Memory::default());
+    let memory = memories.get(&id).unwrap_or(&nobody_looked);
     let listening = app.fleet.listening().clone();
-    let looking = Looking { listening: &listening, now: now_ms() / 1000 };
-    let mut one = |hostname: &str, host: &Host| {
+    let looking = Looking { listening: &listening, now: now_ms() / 1000, moved_at: app.looks.moved_at(id) };
+    let one = |hostname: &str, host: &Host| {
         let base = current.base_of(&host.stable(hostname), &host.answer);
-        Some(memory.one(active, of_rollout(&base, place)?, hostname, host, &looking))
+        let of = of_rollout(&base, place)?;
+        let bar = current.bar(&base, of, &|agent| host.says(agent));
+        Some(memory.one(active, of, bar, hostname, host, &looking))
     };
     let page = app.fleet.page(Asked {
         admits: &mut |hostname, host| {
@@ -142,7 +144,7 @@ fn page(
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).retry_after(1)
     };
     let page = page.map_err(too_late)?;
-    let agent = active.policy.agent.as_str();
+    let agent = active.agent().as_str();
     let shown = page.hosts.iter().filter_map(|(at, host)| {
         let said = host.says(agent).map(|it| it.real.error_code).filter(|code| !code.is_empty());
         Some(HostShown::of(&at.hostname, one(&at.hostname, host)?, said))
@@ -152,7 +154,7 @@ fn page(
 
 impl HostShown {
     fn of(hostname: &str, one: One, error: Option<&str>) -> Self {
-        let One { position, place } = one;
+        let One { position, place, .. } = one;
         Self {
             hostname: hostname.to_owned(),
             class: word(place.class),

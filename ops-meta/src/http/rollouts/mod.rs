@@ -18,7 +18,7 @@ use super::page::{self, Page};
 use super::problem::{Problem, Problems};
 use super::whole::whole;
 use crate::domain::rollout::{OnBreach, PlanText, State as RolloutState, Verb, WaveText, WindowText};
-use crate::rollouts::{Started, ToStart};
+use crate::rollouts::{Started, ToStart, Tried};
 use crate::running::App;
 use crate::simulation::Simulated;
 use crate::store::RolloutsAsked;
@@ -38,6 +38,9 @@ pub struct Wanted {
     agent: String,
     group: String,
     host: String,
+    /// Or of each of these hosts, which need not have one yet.
+    #[schema(max_items = 10_000)]
+    hosts: Vec<String>,
     /// What its version is to be; left out: as it is.
     version: String,
     /// `start`, `stop` or `uninstall`; left out: as it is.
@@ -60,14 +63,19 @@ pub struct Wanted {
 
 impl Wanted {
     fn checked(self) -> Result<ToStart, Problem> {
-        let Self { agent, group, host, version, cmd, waves, on_breach, windows, draft, allow_empty, note } =
-            self;
-        if note.len() > NOTE_BYTES_MAX {
-            return Err(Problem::field("note", format!("`note` may have {NOTE_BYTES_MAX} bytes")));
-        }
-        let plan = PlanText { agent, group, host, version, cmd, waves, on_breach, windows };
+        let Self { agent, group, host, hosts, version, cmd, waves, on_breach, windows, .. } = self;
+        let Self { draft, allow_empty, note, .. } = self;
+        note_fits(&note)?;
+        let plan = PlanText { agent, group, host, hosts, version, cmd, waves, on_breach, windows };
         Ok(ToStart { plan, note, draft, allow_empty })
     }
+}
+
+pub fn note_fits(note: &str) -> Result<(), Problem> {
+    if note.len() > NOTE_BYTES_MAX {
+        return Err(Problem::field("note", format!("`note` may have {NOTE_BYTES_MAX} bytes")));
+    }
+    Ok(())
 }
 
 /// What began, or would.
@@ -78,12 +86,28 @@ pub struct StartShown {
     id: Option<u64>,
     /// In which it counts.
     generation: u64,
-    /// What changes when all is done.
+    /// What would come of it; null: it has begun, and is counted from now on.
+    tried: Option<TriedShown>,
+}
+
+/// What would come of a rollout when all is done.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RolloutTried)]
+pub struct TriedShown {
     changed: Simulated,
     /// By wave, how many hosts it selects.
     selected: Vec<u32>,
+    /// Of the hosts that are named, those of which nothing would change.
+    there: usize,
     /// Why it is done with `confirm=true` only; null: it need not be confirmed.
     unconfirmed: Option<String>,
+}
+
+impl From<Tried> for TriedShown {
+    fn from(it: Tried) -> Self {
+        let Tried { simulated, selected, there, unconfirmed } = it;
+        Self { changed: simulated, selected, there, unconfirmed }
+    }
 }
 
 /// Begins a rollout: a policy is changed for a few hosts, then for more, then for all.
@@ -98,10 +122,10 @@ pub async fn start(
 ) -> Result<(StatusCode, Json<StartShown>), Problem> {
     may_edit(&caller, meant)?;
     let wanted = wanted.checked()?;
-    let Started { id, generation, simulated, selected, unconfirmed } =
-        whole(app.start_rollout(caller.actor(), meant.into(), wanted)).await?;
+    let started = whole(app.start_rollout(caller.actor(), meant.into(), wanted)).await?;
+    let Started { id, generation, tried } = started;
     let status = if id.is_some() { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(StartShown { id, generation, changed: simulated, selected, unconfirmed })))
+    Ok((status, Json(StartShown { id, generation, tried: tried.map(TriedShown::from) })))
 }
 
 /// Newest first.

@@ -31,6 +31,11 @@ pub fn package(word: &str) -> Vec<u8> {
     tarball(&[("control", format!("#!/bin/sh\necho {word}\n").as_bytes())])
 }
 
+/// With a manifest that says this.
+pub fn package_with(manifest: &str) -> Vec<u8> {
+    tarball(&[("control", b"#!/bin/sh\n"), ("manifest.json", manifest.as_bytes())])
+}
+
 pub fn sha256(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
 }

@@ -48,6 +48,7 @@ pub struct Said {
 
 #[derive(Debug)]
 pub struct Host {
+    #[allow(dead_code, reason = "an assertion that fails shows it")]
     pub name: String,
     pub nature: Nature,
     pub version: &'static str,

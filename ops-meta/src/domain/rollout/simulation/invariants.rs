@@ -14,11 +14,15 @@ pub fn verb(before: &Progress, verb: Verb, now: &Progress) {
     assert!(now.waves.len() <= before.waves.len() + usize::from(verb == Verb::Approve));
 }
 
-/// One version, and never a new one where nobody new begins.
-pub fn told(server: &Server, said: &Said, order: Option<Order>) {
+/// One version, and never a new one where nobody new begins, or this host may not.
+pub fn told(server: &Server, host: usize, said: &Said, order: Option<Order>, now: i64) {
     let Some(order) = order else { return };
     assert!([OLD, NEW].contains(&order.version));
     let stand = server.stand(said);
+    let by_policy = server.rollout.progress.state == State::Completed;
+    if order.version == NEW && stand == Stand::Elsewhere && !by_policy {
+        assert_eq!(server.bar(host, now), None);
+    }
     match server.rollout.progress.state {
         State::Draft | State::RolledBack => assert_eq!(order.version, OLD),
         State::Paused | State::Stopped if order.version == NEW => assert_ne!(stand, Stand::Elsewhere),
@@ -53,13 +57,18 @@ fn is_sick(rollout: &Rollout, wave: usize, seen: &AllSeen) -> bool {
     let admitted = seen.iter().filter(|(_, it)| it.admitted_by == Some(wave)).map(|(_, it)| it.class);
     let failed = [Class::Failed, Class::RolledBack, Class::TimedOut, Class::Vanished];
     let failures = admitted.clone().filter(|class| failed.contains(class)).count() as u32;
-    let ordered = admitted.filter(|class| class.is_counted()).count() as u32;
+    // Nothing is ordered of whoever may not begin yet.
+    let ordered = admitted.filter(|class| class.is_counted() && !waits(*class)).count() as u32;
     let failures = failures.saturating_sub(known);
     let plan = &rollout.plan.waves[wave];
     match plan.max_failed {
         MaxFailed::Absolute(most) => failures > most,
         MaxFailed::Percent(most) => ordered >= plan.min_sample && most.is_exceeded_by(failures, ordered),
     }
+}
+
+fn waits(class: Class) -> bool {
+    matches!(class, Class::Pending | Class::Waiting | Class::Shut)
 }
 
 pub fn stepped(before: &Rollout, now: &Rollout, step: &Step, tally: &Tally, seen: &AllSeen) {
@@ -76,7 +85,7 @@ pub fn stepped(before: &Rollout, now: &Rollout, step: &Step, tally: &Tally, seen
         Step::Raise { wave, hosts, .. } => {
             assert!(had.iter().all(|position| has.contains(position)), "somebody was left out again");
             let new: Vec<_> = seen.iter().filter(|(p, _)| has.contains(p) && !had.contains(p)).collect();
-            let counted = new.iter().filter(|(_, it)| it.class == Class::Pending).count() as u32;
+            let counted = new.iter().filter(|(_, it)| waits(it.class)).count() as u32;
             assert_eq!(counted, *hosts);
             let plan = &before.plan.waves[*wave];
             if let Some(most) = plan.max_in_flight {
@@ -102,6 +111,9 @@ pub fn stepped(before: &Rollout, now: &Rollout, step: &Step, tally: &Tally, seen
             assert_eq!(had, has);
         }
         Step::TakenBack => assert!(has.is_empty()),
+        Step::Complete => {
+            assert!(seen.iter().all(|(_, it)| it.class != Class::Shut), "somebody is kept from it")
+        }
         _ => assert_eq!(had, has),
     }
 }

@@ -6,8 +6,7 @@ use super::host::{INTERVAL_SECS, NEW, OLD, Order, Said};
 use crate::domain::conformity::Real;
 use crate::domain::host::{Heard, Listening, Run, state};
 use crate::domain::rollout::{
-    Asked, Bar, Class, Known, Look, Next, Opening, Rollout, Seen, Stand, State, Tally, evaluate, position,
-    room, why,
+    Asked, Bar, Class, Known, Look, Next, Opening, Rollout, Seen, Stand, State, Tally, evaluate, room, why,
 };
 
 /// What was heard is written so often.
@@ -17,7 +16,12 @@ const FLUSH_SECS: i64 = 10;
 pub struct Facts {
     pub position: u64,
     pub selected: u32,
-    pub bar: Option<Bar>,
+    /// There is nothing for it.
+    pub excluded: bool,
+    /// In the group that is shut at times.
+    pub grouped: bool,
+    /// From when on what the package requires runs there.
+    pub ready_at: i64,
 }
 
 /// What is known of a host.
@@ -42,6 +46,8 @@ pub struct Server {
     old: DesiredAgent,
     pub frozen: bool,
     pub window: Opening,
+    /// The group's hosts may not begin.
+    pub shut: bool,
 }
 
 fn desired(version: &str) -> DesiredAgent {
@@ -67,13 +73,24 @@ impl Server {
             old: desired(OLD),
             frozen: false,
             window: Opening::ALWAYS,
+            shut: false,
         }
     }
 
-    pub fn meet(&mut self, hostname: &str, selected: u32, bar: Option<Bar>) {
-        let position = position(self.rollout.id, hostname);
-        self.facts.push(Facts { position, selected, bar });
+    pub fn meet(&mut self, facts: Facts) {
+        self.facts.push(facts);
         self.known.push(None);
+    }
+
+    /// What keeps a host from beginning.
+    pub fn bar(&self, host: usize, now: i64) -> Option<Bar> {
+        let facts = &self.facts[host];
+        match () {
+            () if facts.excluded => Some(Bar::Excluded),
+            () if facts.grouped && self.shut => Some(Bar::Shut),
+            () if now < facts.ready_at => Some(Bar::Waiting),
+            () => None,
+        }
     }
 
     pub fn goes_on(&mut self, now: i64) {
@@ -106,7 +123,7 @@ impl Server {
         let failed_at =
             (!said.error_code.is_empty()).then(|| before.as_ref().and_then(|it| it.failed_at).unwrap_or(now));
         let mut memory = Memory { last: now, said, told: before.and_then(|it| it.told), failed_at };
-        let order = self.order(host, &said);
+        let order = self.order(host, &said, now);
         if memory.told.map(|(told, _)| told) != order {
             memory.told = order.map(|order| (order, now));
         }
@@ -115,15 +132,16 @@ impl Server {
     }
 
     /// `None`: it is not told anything of the agent.
-    fn order(&self, host: usize, said: &Said) -> Option<Order> {
+    fn order(&self, host: usize, said: &Said, now: i64) -> Option<Order> {
         let facts = &self.facts[host];
         let stand = self.asked(None).stand(Some(real(said)), said.rollout);
         let new = Order { version: NEW, rollout: Some(self.rollout.id) };
-        let told = self.rollout.tells(facts.position, facts.selected, stand);
-        match (told || self.rollout.progress.state == State::Completed, facts.bar) {
-            (true, Some(_)) => None,
-            (true, None) if told => Some(new),
-            (true, None) => Some(Order { rollout: None, ..new }),
+        let bar = self.bar(host, now).filter(|bar| *bar == Bar::Excluded || stand == Stand::Elsewhere);
+        let told = self.rollout.tells(facts.position, facts.selected, stand) && bar != Some(Bar::Shut);
+        match (told || self.rollout.progress.state == State::Completed, bar) {
+            (true, Some(Bar::Excluded | Bar::Waiting)) => None,
+            (true, _) if told => Some(new),
+            (true, _) => Some(Order { rollout: None, ..new }),
             (false, _) => Some(Order { version: OLD, rollout: None }),
         }
     }
@@ -158,7 +176,7 @@ impl Server {
             failed_before: memory
                 .failed_at
                 .is_some_and(|at| at * 1000 < self.rollout.progress.failures_since),
-            bar: facts.bar,
+            bar: self.bar(host, now),
         })
     }
 

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::host::{Doing, Host, INTERVAL_SECS, NEW, Nature, OLD};
 use super::invariants;
 use super::random::Random;
-use super::server::Server;
+use super::server::{Facts, Server};
 use crate::domain::rollout::{
-    Bar, Class, Next, OnBreach, Opening, Plan, PlanText, Progress, Rollout, Seen, State, Step, Verb, Wait,
-    WaveText,
+    Class, Next, OnBreach, Opening, Plan, PlanText, Progress, Rollout, Seen, State, Step, Verb, Wait,
+    WaveText, position,
 };
 use crate::domain::selector::{HostFacts, Lists};
 
@@ -154,11 +154,15 @@ impl World {
             true => self.random.one_of(&bad),
             false => Nature::Good,
         };
-        let bar = self.random.in_100(3).then_some(Bar::Excluded);
+        let excluded = self.random.in_100(3);
+        let late = self.random.between(0, 1000);
+        let ready_at = if self.random.in_100(10) { self.clock() + late } else { 0 };
         let labels = BTreeMap::new();
         let facts = HostFacts { hostname: &name, os: "", arch: "", ip: None, labels: &labels };
         let selected = self.server.rollout.plan.selected(&facts);
-        self.server.meet(&name, selected, bar);
+        let position = position(self.server.rollout.id, &name);
+        let grouped = self.random.in_100(30);
+        self.server.meet(Facts { position, selected, excluded, grouped, ready_at });
         let mut host = Host::new(name, nature, self.now + self.random.between(0, INTERVAL_SECS));
         host.held = self.random.in_100(3);
         self.hosts.push(host);
@@ -218,6 +222,7 @@ impl World {
             self.server.frozen = self.random.in_100(30);
             let until = Some(self.clock() * 1000);
             self.server.window = self.random.one_of(&[Opening::ALWAYS, Opening::Closed { until }]);
+            self.server.shut = self.random.in_100(50);
         }
         for host in &mut self.hosts {
             if self.random.in_10_000(self.faults.silent_in_10_000) {
@@ -287,7 +292,7 @@ impl World {
         let said = self.hosts[n].says();
         let now = self.clock();
         let order = self.server.hears(n, said, now);
-        invariants::told(&self.server, &said, order);
+        invariants::told(&self.server, n, &said, order, now);
         if self.random.in_100(lost_in_100) {
             self.happened.lost += 1;
             return;
@@ -330,6 +335,8 @@ impl World {
         self.down_until = self.down_until.min(self.now + 1);
         self.server.frozen = false;
         self.server.window = Opening::ALWAYS;
+        self.server.shut = false;
+        self.server.facts.iter_mut().for_each(|facts| facts.ready_at = 0);
         self.hosts.iter_mut().for_each(Host::heal);
         let end = self.now + REST_SECS;
         while !self.server.rollout.progress.state.is_over() {
@@ -363,7 +370,7 @@ impl World {
     }
 
     fn is_as_it_should_be(&self, n: usize, state: State) {
-        let (host, barred) = (&self.hosts[n], self.server.facts[n].bar.is_some());
+        let (host, barred) = (&self.hosts[n], self.server.facts[n].excluded);
         let right = match state {
             State::Completed if !barred => host.is_at_rest_with(NEW),
             State::RolledBack => host.is_at_rest_with(OLD),

@@ -75,8 +75,8 @@ proptest! {
     }
 
     #[test]
-    fn what_is_added_and_removed_leaves_nothing(
-        hosts in prop::collection::vec((0u32..8, prop::option::of(0usize..3), 0usize..15), 0..40)
+    fn each_host_is_counted_once(
+        hosts in prop::collection::vec((0u32..8, prop::option::of(0usize..3), 0usize..16), 0..40)
     ) {
         let seen = |(selected, admitted_by, class): &(u32, Option<usize>, usize)| Seen {
             selected: *selected, admitted_by: *admitted_by, class: Class::ALL[*class],
@@ -86,7 +86,5 @@ proptest! {
         let classes = |of: &super::super::count::Classes| Class::ALL.iter().map(|it| of.get(*it)).sum::<u32>();
         let all = tally.waves.iter().map(|wave| classes(&wave.of)).sum::<u32>() + classes(&tally.rest);
         prop_assert_eq!(all as usize, hosts.len());
-        hosts.iter().rev().for_each(|host| tally.remove(&seen(host)));
-        prop_assert_eq!(tally, Tally::new(3));
     }
 }

@@ -67,6 +67,8 @@ fn an_admitted_host_is_under_way_or_done_or_failed() {
         (at("1", Phase::Held, "held"), Held),
         (Known { bar: Some(Bar::Excluded), ..known() }, Excluded),
         (Known { bar: Some(Bar::Waiting), ..known() }, Waiting),
+        (late(Known { bar: Some(Bar::Shut), ..known() }), Shut),
+        (silent(Known { bar: Some(Bar::Shut), told_secs: None, rollout: None, ..known() }), Away),
         // It had begun already.
         (Known { bar: Some(Bar::Waiting), ..at("2", Phase::Trial, "") }, Trial),
     ] {
@@ -87,6 +89,8 @@ fn a_host_that_is_not_admitted_is_there_or_to_come_or_kept_from_it() {
         (Known { state: host::State::Gone, ..before }, Away),
         (Known { bar: Some(Bar::Excluded), ..before }, Excluded),
         (Known { bar: Some(Bar::Waiting), ..before }, Waiting),
+        (Known { bar: Some(Bar::Shut), ..before }, Shut),
+        (Known { bar: Some(Bar::Shut), state: host::State::Late, ..before }, Away),
     ] {
         assert_eq!(class(known, false), expected, "{known:?}");
     }

@@ -57,7 +57,9 @@ fn begun(waves: Value) -> Rollout {
     it
 }
 
-use Class::{Done, Failed, Moving, Ordered, Pending, Returning, RolledBack, There, Trial, Vanished};
+use Class::{
+    Done, Failed, Moving, Ordered, Pending, Returning, RolledBack, Shut, There, Trial, Vanished, Waiting,
+};
 
 #[test]
 fn it_admits_as_many_as_there_is_room_for() {
@@ -180,7 +182,7 @@ fn who_resumes_knows_of_the_failures_and_leaves_no_room_for_others() {
 fn a_wave_ends_when_all_is_done_and_was_watched_for_a_while() {
     let mut it = begun(json!([{"percent": 10, "soakSecs": 600}, {"percent": 100}]));
     let mut look = looked(2, &[(9, Some(0), Done), (1, Some(0), Trial), (90, None, Pending)]);
-    assert_eq!(next(&it, &look), Next::Wait(Wait::UnderWay { in_flight: 1 }));
+    assert_eq!(next(&it, &look), Next::Wait(Wait::UnderWay { in_flight: 1, waiting: 0 }));
     look.tally = looked(2, &[(10, Some(0), Done), (90, None, Pending)]).tally;
     assert_eq!(step(&mut it, &look), Step::Settle);
     look.secs = 599;
@@ -257,9 +259,37 @@ fn next_ends_a_wave_but_leaves_nobody_out_of_the_last_one() {
     let half = looked(2, &[(1, Some(0), Moving), (9, None, Pending)]);
     assert_eq!(step(&mut it, &half), Step::Begin { wave: 1 });
     it.progress = it.progress.after(Verb::Next, None, NOW).unwrap().unwrap();
-    assert_eq!(next(&it, &half), Next::Wait(Wait::InFlight { in_flight: 1, most: 1, left: 9 }));
+    assert_eq!(next(&it, &half), Next::Wait(Wait::InFlight { in_flight: 1, most: 1, left: 9, waiting: 0 }));
     let all = looked(2, &[(1, Some(0), Moving), (9, Some(1), Ordered)]);
     assert_eq!(step(&mut it, &all), Step::Complete);
+}
+
+#[test]
+fn who_may_not_begin_yet_takes_a_place_and_is_waited_for() {
+    let it = begun(json!([{"percent": 100, "maxInFlight": 4}]));
+    let full = looked(1, &[(1, Some(0), Moving), (2, Some(0), Shut), (1, Some(0), Waiting), (6, None, Shut)]);
+    assert_eq!(next(&it, &full), Next::Wait(Wait::InFlight { in_flight: 4, most: 4, left: 6, waiting: 3 }));
+    assert!(
+        said(&it, &full)
+            .contains("4 are under way of 4 at once, 3 of whom wait for a window, for the end of")
+    );
+    // All that wait may begin at once, and no more than in a minute.
+    let it = begun(json!([{"percent": 100, "hostsPerMinute": 3}]));
+    let mut slow = looked(1, &[(2, Some(0), Shut), (8, None, Pending)]);
+    slow.secs = 3600;
+    assert!(matches!(next(&it, &slow), Next::Do(Step::Raise { hosts: 1, .. })));
+    slow.tally = looked(1, &[(3, Some(0), Shut), (7, None, Pending)]).tally;
+    assert_eq!(next(&it, &slow), Next::Wait(Wait::Pace { per_minute: 3, left: 7, waiting: 3 }));
+}
+
+#[test]
+fn nothing_is_written_while_somebody_is_kept_from_it() {
+    let mut it = begun(json!([{"percent": 100}]));
+    it.progress = it.progress.after(Verb::Next, None, NOW).unwrap().unwrap();
+    let shut = looked(1, &[(5000, Some(0), Done), (1, Some(0), Shut)]);
+    assert_eq!(next(&it, &shut), Next::Wait(Wait::Shut { hosts: 1 }));
+    assert!(said(&it, &shut).starts_with("1 host is kept from beginning by a freeze"));
+    assert_eq!(step(&mut it, &looked(1, &[(5000, Some(0), Done), (1, Some(0), Waiting)])), Step::Complete);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod admits;
 mod classes;
 mod evaluates;
+mod gates;
 mod plans;
 mod states;
 mod windows;

@@ -131,7 +131,16 @@ fn a_plan_says_what_is_to_change_and_where() {
         (json!({"agent": "", "cmd": "stop"}), "`agent`: this is no name: "),
         (
             json!({"agent": "a", "cmd": "stop", "group": "g", "host": "h"}),
-            "`group`: it is for a group and for a host; leave one of them out",
+            "`group`: it is for one of `group`, `host` and `hosts`; leave the others out",
+        ),
+        (
+            json!({"agent": "a", "cmd": "stop", "host": "h", "hosts": ["h"]}),
+            "`group`: it is for one of `group`, `host` and `hosts`",
+        ),
+        (json!({"agent": "a", "cmd": "stop", "hosts": ["h", ""]}), "`hosts[1]`: hostname is blank"),
+        (
+            json!({"agent": "a", "cmd": "stop", "hosts": vec!["h"; 10_001]}),
+            "`hosts`: there are 10001, and 10000 are allowed; for more make a group",
         ),
     ] {
         let mut text = text;

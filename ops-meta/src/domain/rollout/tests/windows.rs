@@ -94,19 +94,6 @@ fn windows_that_follow_each_other_are_one() {
 }
 
 #[test]
-fn where_two_have_to_be_open_the_stricter_one_counts() {
-    let (open, closed) = (|until| Opening::Open { until }, |until| Opening::Closed { until });
-    for (one, other, expected) in [
-        (open(None), open(Some(5)), open(Some(5))),
-        (open(Some(3)), open(Some(5)), open(Some(3))),
-        (open(None), closed(Some(5)), closed(Some(5))),
-        (closed(Some(3)), closed(Some(5)), closed(Some(5))),
-    ] {
-        assert_eq!((one.and(other), other.and(one)), (expected, expected));
-    }
-}
-
-#[test]
 fn a_window_that_never_opens_is_refused() {
     for (text, expected) in [
         (json!({"days": [], "start": "1:00", "durationSecs": 1}), "days: without a day it never opens"),

@@ -1,24 +1,26 @@
 //! The compiled answer: what a beat gets, as prepared bytes. Made anew after each change and swapped whole.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+mod kept;
+mod wanted;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
-use ops_wire::{AgentName, Answer, Cmd, DesiredAgent};
+use ops_wire::{AgentName, Cmd, DesiredAgent};
 
 use crate::domain::Prefixes;
-use crate::domain::compile::{Compiled, Ordered, Withheld};
+use crate::domain::compile::{Compiled, Need, Ordered, Withheld};
+use crate::domain::freeze::Freeze;
 use crate::domain::policy2015::{self, Policy};
-use crate::domain::precedence::{Carry, Decision, Field};
-use crate::domain::rollout::{Active, Bar, Progress, Rollout, Says, Standing, position};
+use crate::domain::precedence::{Carry, Decision, Field, Rules};
+use crate::domain::rollout::{Active, Bar, Gates, Progress, Rollout, Says, Shut, Stand, Standing, position};
 use crate::domain::selector::HostFacts;
 use crate::remembered::Remembered;
-
-/// Answers that are kept prepared; hosts of whom there are more kinds are answered one by one.
-const KEPT_MAX: usize = 65_536;
-/// And so many bytes of them.
-const KEPT_BYTES_MAX: usize = 128 << 20;
+pub use kept::Numbers;
+use kept::{Answered, KEPT_BYTES_MAX, KEPT_MAX, Kept};
+pub use wanted::Wanted;
 
 /// The answer to every host, of one generation.
 pub struct Current {
@@ -26,6 +28,8 @@ pub struct Current {
     source: Arc<Source>,
     /// Rollouts that tell hosts something, by their ids.
     active: Box<[Active]>,
+    /// What keeps hosts from beginning.
+    gates: Arc<Gates>,
     kept: Arc<Kept>,
     carried: Option<Arc<Carried>>,
     /// Whether policies decide here, or did: a host for which nothing is left of them has to hear that.
@@ -37,16 +41,6 @@ enum Source {
     /// cfg.json, in the way of 2015.
     File(Prefixes<Arc<Base>>),
     Rules(Box<Compiled>),
-}
-
-/// What is wanted of hosts that get the same answer.
-#[derive(Debug)]
-pub struct Wanted {
-    pub agents: Vec<DesiredAgent>,
-    /// What was decided, too, and is not told.
-    pub withheld: Vec<(AgentName, Withheld)>,
-    /// The body of the answer; cheap to clone.
-    pub answer: Bytes,
 }
 
 /// What hosts of one kind have in common.
@@ -69,31 +63,31 @@ pub struct Of {
     pub target: DesiredAgent,
     /// What policies say; `None`: nothing is told.
     pub policy: Option<DesiredAgent>,
-    pub bar: Option<Bar>,
+    /// For all hosts of the kind.
+    bar: Option<(Bar, Withheld)>,
+    /// What has to run on a host before.
+    needs: Option<Need>,
+}
+
+impl Of {
+    /// There is nothing for any host of the kind now.
+    pub fn is_barred(&self) -> bool {
+        self.bar.is_some()
+    }
+
+    /// Why a host is not told, windows and freezes aside.
+    pub fn withheld(&self, reports: Reports<'_>) -> Option<Withheld> {
+        let unmet = || self.needs.as_ref().and_then(|it| it.unmet(|agent| reports(agent).map(|it| it.real)));
+        self.bar.as_ref().map(|(_, why)| why.clone()).or_else(unmet)
+    }
+
+    fn bar(&self) -> Option<Bar> {
+        self.bar.as_ref().map(|(bar, _)| *bar)
+    }
 }
 
 /// What hosts say of an agent.
 pub type Reports<'a> = &'a dyn Fn(&str) -> Option<Says<'a>>;
-
-/// Answers that were worked out.
-struct Kept {
-    /// Gives numbers to them.
-    numbers: Arc<Numbers>,
-    /// The first number of this generation.
-    first: u32,
-    answers: RwLock<Answers>,
-    /// Of the bodies of variants.
-    variants_bytes: AtomicUsize,
-}
-
-#[derive(Default)]
-struct Answers {
-    /// By their numbers.
-    all: Vec<Arc<Base>>,
-    by_kind: HashMap<Kind, Answered>,
-    /// Of all bodies; what they were made of takes two or three times as much.
-    bytes: usize,
-}
 
 /// What was worked out for the generation before: of a host that was answered then, only what has changed is asked.
 struct Carried {
@@ -116,28 +110,18 @@ struct Kind {
     hostname: Option<Box<str>>,
 }
 
-/// Numbers of answers, never the same twice: whoever remembers one from an earlier generation knows it by that.
-pub struct Numbers(Mutex<Next>);
-
-struct Next {
-    /// The first number of the newest generation; older ones get no more.
-    first: u32,
-    next: u32,
-}
-
-type Answered = (u32, Arc<Base>);
-
 impl Current {
     pub fn of_file(policies: &[Policy], generation: u64, numbers: &Arc<Numbers>) -> Self {
         let desired = policy2015::compile(policies);
         let base = |agents: &Vec<DesiredAgent>| {
-            Base::alone(Kind::default(), Wanted::prepared(agents.clone(), Vec::new(), generation))
+            Base::alone(Kind::default(), Wanted::prepared(agents.clone(), Vec::new(), generation).into())
         };
         let bases = desired.iter().map(|(prefix, agents)| (prefix.into(), base(agents))).collect();
         Self {
             generation,
             source: Arc::new(Source::File(bases)),
             active: Box::default(),
+            gates: Arc::default(),
             kept: Kept::new(numbers),
             carried: None,
             decides: false,
@@ -148,6 +132,7 @@ impl Current {
     pub fn of_rules(
         compiled: Compiled,
         rollouts: impl IntoIterator<Item = Rollout>,
+        gates: Gates,
         generation: u64,
         numbers: &Arc<Numbers>,
         before: &Self,
@@ -164,7 +149,7 @@ impl Current {
         let decides = before.decides || compiled.rules.policies().next().is_some();
         let active = rollouts.into_iter().filter_map(|it| Active::of(it, &compiled.rules)).collect();
         let (source, kept) = (Arc::new(Source::Rules(Box::new(compiled))), Kept::new(numbers));
-        Self { generation, source, active, kept, carried, decides }
+        Self { generation, source, active, gates: Arc::new(gates), kept, carried, decides }
     }
 
     /// After a step of one rollout, which tells the same to others: every answer stays as it is, and so does what hosts
@@ -174,8 +159,19 @@ impl Current {
         if let Some(it) = active.iter_mut().find(|it| it.rollout.id == id) {
             it.rollout.progress = progress.clone();
         }
-        let (source, kept, carried) = (self.source.clone(), self.kept.clone(), self.carried.clone());
-        Self { generation, source, active, kept, carried, decides: self.decides }
+        Self { generation, active, ..self.again() }
+    }
+
+    /// When a window opened or closed; the same counts for it.
+    pub fn after_gates(&self, gates: Gates) -> Self {
+        Self { gates: Arc::new(gates), ..self.again() }
+    }
+
+    fn again(&self) -> Self {
+        let Self { generation, source, active, gates, kept, carried, decides } = self;
+        let (source, active, gates) = (source.clone(), active.clone(), gates.clone());
+        let (kept, carried) = (kept.clone(), carried.clone());
+        Self { generation: *generation, source, active, gates, kept, carried, decides: *decides }
     }
 
     /// `None`: cfg.json decides.
@@ -188,6 +184,34 @@ impl Current {
 
     pub fn active(&self) -> &[Active] {
         &self.active
+    }
+
+    pub fn gates(&self) -> &Gates {
+        &self.gates
+    }
+
+    /// What keeps hosts of one kind from changing an agent.
+    fn shut(&self, kind: &Kind, agent: &AgentName) -> Option<Shut<'_>> {
+        if self.gates.are_open() {
+            return None;
+        }
+        self.gates.shut(agent.as_str(), self.rules()?.rules.names(&kind.groups))
+    }
+
+    /// Why a host cannot begin with what a rollout brings.
+    pub fn bar(&self, base: &Base, of: &Of, reports: Reports<'_>) -> Option<Bar> {
+        let shut = || self.shut(&base.kind, &of.target.name).map(|_| Bar::Shut);
+        let real = |agent: &str| reports(agent).map(|it| it.real);
+        let waits = || of.needs.as_ref().and_then(|it| it.unmet(real)).map(|_| Bar::Waiting);
+        of.bar().or_else(shut).or_else(waits)
+    }
+
+    /// The freeze that keeps a host from changing an agent.
+    pub fn freeze_of(&self, base: &Base, agent: &AgentName) -> Option<&Freeze> {
+        match self.shut(&base.kind, agent)? {
+            Shut::Frozen(freeze) => Some(freeze),
+            Shut::Window { .. } => None,
+        }
     }
 
     /// What is wanted of a host that is not known.
@@ -225,9 +249,7 @@ impl Current {
             let version = Err("there is none".to_owned());
             Some(DesiredAgent::with_any_version(name.parse().ok()?, version, String::new(), Cmd::Blank))
         };
-        Wanted::prepared(reported.filter_map(left_alone).collect(), Vec::new(), self.generation)
-            .answer
-            .clone()
+        Wanted::prepared(reported.filter_map(left_alone).collect(), Vec::new(), self.generation).answer
     }
 
     /// What would be wanted of a host that is answered by another generation now.
@@ -251,13 +273,29 @@ impl Current {
         let (_, base) = self.look(host);
         // As it says what it is, rather than as packages make a difference.
         let kind = Kind { os: host.os.into(), arch: host.arch.into(), ..base.kind.clone() };
-        Some(self.ordered_of(compiled, &kind, &self.telling(&base, host, reports)))
+        let mut ordered = self.ordered_of(compiled, &kind, &self.telling(&base, host, reports));
+        let real = |agent: &str| reports(agent).map(|it| it.real);
+        for Ordered { told, needs, .. } in &mut ordered {
+            if let Some(why) = needs.as_ref().filter(|_| told.is_ok()).and_then(|it| it.unmet(real)) {
+                *told = Err(why);
+            }
+        }
+        Some(ordered)
     }
 
     /// Where a host stands in the rollouts that are of it.
-    pub fn standings(&self, host: &HostFacts<'_>, reports: Reports<'_>) -> Vec<(&Active, Standing)> {
+    pub fn standings(&self, host: &HostFacts<'_>, reports: Reports<'_>) -> Vec<(&Active, Standing<'_>)> {
         let (_, base) = self.look(host);
-        let standing = |of: &Of| Some((self.active.get(of.active)?, self.standing(of, host, reports)?));
+        let standing = |of: &Of| {
+            let (active, standing) = self.standing(of, host, reports)?;
+            let bar = match standing.stand {
+                Stand::Elsewhere => self.bar(&base, of, reports),
+                Stand::There | Stand::Moving => of.bar(),
+            };
+            let shut = bar.filter(|bar| *bar == Bar::Shut);
+            let shut = shut.and_then(|_| self.shut(&base.kind, active.agent()));
+            Some((active, Standing { bar, shut, ..standing }))
+        };
         base.of.iter().filter_map(standing).collect()
     }
 
@@ -266,7 +304,7 @@ impl Current {
         let (carried, compiled) = self.carried.as_ref().zip(self.rules())?;
         let before = carried.kept.get(number)?;
         let (kind, rules) = (&before.kind, &compiled.rules);
-        if kind.hostname.is_some() || rules.has_own(host.hostname) {
+        if kind.hostname.is_some() || self.has_own(rules, host.hostname) {
             return None;
         }
         let mut asked = Vec::new();
@@ -293,7 +331,7 @@ impl Current {
                 // There is one for the empty prefix.
                 None => {
                     let nothing = Wanted::prepared(Vec::new(), Vec::new(), self.generation);
-                    (0, Base::alone(Kind::default(), nothing))
+                    (0, Base::alone(Kind::default(), nothing.into()))
                 }
             },
             Source::Rules(compiled) => self.look_in(compiled, host),
@@ -304,11 +342,16 @@ impl Current {
         let rules = &compiled.rules;
         let mut groups = Vec::new();
         rules.deciding_groups(host, &mut groups);
-        let own = rules.has_own(host.hostname).then(|| host.hostname.into());
+        let own = self.has_own(rules, host.hostname).then(|| host.hostname.into());
         // What no build is for makes no difference, and hosts may say anything.
         let (os, arch) = compiled.shelf.known_words(host.os, host.arch);
         let (os, arch) = (os.into(), arch.into());
         self.of_kind(compiled, Kind { groups: groups.into(), os, arch, hostname: own })
+    }
+
+    /// Whether some policy is for this host alone, or will be.
+    fn has_own(&self, rules: &Rules, hostname: &str) -> bool {
+        rules.has_own(hostname) || self.active.iter().any(|it| it.names(hostname))
     }
 
     fn of_kind(&self, compiled: &Compiled, kind: Kind) -> Answered {
@@ -317,7 +360,11 @@ impl Current {
         }
         let ordered = self.ordered_of(compiled, &kind, &[]);
         let of = (0..self.active.len()).filter_map(|active| self.of(compiled, &kind, &ordered, active));
-        let of = of.collect();
+        let mut of: Vec<Of> = of.collect();
+        // Of two that came to be of one agent on one host, the later one has to wait: by both it would be moved to and fro.
+        let mut agents = HashSet::new();
+        of.retain(|it| agents.insert(it.target.name.clone()));
+        let of = of.into();
         let wanted = Wanted::of(ordered, self.generation);
         self.kept.keep(Arc::new(Base { kind, wanted, of, variants: RwLock::default() }))
     }
@@ -325,11 +372,11 @@ impl Current {
     /// What hosts of this kind are told of each agent where these rollouts tell.
     fn ordered_of<'a>(&'a self, compiled: &'a Compiled, kind: &Kind, telling: &[usize]) -> Vec<Ordered<'a>> {
         let telling: Vec<&Active> = telling.iter().filter_map(|&active| self.active.get(active)).collect();
-        let policies: Vec<_> = telling.iter().map(|it| &it.policy).collect();
         let hostname = kind.hostname.as_deref().unwrap_or_default();
+        let policies: Vec<_> = telling.iter().filter_map(|it| it.policy(hostname)).collect();
         let decisions = compiled.rules.decide_with(&kind.groups, hostname, &policies);
         let mut ordered = compiled.ordered_of(decisions, &kind.os, &kind.arch);
-        for Ordered { decision, told } in &mut ordered {
+        for Ordered { decision, told, .. } in &mut ordered {
             let Ok(told) = told else { continue };
             told.rollout = telling.iter().find(|it| gives(it, decision)).map(|it| it.rollout.id);
         }
@@ -338,59 +385,65 @@ impl Current {
 
     /// `None`: it changes nothing for hosts of this kind, a stronger policy decides.
     fn of(&self, compiled: &Compiled, kind: &Kind, without: &[Ordered<'_>], active: usize) -> Option<Of> {
-        let agent = &self.active.get(active)?.policy.agent;
+        let agent = self.active.get(active)?.agent();
         let find = |all: &[Ordered<'_>]| {
             let found = all.iter().find(|it| it.decision.agent == agent)?;
-            Some((found.decision.order.clone(), found.told.clone()))
+            Some((found.decision.order.clone(), found.told.clone(), found.needs.clone()))
         };
         let with = self.ordered_of(compiled, kind, &[active]);
-        let ((order, told), before) = (find(&with)?, find(without));
-        if before.as_ref().is_some_and(|(before, _)| *before == order) {
+        let ((order, told, needs), before) = (find(&with)?, find(without));
+        if before.as_ref().is_some_and(|(before, ..)| *before == order) {
             return None;
         }
-        let policy = before.and_then(|(_, told)| told.ok());
-        let bar = told.is_err().then(|| self.bar(compiled, kind, agent));
+        let policy = before.and_then(|(_, told, _)| told.ok());
+        let bar = told.as_ref().err().map(|why| (self.bar_of_kind(compiled, kind, agent), why.clone()));
         let target = told.unwrap_or_else(|_| order.desired(agent.clone()));
-        Some(Of { active, target, policy, bar })
+        Some(Of { active, target, policy, bar, needs })
     }
 
     /// What a package requires may be on its way by another rollout.
-    fn bar(&self, compiled: &Compiled, kind: &Kind, agent: &AgentName) -> Bar {
+    fn bar_of_kind(&self, compiled: &Compiled, kind: &Kind, agent: &AgentName) -> Bar {
         let all: Vec<usize> = (0..self.active.len()).collect();
         let with_all = self.ordered_of(compiled, kind, &all);
         let comes = with_all.iter().any(|it| it.decision.agent == agent && it.told.is_ok());
         if comes { Bar::Waiting } else { Bar::Excluded }
     }
 
-    fn standing(&self, of: &Of, host: &HostFacts<'_>, reports: Reports<'_>) -> Option<Standing> {
+    fn standing(
+        &self,
+        of: &Of,
+        host: &HostFacts<'_>,
+        reports: Reports<'_>,
+    ) -> Option<(&Active, Standing<'_>)> {
         let active = self.active.get(of.active)?;
-        let Active { rollout, policy } = active;
-        let says = reports(policy.agent.as_str());
+        let rollout = &active.rollout;
+        let says = reports(active.agent().as_str());
         let asked = active.asked(&of.target, of.policy.as_ref(), None);
-        Some(Standing {
+        let standing = Standing {
             position: position(rollout.id, host.hostname),
             selected: rollout.plan.selected(host),
             stand: asked.stand(says.map(|it| it.real), says.and_then(|it| it.rollout)),
-            bar: of.bar,
-        })
+            bar: of.bar(),
+            shut: None,
+        };
+        Some((active, standing))
     }
 
     /// The rollouts that tell this host.
     fn telling(&self, base: &Base, host: &HostFacts<'_>, reports: Reports<'_>) -> Vec<usize> {
         let tells = |of: &&Of| {
-            let found = self.active.get(of.active).zip(self.standing(of, host, reports));
-            found.is_some_and(|(active, Standing { position, selected, stand, .. })| {
-                active.rollout.tells(position, selected, stand)
-            })
+            let Some((active, Standing { position, selected, stand, .. })) = self.standing(of, host, reports)
+            else {
+                return false;
+            };
+            let is_shut = || stand == Stand::Elsewhere && self.shut(&base.kind, active.agent()).is_some();
+            active.rollout.tells(position, selected, stand) && !is_shut()
         };
         base.of.iter().filter(tells).map(|of| of.active).collect()
     }
 
     fn told(&self, base: &Base, host: &HostFacts<'_>, reports: Reports<'_>) -> Arc<Wanted> {
-        if base.of.is_empty() {
-            return base.wanted.clone();
-        }
-        let telling = self.telling(base, host, reports);
+        let telling = if base.of.is_empty() { Vec::new() } else { self.telling(base, host, reports) };
         match (telling.as_slice(), self.rules()) {
             ([], _) | (_, None) => base.wanted.clone(),
             (telling, Some(compiled)) => self.variant(compiled, base, telling),
@@ -417,8 +470,7 @@ impl Current {
 fn gives(active: &Active, decision: &Decision<'_>) -> bool {
     let target = &active.rollout.plan.target;
     let field = if target.version.is_some() { Field::Version } else { Field::Cmd };
-    let giver = decision.givers.get(&field);
-    giver.is_some_and(|giver| std::ptr::eq(*giver, &active.policy))
+    decision.givers.get(&field).is_some_and(|giver| active.becomes(giver))
 }
 
 impl Base {
@@ -433,92 +485,13 @@ impl Base {
     }
 }
 
-impl Wanted {
-    fn of(ordered: Vec<Ordered<'_>>, generation: u64) -> Arc<Self> {
-        let (mut agents, mut withheld) = (Vec::new(), Vec::new());
-        for Ordered { decision, told } in ordered {
-            match told {
-                Ok(agent) => agents.push(agent),
-                Err(why) => withheld.push((decision.agent.clone(), why)),
-            }
-        }
-        Self::prepared(agents, withheld, generation)
-    }
-
-    fn prepared(
-        agents: Vec<DesiredAgent>,
-        withheld: Vec<(AgentName, Withheld)>,
-        generation: u64,
-    ) -> Arc<Self> {
-        let answer = Answer { desired_agents: agents, generation: Some(generation), ..Answer::default() };
-        // Nothing in it is what JSON has not; an empty object would mean "no change".
-        let bytes = serde_json::to_vec(&answer).unwrap_or_else(|_| b"{}".to_vec()).into();
-        Arc::new(Self { agents: answer.desired_agents, withheld, answer: bytes })
-    }
-}
-
-impl Kept {
-    fn new(numbers: &Arc<Numbers>) -> Arc<Self> {
-        let (numbers, first) = (numbers.clone(), numbers.begin());
-        Arc::new(Self { numbers, first, answers: RwLock::default(), variants_bytes: AtomicUsize::new(0) })
-    }
-
-    fn get(&self, number: u32) -> Option<Arc<Base>> {
-        let index = number.checked_sub(self.first)?;
-        let answers = self.answers.read().unwrap_or_else(PoisonError::into_inner);
-        answers.all.get(index as usize).cloned()
-    }
-
-    fn of_kind(&self, kind: &Kind) -> Option<Answered> {
-        self.answers.read().unwrap_or_else(PoisonError::into_inner).by_kind.get(kind).cloned()
-    }
-
-    /// Another may have worked it out meanwhile; it is the same.
-    fn keep(&self, base: Arc<Base>) -> Answered {
-        let mut answers = self.answers.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = answers.by_kind.get(&base.kind) {
-            return known.clone();
-        }
-        let has_room = answers.all.len() < KEPT_MAX && answers.bytes < KEPT_BYTES_MAX;
-        let number = has_room.then(|| self.numbers.next(self.first)).flatten();
-        let Some(number) = number else { return (0, base) };
-        answers.bytes += base.wanted.answer.len();
-        answers.all.push(base.clone());
-        answers.by_kind.insert(base.kind.clone(), (number, base.clone()));
-        (number, base)
-    }
-}
-
-impl Default for Numbers {
-    fn default() -> Self {
-        Self(Mutex::new(Next { first: 1, next: 1 }))
-    }
-}
-
-impl Numbers {
-    fn begin(&self) -> u32 {
-        let mut it = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // A generation without an answer has a number, too: no two begin with the same.
-        it.next = it.next.saturating_add(1);
-        it.first = it.next;
-        it.first
-    }
-
-    /// `None`: the generation is over, or there are no more numbers.
-    fn next(&self, first: u32) -> Option<u32> {
-        let mut it = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = it.next;
-        it.next = (it.first == first).then(|| number.checked_add(1)).flatten()?;
-        Some(number)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
     use std::collections::BTreeMap;
 
+    use ops_wire::Answer;
     use proptest::prelude::*;
 
     use super::*;
@@ -535,7 +508,7 @@ mod tests {
         let document: Document = serde_json::from_value(json).unwrap();
         let rules = Desired::check(document, &Desired::default()).unwrap().0.rules().clone();
         let compiled = Compiled { rules, shelf: Shelf::default(), packages_url: None };
-        Current::of_rules(compiled, [], generation, numbers, before)
+        Current::of_rules(compiled, [], Gates::default(), generation, numbers, before)
     }
 
     fn rules(version: &str) -> serde_json::Value {
@@ -620,7 +593,8 @@ mod tests {
         let plan = Plan::check(&serde_json::from_value(plan).unwrap(), &Default::default()).unwrap();
         let rules = Desired::check(document, &Desired::default()).unwrap().0.rules().clone();
         let compiled = Compiled { rules, shelf: Shelf::default(), packages_url: None };
-        Current::of_rules(compiled, [Rollout { id: 3, plan, progress }], 5, numbers, before)
+        let rollouts = [Rollout { id: 3, plan, progress }];
+        Current::of_rules(compiled, rollouts, Gates::default(), 5, numbers, before)
     }
 
     /// One wave that admits nobody, or everybody.

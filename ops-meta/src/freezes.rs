@@ -1,0 +1,72 @@
+//! Freezes begin and end.
+
+use std::sync::Arc;
+
+use crate::current::Current;
+use crate::deciding::NotEdited;
+use crate::domain::desired::Fault;
+use crate::domain::freeze::{Freeze, Frozen};
+use crate::running::App;
+use crate::store::{Actor, Change};
+
+/// More are not overlooked any more.
+const FREEZES_MAX: usize = 1000;
+
+impl App {
+    /// From now on nothing begins there. The same again changes nothing. Not to be broken off.
+    pub async fn freeze(self: Arc<Self>, actor: Actor, of: Frozen, why: String) -> Result<Freeze, NotEdited> {
+        let _turn = self.deciding.turn_in_time().await?;
+        let freezes = self.freezes();
+        if let Some(same) = freezes.iter().find(|it| it.of == of && it.why == why) {
+            return Ok(same.clone());
+        }
+        if freezes.len() >= FREEZES_MAX {
+            let why = format!("there are {FREEZES_MAX} freezes; end some (`ops-meta freeze list`)");
+            return Err(NotEdited::InUse(why));
+        }
+        let group = of.as_group().filter(|name| self.standing().desired.rules().group_called(name).is_none());
+        if let Some(name) = group {
+            let why = format!("there is no group {name}; `ops-meta group list` shows those that there are");
+            return Err(NotEdited::Faults(vec![Fault { path: "group".to_owned(), why }]));
+        }
+        let change = Change::Freeze { of: of.clone(), why: why.clone() };
+        let changed = self.store.change(actor.clone(), change).await?;
+        let since = changed.event.as_ref().map_or_else(crate::clock::now_ms, |event| event.at);
+        let id = changed.id.unwrap_or_default().unsigned_abs();
+        let freeze = Freeze { id, of, why, actor: actor.0, since };
+        self.keep_freezes(freezes.iter().cloned().chain([freeze.clone()]).collect());
+        self.decide(&self.running(), changed.generation);
+        self.looks.moved.notify_one();
+        Ok(freeze)
+    }
+
+    /// Not to be broken off.
+    pub async fn unfreeze(self: Arc<Self>, actor: Actor, id: u64) -> Result<(), NotEdited> {
+        let _turn = self.deciding.turn_in_time().await?;
+        let freezes = self.freezes();
+        if freezes.iter().all(|it| it.id != id) {
+            return Err(NotEdited::Missing(format!("freeze {id}")));
+        }
+        let changed = self.store.change(actor, Change::Unfreeze(id)).await?;
+        self.keep_freezes(freezes.iter().filter(|it| it.id != id).cloned().collect());
+        self.decide(&self.running(), changed.generation);
+        self.looks.moved.notify_one();
+        Ok(())
+    }
+
+    /// Where windows have opened or closed since, hosts begin or do not. What is in force now.
+    pub async fn looks_at_windows(&self) -> Arc<Current> {
+        let changed = |current: &Current| {
+            let gates = self.gates(current.rules()?);
+            (gates != *current.gates()).then_some(gates)
+        };
+        if changed(&self.current()).is_some() {
+            let _turn = self.deciding.turn().await;
+            let current = self.current().clone();
+            if let Some(gates) = changed(&current) {
+                self.keep_current(current.after_gates(gates));
+            }
+        }
+        self.current().clone()
+    }
+}
