@@ -9,3 +9,5 @@ CREATE TABLE freezes (
     -- Unix milliseconds.
     created INTEGER NOT NULL
 );
+-- JSON: how its hosts fared in the end.
+ALTER TABLE rollouts ADD COLUMN seen TEXT;

@@ -4,20 +4,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use ops_wire::Phase;
-use serde::Serialize;
 
 use super::Looks;
+use super::seen::Failures;
 use crate::clock::now_ms;
 use crate::current::{Base, Current, Of};
 use crate::domain::conformity::{self, Conformity};
 use crate::domain::host::{Listening, State as HostState};
-use crate::domain::rollout::{Active, Bar, Class, Known, Nearest, Seen as Place, Tally, Why, position};
+use crate::domain::rollout::{Active, Bar, Class, Known, Nearest, Seen as Place, Tally, position};
 use crate::fleet::{Fleet, Host};
 
 /// So many hosts are moved by one step at most.
 const NEXT_MAX: u32 = 100_000;
-/// Hosts that are named, of each kind of failure.
-const NAMED_MAX: usize = 10;
 /// The server learns for no longer, however seldom some hosts speak.
 const LEARNING_SECS_MAX: u32 = 300;
 
@@ -49,23 +47,6 @@ struct Told {
     since: Option<i64>,
 }
 
-/// How the hosts of one rollout fare.
-#[derive(Debug)]
-pub struct Seen {
-    /// Unix milliseconds.
-    pub at: i64,
-    pub tally: Tally,
-    pub failures: BTreeMap<String, Failures>,
-    pub why: Why,
-}
-
-/// Hosts that failed in the same way.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Failures {
-    pub hosts: usize,
-    pub some: Vec<String>,
-}
-
 /// What one look came to.
 pub struct Scanned {
     /// Unix milliseconds.
@@ -90,15 +71,6 @@ pub struct One {
     pub position: u64,
     pub place: Place,
     pub remembered: Remembered,
-}
-
-impl Failures {
-    fn note(&mut self, hostname: &str) {
-        self.hosts += 1;
-        if self.some.len() < NAMED_MAX {
-            self.some.push(hostname.to_owned());
-        }
-    }
 }
 
 /// What a look at one rollout goes by. Times are Unix seconds.
@@ -175,7 +147,7 @@ impl<'a> Counting<'a> {
             self.nearest.offer(position);
         }
         if let Some(code) = failure(host, self.active, place.class) {
-            self.failures.entry(code.to_owned()).or_default().note(hostname);
+            Failures::note(&mut self.failures, code, hostname);
         }
     }
 

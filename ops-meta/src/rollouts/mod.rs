@@ -4,6 +4,7 @@
 mod installing;
 mod looking;
 mod moving;
+mod seen;
 mod starting;
 
 use std::collections::BTreeMap;
@@ -19,7 +20,8 @@ use crate::domain::rollout::{Plan, PlanText, Progress, Rollout, Whose};
 use crate::domain::selector::Lists;
 use crate::store::{RolloutRow, StoreError};
 pub use installing::Install;
-pub use looking::{Counted, Failures, Looking, Memory, One, Scanned, Seen, of_rollout, scan};
+pub use looking::{Counted, Looking, Memory, One, Scanned, of_rollout, scan};
+pub use seen::{Ended, Failures, Seen, WaveEnded};
 pub use starting::{Started, ToStart, Tried};
 
 /// Rollouts of which it is remembered how their hosts fared, the newest.

@@ -97,7 +97,9 @@ impl App {
             _ => None,
         };
         let is_finished = is_finished(&progress);
+        let seen = progress.state.is_over().then(|| self.looks.of(written.id)).flatten();
         let moved = RolloutMove {
+            seen: seen.and_then(|seen| serde_json::to_value(seen.ended()).ok()),
             id: written.id,
             // Nothing in it is what JSON has not.
             progress: serde_json::to_value(&progress).unwrap_or_default(),

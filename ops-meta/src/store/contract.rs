@@ -477,7 +477,7 @@ fn moved(id: u64, state: &str, told: Option<&'static str>, policy: Vec<Differenc
     let progress = json!({"state": state, "since": 2, "waves": [7]});
     let told = told.map(|kind| MoveTold { kind, why: "so".to_owned() });
     let is_finished = state == "completed";
-    Change::Rollout(Box::new(RolloutMove { id, progress, is_finished, told, policy }))
+    Change::Rollout(Box::new(RolloutMove { id, progress, is_finished, seen: None, told, policy }))
 }
 
 #[tokio::test]

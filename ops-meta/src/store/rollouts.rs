@@ -26,6 +26,8 @@ pub struct RolloutMove {
     pub progress: Value,
     /// It tells no host anything any more.
     pub is_finished: bool,
+    /// How its hosts fared, where it is over; as JSON.
+    pub seen: Option<Value>,
     /// `None`: what is of no interest later, and has no event.
     pub told: Option<MoveTold>,
     /// What is written of the policy as it ends.
@@ -50,6 +52,8 @@ pub struct RolloutRow {
     /// Unix milliseconds.
     pub created: i64,
     pub finished: Option<i64>,
+    /// How its hosts fared when it ended.
+    pub seen: Option<Value>,
 }
 
 /// Which are asked for; the newest come first.
@@ -119,6 +123,7 @@ fn read(row: &Row<'_>) -> Result<RolloutRow, StoreError> {
         actor: row.get("actor")?,
         created: row.get("created")?,
         finished: row.get("finished")?,
+        seen: row.get::<_, Option<String>>("seen")?.and_then(|text| serde_json::from_str(&text).ok()),
     })
 }
 
@@ -154,11 +159,11 @@ pub(super) fn end(transaction: &Transaction<'_>, ids: &[u64]) -> Result<(), Stor
 }
 
 pub(super) fn go_on(transaction: &Transaction<'_>, moved: RolloutMove) -> Result<Option<Done>, StoreError> {
-    let RolloutMove { id, progress, is_finished, told, policy } = moved;
+    let RolloutMove { id, progress, is_finished, seen, told, policy } = moved;
     let before = find(transaction, id)?.ok_or_else(|| StoreError::Missing(object(id)))?;
     transaction.execute(
-        "UPDATE rollouts SET progress = ?, finished = ? WHERE id = ?",
-        params![progress.to_string(), is_finished.then(now_ms), key(id)],
+        "UPDATE rollouts SET progress = ?, finished = ?, seen = ? WHERE id = ? AND finished IS NULL",
+        params![progress.to_string(), is_finished.then(now_ms), seen.map(|seen| seen.to_string()), key(id)],
     )?;
     desired::write(transaction, &policy)?;
     let Some(MoveTold { kind, why }) = told else {

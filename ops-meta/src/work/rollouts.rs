@@ -122,7 +122,7 @@ struct Round<'a> {
 impl Round<'_> {
     async fn one(&self, app: &App, mut rollout: Rollout, counted: Counted) -> Result<Went, String> {
         let went = loop {
-            let frozen = self.gates.frozen(rollout.plan.agent.as_str()).map(ToString::to_string);
+            let frozen = self.frozen(&rollout);
             let look = self.look(&rollout, &counted, frozen.as_deref());
             let step = match evaluate(&rollout, &look) {
                 Next::Wait(Wait::Paused | Wait::Over(_)) => break Went::AtRest,
@@ -130,6 +130,10 @@ impl Round<'_> {
                 Next::Do(step) => step,
             };
             let why = step.said(&rollout);
+            if matches!(step, Step::Complete | Step::TakenBack | Step::Breach { .. }) {
+                // What is kept of the end is what it ends by.
+                self.note(app, &rollout, &counted);
+            }
             let went = app.step_rollout(rollout.id, &rollout.progress, &step, why).await;
             let went = went.map_err(|why| format!("rollout {}: {why}", rollout.id))?;
             // Unless somebody did something meanwhile.
@@ -140,11 +144,19 @@ impl Round<'_> {
                 break Went::Step;
             }
         };
-        let frozen = self.gates.frozen(rollout.plan.agent.as_str()).map(ToString::to_string);
-        let why = why(&rollout, &self.look(&rollout, &counted, frozen.as_deref()));
-        let Counted { tally, failures, .. } = counted;
-        app.looks.note(rollout.id, Seen { at: self.scanned_at, tally, failures, why });
+        self.note(app, &rollout, &counted);
         Ok(went)
+    }
+
+    fn note(&self, app: &App, rollout: &Rollout, counted: &Counted) {
+        let frozen = self.frozen(rollout);
+        let why = why(rollout, &self.look(rollout, counted, frozen.as_deref()));
+        let (tally, failures) = (counted.tally.clone(), counted.failures.clone());
+        app.looks.note(rollout.id, Seen { at: self.scanned_at, tally, failures, why });
+    }
+
+    fn frozen(&self, rollout: &Rollout) -> Option<String> {
+        self.gates.frozen(rollout.plan.agent.as_str()).map(ToString::to_string)
     }
 
     fn look<'a>(&'a self, rollout: &Rollout, counted: &'a Counted, frozen: Option<&'a str>) -> Look<'a> {

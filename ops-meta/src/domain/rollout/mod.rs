@@ -38,7 +38,7 @@ mod tests;
 pub use active::Active;
 pub use admission::position;
 pub use class::{Asked, Bar, Class, Known, Says, Stand};
-pub use count::{Counts, Nearest, Seen, Tally};
+pub use count::{Classes, Counts, Nearest, Seen, Tally};
 pub use evaluate::{Look, Next, Step, evaluate};
 pub use explain::Standing;
 pub use gates::{Gates, Shut};

@@ -9,10 +9,10 @@ use crate::clock::now_ms;
 use crate::domain::desired::Fault;
 use crate::domain::host::Listening;
 use crate::domain::rollout::{
-    Counts, Look, Opening, Plan, PlanText, Progress, Rollout, State, Tally, Verb, Why, why,
+    Look, Opening, Plan, PlanText, Progress, Rollout, State, Tally, Verb, Why, why,
 };
 use crate::http::problem::Problem;
-use crate::rollouts::Failures;
+use crate::rollouts::{Ended, Failures, WaveEnded};
 use crate::running::App;
 use crate::store::{RolloutRow, StoreError};
 
@@ -51,7 +51,7 @@ pub struct Detail {
     verbs: Vec<Verb>,
     /// Too many hosts failed, and nobody has done something about it.
     breach: Option<BreachShown>,
-    /// When hosts were counted; null: not since ops-meta was started.
+    /// When hosts were counted, of what is over at its end; null: not since ops-meta was started.
     counted: Option<i64>,
     each: Vec<WaveShown>,
     /// Hosts that no wave admits, by how far they are.
@@ -123,30 +123,34 @@ impl Head {
         Ok(Self::with(app, row)?.0)
     }
 
-    fn with(app: &App, row: RolloutRow) -> Result<(Self, Progress), StoreError> {
-        let RolloutRow { id, plan, progress, note, actor, created, finished } = row;
+    fn with(app: &App, row: RolloutRow) -> Result<(Self, Progress, Option<Ended>), StoreError> {
+        let RolloutRow { id, plan, progress, note, actor, created, finished, seen } = row;
         let plan: PlanText = read(id, "plan", plan)?;
         let progress: Progress = read(id, "progress", progress)?;
-        let seen = || app.looks.of(id).map(|seen| seen.why.clone());
-        let why = why_at_rest(app, id, &plan, &progress).or_else(seen);
+        let now = app.looks.of(id);
+        let why =
+            why_at_rest(app, id, &plan, &progress).or_else(|| now.as_ref().map(|seen| seen.why.clone()));
+        // Of what is over it counts how it was then: its hosts go on to other things.
+        let kept = seen.map(|seen| read(id, "end", seen)).transpose()?;
+        let now = now.map(|seen| seen.ended());
+        let seen = if finished.is_some() { kept.or(now) } else { now.or(kept) };
         let Progress { state, since, .. } = progress;
         let (begun, waves) = (progress.waves.len(), plan.waves.len());
-        let percent = app.looks.of(id).map(|seen| seen.tally.percent_done());
+        let percent = seen.as_ref().map(|seen| seen.percent);
         let head =
             Self { id, state, since, plan, begun, waves, percent, note, actor, created, finished, why };
-        Ok((head, progress))
+        Ok((head, progress, seen))
     }
 }
 
 impl Detail {
     pub fn of(app: &App, row: RolloutRow) -> Result<Self, Problem> {
-        let (head, progress) = Head::with(app, row)?;
-        let seen = app.looks.of(head.id);
-        let counts = |wave: usize| seen.as_ref().and_then(|seen| seen.tally.waves.get(wave).cloned());
+        let (head, progress, seen) = Head::with(app, row)?;
+        let counts = |wave: usize| seen.as_ref().and_then(|seen| seen.waves.get(wave).cloned());
         let each = names(app, &head.plan).into_iter().enumerate();
         let each = each.map(|(n, name)| WaveShown::of(name, progress.waves.threshold(n), counts(n)));
         let breach = progress.breach.as_ref();
-        let rest = seen.as_ref().and_then(|seen| serde_json::to_value(seen.tally.rest).ok());
+        let rest = seen.as_ref().map(|seen| seen.rest.clone());
         // One that was stopped, and has left its policy, cannot do anything any more.
         let verbs = if head.finished.is_none() { progress.state.verbs().collect() } else { Vec::new() };
         Ok(Self {
@@ -162,15 +166,15 @@ impl Detail {
 }
 
 impl WaveShown {
-    fn of(name: String, threshold: Option<u64>, counts: Option<Counts>) -> Self {
-        let Counts { hosts, reached, of } = counts.unwrap_or_default();
+    fn of(name: String, threshold: Option<u64>, counts: Option<WaveEnded>) -> Self {
+        let WaveEnded { hosts, reached, of } = counts.unwrap_or_default();
         Self {
             name,
             begun: threshold.is_some(),
             threshold: threshold.map(part),
             hosts,
             reached,
-            of: serde_json::to_value(of).unwrap_or_default(),
+            of: if of.is_null() { serde_json::json!({}) } else { of },
         }
     }
 }
