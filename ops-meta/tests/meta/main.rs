@@ -15,6 +15,7 @@ mod cli;
 mod cli_completion;
 mod cli_events;
 mod cli_fleet;
+mod cli_gates;
 mod cli_groups;
 mod cli_hosts;
 mod cli_pack;

@@ -42,8 +42,15 @@ pub const SECTIONS: &[(&str, Shape)] = &[
 
 const SETTINGS: &[(&str, Shape)] = &[("packagesUrl", Shape::Text), ("confirmAbovePercent", Shape::Whole)];
 
-const GROUP: &[(&str, Shape)] =
-    &[("description", Shape::Text), ("select", Shape::Text), ("priority", Shape::Whole)];
+const GROUP: &[(&str, Shape)] = &[
+    ("description", Shape::Text),
+    ("select", Shape::Text),
+    ("priority", Shape::Whole),
+    ("windows", Shape::Each(&Shape::Fields(WINDOW))),
+];
+
+const WINDOW: &[(&str, Shape)] =
+    &[("days", Shape::Texts), ("start", Shape::Text), ("durationSecs", Shape::Whole), ("zone", Shape::Text)];
 
 /// For whom, then the order as it goes over the wire (`ops_wire::DesiredAgent`).
 const POLICY: &[(&str, Shape)] = &[

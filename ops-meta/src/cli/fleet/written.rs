@@ -187,7 +187,8 @@ mod tests {
             ],
             "groups": {
                 "prod": {"priority": 10, "select": "env=prod and not ip in 10.3.0.0/16", "description": ""},
-                "10": {"select": "hostname in @canaries"},
+                "10": {"select": "hostname in @canaries",
+                    "windows": [{"zone": "Europe/Berlin", "start": "22:00", "durationSecs": 3600, "days": ["mon", "tue"]}]},
             },
             "lists": {"canaries": ["web-01", "yes", "-"], "none": [], "many": many},
             "settings": {"confirmAbovePercent": 25, "packagesUrl": "http://meta.example:2000/packages"},
@@ -205,6 +206,11 @@ lists:
 groups:
   \"10\":
     select: hostname in @canaries
+    windows:
+      - days: [mon, tue]
+        start: \"22:00\"
+        durationSecs: 3600
+        zone: Europe/Berlin
   prod:
     description: \"\"
     select: env=prod and not ip in 10.3.0.0/16

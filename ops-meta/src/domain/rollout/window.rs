@@ -157,8 +157,8 @@ fn zone(text: &str) -> Result<TimeZone, (&'static str, String)> {
     }
     TimeZone::get(text).or_else(|_| TimeZone::posix(text)).map_err(|_| {
         let why = format!(
-            "{text:?} is no time zone that is known here, such as Europe/Berlin; where the machine has none (package \
-             tzdata), write its rule, such as CET-1CEST,M3.5.0,M10.5.0/3"
+            "{text:?} is no time zone that is known here, such as Europe/Berlin; or write its rule, such as \
+             CET-1CEST,M3.5.0,M10.5.0/3"
         );
         ("zone", why)
     })
