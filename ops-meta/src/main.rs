@@ -16,6 +16,7 @@ mod first_token;
 mod fleet;
 mod guest;
 mod http;
+mod jobs;
 mod keys;
 mod log;
 mod metrics;
@@ -57,6 +58,7 @@ use desired::Standing;
 use domain::host::Listening;
 use first_token::NoTokens;
 use fleet::{Fleet, LAST_SEEN_SLACK, Loader};
+use jobs::Jobs;
 use packages::Packages;
 use rollouts::Rollouts;
 use running::{App, Kept, NotInForce, Unnoted};
@@ -119,7 +121,8 @@ fn serve(wanted: Serve) -> Result<(), Failure> {
         .standing_rollouts()
         .and_then(|rows| Rollouts::read(rows, &standing.desired))
         .map_err(Failure::Load)?;
-    let kept = Kept { folder: wanted.data, store, fleet, tokens, packages, standing, rollouts };
+    let jobs = Jobs::of(store.running_jobs().map_err(Failure::Load)?);
+    let kept = Kept { folder: wanted.data, store, fleet, tokens, packages, standing, rollouts, jobs };
     let app = Arc::new(App::new(running, generation, wanted.config, admission, kept));
     let telling = app.clone();
     let warn = move || {

@@ -22,6 +22,7 @@ use crate::deciding::Deciding;
 use crate::desired::Standing;
 use crate::domain::policy2015::Order;
 use crate::fleet::Fleet;
+use crate::jobs::Jobs;
 use crate::keys::Keys;
 use crate::log;
 use crate::metrics::Metrics;
@@ -174,6 +175,7 @@ pub struct Kept {
     pub packages: Packages,
     pub standing: Standing,
     pub rollouts: Rollouts,
+    pub jobs: Jobs,
 }
 
 /// Everything that requests share.
@@ -194,6 +196,8 @@ pub struct App {
     pub deciding: Deciding,
     /// How rollouts fare.
     pub looks: Looks,
+    /// What hosts are to do once.
+    pub jobs: Jobs,
     config_path: Option<PathBuf>,
     data: PathBuf,
     downloads: AtomicUsize,
@@ -221,7 +225,7 @@ impl App {
         admission: Admission,
         kept: Kept,
     ) -> Self {
-        let Kept { folder: data, store, fleet, tokens, packages, standing, rollouts } = kept;
+        let Kept { folder: data, store, fleet, tokens, packages, standing, rollouts, jobs } = kept;
         let app = Self {
             fleet,
             readiness: store.readiness(),
@@ -236,6 +240,7 @@ impl App {
             running: ArcSwap::from_pointee(running),
             deciding: Deciding::new(standing, rollouts),
             looks: Looks::default(),
+            jobs,
             config_path,
             data,
             downloads: AtomicUsize::new(0),
@@ -262,7 +267,8 @@ impl App {
         let packages = Packages::new(Vec::new(), Blobs::open(folder).unwrap());
         let standing = Standing::default();
         let rollouts = Rollouts::default();
-        let kept = Kept { folder: folder.into(), store, fleet, tokens, packages, standing, rollouts };
+        let jobs = Jobs::default();
+        let kept = Kept { folder: folder.into(), store, fleet, tokens, packages, standing, rollouts, jobs };
         Self::new(running, 0, None, Admission::Loopback, kept)
     }
 

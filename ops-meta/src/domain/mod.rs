@@ -7,6 +7,7 @@ pub mod explain;
 pub mod hex;
 pub mod host;
 pub mod import2015;
+pub mod job;
 pub mod nearest;
 pub mod one_line;
 pub mod package;

@@ -11,7 +11,7 @@ use super::sqlite::Durability;
 use super::{
     Actor, Change, Changed, Event, EventsAsked, HostId, LastAdmin, NewToken, Store, StoreError, Token, Turn,
 };
-use super::{desired, packages, rollouts};
+use super::{desired, jobs, packages, rollouts};
 use crate::clock::now_ms;
 use crate::domain::role::Role;
 
@@ -112,6 +112,9 @@ fn apply(transaction: &Transaction<'_>, actor: &Actor, change: Change) -> Result
         Change::StartRollout(new) => rollouts::start(transaction, *new, &actor.0).map(Some),
         Change::Rollout(moved) => rollouts::go_on(transaction, *moved),
         Change::DeleteRollout(id) => rollouts::delete(transaction, id).map(Some),
+        Change::CreateJob(new) => jobs::create(transaction, *new, &actor.0).map(Some),
+        Change::EndJob(end) => jobs::end(transaction, *end),
+        Change::DeleteJob(id) => jobs::delete(transaction, id).map(Some),
         Change::Orders { digest, agents } => orders(transaction, digest, agents),
     }
 }

@@ -30,6 +30,7 @@ mod faults_of_2015;
 mod first_start;
 mod heartbeat;
 mod hosts;
+mod jobs;
 mod kills;
 mod last_admin;
 mod legacy;
