@@ -14,6 +14,7 @@ mod group;
 mod host;
 mod identity;
 mod import;
+mod job;
 mod list;
 mod output;
 mod package;
@@ -66,6 +67,9 @@ pub enum Verb {
     /// Change a policy for a few hosts, then for more, then for all
     #[command(subcommand)]
     Rollout(rollout::Verb),
+    /// Let some hosts restart an agent, or report, once each
+    #[command(subcommand)]
+    Job(job::Verb),
     /// Wait until an agent runs at a version, on all hosts or some
     Wait(wait::Args),
     /// Bring packages
@@ -101,6 +105,7 @@ pub fn run(verb: Verb) -> ExitCode {
         Verb::List(verb) => list::run(verb),
         Verb::Settings(verb) => settings::run(verb),
         Verb::Rollout(verb) => rollout::run(verb),
+        Verb::Job(verb) => job::run(verb),
         Verb::Wait(args) => wait::run(&args),
         Verb::Push(args) => push::run(args),
         Verb::Package(verb) => package::run(verb),

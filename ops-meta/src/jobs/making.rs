@@ -192,7 +192,7 @@ fn are_known<'a>(unknown: impl Iterator<Item = &'a String>) -> Result<(), NotMad
     Err(field(
         "hosts",
         format!(
-            "not known: {some}{more} ({} of those named); `allowUnknown` takes them all the same, and they are told once \
+            "not known: {some}{more} ({} of those named); --allow-unknown (`allowUnknown`) takes them all the same, and they are told once \
              they come",
             unknown.len()
         ),

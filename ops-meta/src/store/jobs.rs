@@ -221,16 +221,16 @@ pub(super) fn create(transaction: &Transaction<'_>, new: NewJob, actor: &str) ->
 pub(super) fn end(transaction: &Transaction<'_>, end: JobEnd) -> Result<Option<Done>, StoreError> {
     let JobEnd { id, state, outcome, hosts } = end;
     write_hosts(transaction, id, &hosts)?;
-    let outcome = json!(outcome);
+    let text = json!(outcome).to_string();
     let sql = "UPDATE jobs SET state = ?, finished = ?, outcome = ? WHERE id = ? AND finished IS NULL";
-    if transaction.execute(sql, params![state.as_str(), now_ms(), outcome.to_string(), key(id)])? == 0 {
+    if transaction.execute(sql, params![state.as_str(), now_ms(), text, key(id)])? == 0 {
         return Ok(None);
     }
     Ok(Some(Done {
         kind: if state == State::Stopped { "job.stopped" } else { "job.done" },
         object: object(id),
         before: None,
-        after: Some(json!({"state": state, "counts": outcome["counts"], "failures": outcome["failures"]})),
+        after: Some(json!({"state": state, "counts": outcome.counts, "failures": outcome.failures})),
         id: None,
     }))
 }

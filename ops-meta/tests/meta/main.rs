@@ -17,6 +17,7 @@ mod cli_events;
 mod cli_fleet;
 mod cli_groups;
 mod cli_hosts;
+mod cli_jobs;
 mod cli_pack;
 mod cli_package;
 mod cli_packages;
