@@ -118,9 +118,8 @@ fn one_may_wait_for_what_one_makes() {
     let server = Server::with_hosts(1);
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| server.say("job restart my-agent web-01 --wait --interval 1s"));
-        let id = eventually("the job", || {
-            server.say("job list -o json").ok().objects().first()?["id"].as_u64()
-        });
+        let id =
+            eventually("the job", || server.say("job list -o json").ok().objects().first()?["id"].as_u64());
         assert_eq!(show(&server, id)["kind"], "restart");
         answers(&server, "web-01", id, "");
         let said = waiting.join().unwrap().ok();
