@@ -29,6 +29,7 @@ const REFUSED: [(&str, &[&str]); 3] = [
             "startRollout",
             "moveRollout",
             "listRolloutHosts",
+            "createJob",
             "createToken",
         ],
     ),
@@ -137,7 +138,7 @@ fn holds(choices: &[&[&str]]) {
 fn every_answer_is_as_the_description_says() {
     holds(&[
         // From a list of tokens it would pick its own, and revoke it.
-        &[&["--exclude-operation-id", "revokeToken", "--exclude-tag", "packages"][..], &except(&DECIDED)]
+        &[&["--exclude-operation-id", "revokeToken"][..], &except(&["packages", "jobs"]), &except(&DECIDED)]
             .concat(),
         &["--include-operation-id", "createToken", "--include-operation-id", "revokeToken"],
     ]);
@@ -146,6 +147,11 @@ fn every_answer_is_as_the_description_says() {
 #[test]
 fn every_answer_about_packages_is_as_the_description_says() {
     holds(&[&["--include-tag", "packages"]]);
+}
+
+#[test]
+fn every_answer_about_jobs_is_as_the_description_says() {
+    holds(&[&["--include-tag", "jobs"]]);
 }
 
 /// What should run where.

@@ -115,6 +115,13 @@ fn hosts_named_twice_are_there_once_and_nobody_is_a_hundred_percent() {
     let names: Vec<&str> = progress.hosts().iter().map(|host| &*host.hostname).collect();
     assert_eq!(names, ["a", "b"]);
     assert_eq!(Counts::default().percent(), 0);
+    for state in HostState::ALL {
+        assert_eq!(
+            serde_json::to_value(state).unwrap(),
+            state.as_str(),
+            "the database and the API say the same"
+        );
+    }
     assert_eq!("restart".parse(), Ok(Kind::Restart));
     assert_eq!("explode".parse::<Kind>().unwrap_err().to_string(), "there are restart, report");
 }

@@ -19,9 +19,10 @@ impl fmt::Display for NoWord {
 macro_rules! words {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident $text:literal,)* }) => {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+        #[serde(rename_all = "snake_case")]
         $(#[$meta])*
         pub enum $name {
-            $($(#[$doc])* #[serde(rename = $text)] $variant,)*
+            $($(#[$doc])* $variant,)*
         }
 
         impl $name {
