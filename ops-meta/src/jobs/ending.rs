@@ -1,5 +1,6 @@
 //! A job ends: all hosts have answered, its time is over, or somebody stops it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::One;
@@ -17,20 +18,21 @@ impl One {
     }
 
     /// From now on nothing changes, unless it `goes_on`.
-    fn ends(&self, state: State) -> JobEnd {
+    pub(super) fn ends(&self, state: State) -> JobEnd {
         let mut moving = self.moving();
         moving.is_ending = true;
+        let mut places: BTreeSet<usize> = std::mem::take(&mut moving.unwritten).into_iter().collect();
+        // As it will be: where that cannot be written, nobody's time is over yet.
+        let mut progress = moving.progress.clone();
         // Of one that was stopped it is told who was told, and who was not.
         if state == State::Expired {
-            let expired = moving.progress.expire();
-            moving.unwritten.extend(expired);
+            places.extend(progress.expire());
         }
-        let outcome = moving.progress.outcome();
-        drop(moving);
-        JobEnd { id: self.job.id, state, outcome, hosts: self.take_unwritten() }
+        let hosts = places.into_iter().filter_map(|at| progress.get(at).cloned()).collect();
+        JobEnd { id: self.job.id, state, outcome: progress.outcome(), hosts }
     }
 
-    fn goes_on(&self, end: &JobEnd) {
+    pub(super) fn goes_on(&self, end: &JobEnd) {
         self.moving().is_ending = false;
         self.give_back(&end.hosts);
     }

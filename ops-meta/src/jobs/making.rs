@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ops_wire::{AgentName, Hostname};
 
-use super::One;
+use super::{One, Running};
 use crate::clock::now_ms;
 use crate::domain::desired::Desired;
 use crate::domain::job::{EXPIRES_SECS_MAX, HOSTS_MAX, Host, Job, Kind};
@@ -14,7 +14,9 @@ use crate::domain::selector::Selector;
 use crate::running::App;
 use crate::store::{Actor, Change, NewJob, StoreError};
 
-/// Hosts in all jobs that run.
+/// Jobs that run: fewer than the actions that a host remembers, of which it does none twice.
+const RUNNING_MAX: usize = 100;
+/// Hosts in all of them.
 const HOSTS_RUNNING_MAX: usize = 10 * HOSTS_MAX;
 /// How many hosts a refusal names.
 const NAMED_MAX: usize = 10;
@@ -67,13 +69,7 @@ impl App {
             return Ok(Made { id: None, hosts });
         }
         let _turn = self.jobs.turn().await;
-        let running = self.jobs.running().hosts();
-        if running + hosts.len() > HOSTS_RUNNING_MAX {
-            return Err(NotMade::TooMany(format!(
-                "jobs that run have {running} hosts already, and together they may have {HOSTS_RUNNING_MAX}; wait for \
-                 one of them, or stop one"
-            )));
-        }
+        self.jobs.running().have_room_for(hosts.len())?;
         let now = now_ms();
         let mut job = Job {
             id: 0,
@@ -138,6 +134,20 @@ impl App {
             selected
         });
         looking.await.map_err(|_| NotMade::BrokenOff)
+    }
+}
+
+impl Running {
+    fn have_room_for(&self, hosts: usize) -> Result<(), NotMade> {
+        let have: usize = self.by_host.values().map(Vec::len).sum();
+        let why = match (self.jobs.len() >= RUNNING_MAX, have + hosts > HOSTS_RUNNING_MAX) {
+            (true, _) => format!("{RUNNING_MAX} jobs run, and there may be no more at once"),
+            (_, true) => {
+                format!("jobs that run have {have} hosts already, and may have {HOSTS_RUNNING_MAX} together")
+            }
+            _ => return Ok(()),
+        };
+        Err(NotMade::TooMany(format!("{why}; wait for the end of one, or stop one")))
     }
 }
 

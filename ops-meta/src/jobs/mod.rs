@@ -118,11 +118,6 @@ impl Running {
     pub fn get(&self, id: u64) -> Option<&Arc<One>> {
         self.jobs.get(&id)
     }
-
-    /// How many hosts they have, together.
-    fn hosts(&self) -> usize {
-        self.by_host.values().map(Vec::len).sum()
-    }
 }
 
 impl One {
@@ -196,6 +191,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
+    use crate::domain::job::{Kind, State};
 
     fn action() -> Action {
         Action { id: 7, kind: "restart".to_owned(), agent: "a".to_owned() }
@@ -215,6 +211,57 @@ mod tests {
             assert_eq!(actions, serde_json::json!([{"id": 7, "kind": "restart", "agent": "a"}]));
             assert_eq!(with, before);
         }
+    }
+
+    fn one(hosts: &[&str]) -> One {
+        let job = Job {
+            id: 7,
+            kind: Kind::Report,
+            agent: String::new(),
+            max_in_flight: None,
+            note: String::new(),
+            actor: String::new(),
+            created: 0,
+            expires: 1000,
+        };
+        One::new(job, hosts.iter().map(|name| Host::new(*name)).collect())
+    }
+
+    fn names(hosts: &[Host]) -> Vec<&str> {
+        hosts.iter().map(|host| &*host.hostname).collect()
+    }
+
+    #[test]
+    fn what_was_not_written_is_written_later_and_once() {
+        let one = one(&["a", "b", "c"]);
+        one.told(0, 1);
+        one.told(2, 2);
+        one.heard(2, "", 3);
+        let taken = one.take_unwritten();
+        assert_eq!((names(&taken), one.take_unwritten().len()), (vec!["a", "c"], 0));
+        one.heard(0, &"x".repeat(100), 4);
+        one.give_back(&taken);
+        let taken = one.take_unwritten();
+        assert_eq!(names(&taken), ["a", "c"]);
+        assert_eq!(taken.first().map(|host| host.code.len()), Some(CODE_BYTES_MAX), "as it is by now");
+    }
+
+    #[test]
+    fn one_that_ends_changes_nothing_more_unless_it_goes_on() {
+        let one = one(&["a", "b", "c"]);
+        one.told(0, 1);
+        let end = one.ends(State::Stopped);
+        assert_eq!((names(&end.hosts), end.outcome.counts.sent), (vec!["a"], 1));
+        one.heard(0, "", 2);
+        assert!(one.told(1, 2).is_none() && one.take_unwritten().is_empty());
+        one.goes_on(&end);
+        assert!(one.told(1, 3).is_some() && one.told(2, 1000).is_none(), "its time is over");
+        assert_eq!(names(&one.take_unwritten()), ["a", "b"]);
+        assert_eq!((one.end_at(999), one.end_at(1000)), (None, Some(State::Expired)));
+        let end = one.ends(State::Expired);
+        assert_eq!((names(&end.hosts), end.outcome.counts.expired), (vec!["a", "b", "c"], 3));
+        one.goes_on(&end);
+        assert_eq!(one.end_at(1000), Some(State::Expired), "it is tried again");
     }
 
     #[test]

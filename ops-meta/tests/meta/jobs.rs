@@ -323,6 +323,23 @@ fn what_makes_no_sense_is_refused_with_the_field() {
 }
 
 #[test]
+fn no_more_jobs_run_than_hosts_remember() {
+    let server = server();
+    let admin = Operator::first(&server);
+    let hosts = heard(&server, 1);
+    let ids: Vec<u64> = (0..100).map(|_| create(&admin, &restart(&hosts))).collect();
+    assert!(ids.is_sorted_by(|one, other| one < other), "each has a number of its own: {ids:?}");
+    let refused = admin.post("/api/v1/jobs", &restart(&hosts));
+    assert_eq!(
+        sentence(&refused, 409),
+        "100 jobs run, and there may be no more at once; wait for the end of one, or stop one"
+    );
+    assert_eq!(quiet(&server, "web-01").as_array().unwrap().len(), 100);
+    admin.ask("POST", &format!("/api/v1/jobs/{}/stop", ids[7]), None);
+    create(&admin, &restart(&hosts));
+}
+
+#[test]
 fn operators_make_jobs_and_viewers_look() {
     let server = server();
     let admin = Operator::first(&server);

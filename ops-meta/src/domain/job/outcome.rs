@@ -98,8 +98,9 @@ pub fn meaning(kind: Kind, code: &str) -> Option<&'static str> {
         (Kind::Restart, ErrorCode::BadName) => Some("there is no such agent on this host"),
         (Kind::Restart, ErrorCode::Held) => Some("it is held on this host, or an upgrade of it is under way"),
         (Kind::Restart, ErrorCode::UnknownCmd) => {
-            Some("it is not wanted to run on this host, or does not, or the updater is too old for it")
+            Some("it is not ordered to run on this host, or the updater is too old for it")
         }
+        (Kind::Restart, ErrorCode::ControlMissing) => Some("it is ordered, and not installed yet"),
         (Kind::Report, ErrorCode::UnknownCmd) => Some("the updater is too old for it"),
         _ => None,
     }
