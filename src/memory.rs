@@ -1,7 +1,9 @@
 //! The last accepted answer, across restarts: with the server away it stays in force. And since when there was none, for
 //! `status`, which is a process of its own.
 
-use ops_wire::{Answer, DesiredAgent, ErrorCode};
+use std::collections::BTreeMap;
+
+use ops_wire::{ActionDone, Answer, DesiredAgent, ErrorCode};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Fault;
@@ -17,6 +19,9 @@ pub struct Memory {
     /// Actions that were done and need not be done again, the newest last.
     #[serde(default)]
     pub actions_done: Vec<u64>,
+    /// Why some of them failed, by their ids.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub action_codes: BTreeMap<u64, String>,
 }
 
 /// Ids of actions that are remembered.
@@ -39,10 +44,20 @@ impl Memory {
         self.generation = answer.generation.or(self.generation);
     }
 
-    pub fn action_done(&mut self, id: u64) {
-        self.actions_done.push(id);
+    pub fn action_done(&mut self, done: &ActionDone) {
+        self.actions_done.push(done.id);
+        if !done.code.is_empty() {
+            self.action_codes.insert(done.id, done.code.clone());
+        }
         let surplus = self.actions_done.len().saturating_sub(ACTIONS_MAX);
         self.actions_done.drain(..surplus);
+        self.action_codes.retain(|id, _| self.actions_done.contains(id));
+    }
+
+    /// What became of an action; `None`: it was not done yet.
+    pub fn outcome_of(&self, id: u64) -> Option<ActionDone> {
+        let code = || self.action_codes.get(&id).cloned().unwrap_or_default();
+        self.actions_done.contains(&id).then(|| ActionDone { id, code: code() })
     }
 
     /// Writes what is to be remembered, when it changed.
@@ -105,6 +120,21 @@ impl Unheard {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_became_of_an_action_is_remembered_for_the_newest() {
+        let mut memory = Memory::default();
+        for id in 1..=ACTIONS_MAX as u64 + 10 {
+            let code = if id % 2 == 0 { "held" } else { "" };
+            memory.action_done(&ActionDone { id, code: code.to_owned() });
+        }
+        let outcome = |id| memory.outcome_of(id).map(|done| done.code);
+        assert_eq!(
+            (outcome(10), outcome(11), outcome(12)),
+            (None, Some(String::new()), Some("held".to_owned()))
+        );
+        assert_eq!((memory.actions_done.len(), memory.action_codes.len()), (ACTIONS_MAX, ACTIONS_MAX / 2));
+    }
 
     fn refused(sentence: &str) -> Fault {
         Fault::new(ErrorCode::HttpStatus, sentence)

@@ -31,6 +31,8 @@ pub struct Host {
     /// For the next beat.
     errors: Vec<HostError>,
     actions_done: Vec<ActionDone>,
+    /// One of them was not told before.
+    has_acted: bool,
     ip: String,
     /// ops-meta did not answer the last beat.
     pub unheard: Option<Unheard>,
@@ -73,7 +75,8 @@ impl Host {
         let agents = Agents::new(layout.clone());
         let (errors, actions_done) = (Vec::new(), Vec::new());
         let (stage, last, ip, unheard) = (Stage::Idle, false, String::new(), Unheard::load(&layout));
-        Self { config, agents, memory, layout, stage, last, errors, actions_done, ip, unheard }
+        let has_acted = false;
+        Self { config, agents, memory, layout, stage, last, errors, actions_done, has_acted, ip, unheard }
     }
 
     /// Begins a round with a beat, unless one is under way.
@@ -216,16 +219,18 @@ impl Host {
             log::event(Level::Warn, "refused", &fields);
         }
         self.actions_done.clear();
+        self.has_acted = false;
         self.memory.accept(answer);
         self.refresh();
         self.act(answer, now);
         noted(self.memory.save(&self.layout));
     }
 
-    /// Actions are done once per id.
+    /// Actions are done once per id. Who asks again has not heard what became of it, and is told with the next beat.
     fn act(&mut self, answer: &Answer, now: Moment) {
         for action in &answer.actions {
-            if self.memory.actions_done.contains(&action.id) {
+            if let Some(done) = self.memory.outcome_of(action.id) {
+                self.actions_done.push(done);
                 continue;
             }
             let done = match action.kind.as_str() {
@@ -234,8 +239,10 @@ impl Host {
                 _ => Err(Fault::new(ErrorCode::UnknownCmd, "an action that this version does not know")),
             };
             let code = done.err().map(|fault| fault.code.to_string()).unwrap_or_default();
-            self.memory.action_done(action.id);
-            self.actions_done.push(ActionDone { id: action.id, code });
+            let done = ActionDone { id: action.id, code };
+            self.memory.action_done(&done);
+            self.actions_done.push(done);
+            self.has_acted = true;
         }
     }
 
@@ -248,7 +255,7 @@ impl Host {
     /// There is something to tell that should not wait for the next regular beat.
     pub fn take_news(&mut self) -> bool {
         let news = self.agents.take_news();
-        news || !self.actions_done.is_empty() && self.is_idle()
+        news || self.has_acted && self.is_idle()
     }
 
     /// When something is to be done again, if nothing happens before.

@@ -1,5 +1,6 @@
 use std::fs;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::{Value, json};
@@ -50,6 +51,11 @@ impl DurableMeta {
         let mut child = self.child.take().unwrap();
         kill(child.id() as i32);
         child.wait().unwrap();
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     pub fn log(&self) -> String {

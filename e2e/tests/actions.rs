@@ -32,7 +32,7 @@ impl Host {
         self.base.daemon("alpha", "1.0.0")
     }
 
-    /// Asks for this action from now on, and gives the code that it is answered with, once.
+    /// Asks for this action from now on, and gives the code that it is answered with, whenever it is asked for.
     #[track_caller]
     fn code_of(&self, action: Value) -> String {
         let before = self.meta.beats().len();
@@ -43,7 +43,7 @@ impl Host {
         let done =
             beats[before..].iter().flat_map(|beat| beat["actionsDone"].as_array().into_iter().flatten());
         let done: Vec<&Value> = done.collect();
-        assert_eq!(done.len(), 1, "told once: {done:?}");
+        assert!(!done.is_empty() && done.iter().all(|it| *it == done[0]), "always the same: {done:?}");
         assert_eq!(done[0]["id"], action["id"]);
         done[0]["code"].as_str().unwrap().to_owned()
     }

@@ -1,7 +1,7 @@
 //! All hosts, each by its own schedule: who beats next, and what it makes of the answer.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ops_wire::{ActionDone, ErrorCode};
@@ -37,7 +37,8 @@ pub struct Fleet {
 
 #[derive(Debug, Default)]
 struct Actions {
-    done: BTreeSet<u64>,
+    /// With their codes.
+    done: BTreeMap<u64, String>,
     to_tell: Vec<ActionDone>,
 }
 
@@ -134,7 +135,7 @@ impl Fleet {
         self.act(number, heard, now_ms);
     }
 
-    /// Done once per id, told in the next beat, which is news.
+    /// Done once per id, told in the next beat, which is news. Who asks again is told again.
     fn act(&mut self, number: u32, heard: &Heard, now_ms: u64) {
         if let Some(actions) = self.actions.get_mut(&number) {
             actions.to_tell.clear();
@@ -142,19 +143,19 @@ impl Fleet {
         if heard.actions.is_empty() {
             return;
         }
-        let actions = self.actions.entry(number).or_default();
+        let (actions, mut is_news) = (self.actions.entry(number).or_default(), false);
         for action in &heard.actions {
-            if !actions.done.insert(action.id) {
-                continue;
-            }
-            let known = matches!(action.kind.as_str(), "restart" | "report");
-            let code = if known { String::new() } else { ErrorCode::UnknownCmd.to_string() };
-            actions.to_tell.push(ActionDone { id: action.id, code });
+            let code = actions.done.entry(action.id).or_insert_with(|| {
+                is_news = true;
+                let known = matches!(action.kind.as_str(), "restart" | "report");
+                if known { String::new() } else { ErrorCode::UnknownCmd.to_string() }
+            });
+            actions.to_tell.push(ActionDone { id: action.id, code: code.clone() });
         }
         while actions.done.len() > ACTIONS_MAX {
             actions.done.pop_first();
         }
-        if let (false, Some(host)) = (actions.to_tell.is_empty(), self.hosts.get_mut(number as usize)) {
+        if let (true, Some(host)) = (is_news, self.hosts.get_mut(number as usize)) {
             let spread = host.spread(number, &self.ways);
             host.schedule.bring_forward(now_ms, spread);
         }

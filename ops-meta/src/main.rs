@@ -17,6 +17,7 @@ mod fleet;
 mod freezes;
 mod guest;
 mod http;
+mod jobs;
 mod keys;
 mod log;
 mod metrics;
@@ -58,6 +59,7 @@ use desired::Standing;
 use domain::host::Listening;
 use first_token::NoTokens;
 use fleet::{Fleet, LAST_SEEN_SLACK, Loader};
+use jobs::Jobs;
 use packages::Packages;
 use rollouts::Rollouts;
 use running::{App, Kept, NotInForce, Unnoted};
@@ -121,7 +123,9 @@ fn serve(wanted: Serve) -> Result<(), Failure> {
         .and_then(|rows| Rollouts::read(rows, &standing.desired))
         .map_err(Failure::Load)?;
     let freezes = store.freezes().map_err(Failure::Load)?;
-    let kept = Kept { folder: wanted.data, store, fleet, tokens, packages, standing, rollouts, freezes };
+    let jobs = Jobs::of(store.running_jobs().map_err(Failure::Load)?);
+    let kept =
+        Kept { folder: wanted.data, store, fleet, tokens, packages, standing, rollouts, freezes, jobs };
     let app = Arc::new(App::new(running, generation, wanted.config, admission, kept));
     let telling = app.clone();
     let warn = move || {

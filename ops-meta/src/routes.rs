@@ -12,7 +12,7 @@ use axum::response::Response;
 use axum::routing::{MethodRouter, any, delete, get, post, put};
 
 use crate::http::{
-    downloads, events, freezes, groups, health, heartbeat, hosts, idempotency, legacy, lists, metrics,
+    downloads, events, freezes, groups, health, heartbeat, hosts, idempotency, jobs, legacy, lists, metrics,
     openapi, packages, policies, problem, rollouts, settings, tokens, whole_state,
 };
 use crate::running::App;
@@ -53,6 +53,10 @@ fn api() -> Router<Arc<App>> {
         .route("/api/v1/hosts/{hostname}/explain", get(hosts::explain))
         .route("/api/v1/hosts/{hostname}/install", post(hosts::install))
         .route("/api/v1/hosts/{hostname}/uninstall", post(hosts::uninstall))
+        .route("/api/v1/jobs", get(jobs::list).post(jobs::create))
+        .route("/api/v1/jobs/{id}", get(jobs::show).delete(jobs::delete))
+        .route("/api/v1/jobs/{id}/hosts", get(jobs::hosts))
+        .route("/api/v1/jobs/{id}/stop", post(jobs::stop))
         .route("/api/v1/lists", get(lists::list))
         .route("/api/v1/lists/{name}", get(lists::show).put(lists::put).delete(lists::delete))
         .route("/api/v1/packages", get(packages::list))

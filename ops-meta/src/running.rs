@@ -23,6 +23,7 @@ use crate::desired::Standing;
 use crate::domain::freeze::Freeze;
 use crate::domain::policy2015::Order;
 use crate::fleet::Fleet;
+use crate::jobs::Jobs;
 use crate::keys::Keys;
 use crate::log;
 use crate::metrics::Metrics;
@@ -176,6 +177,7 @@ pub struct Kept {
     pub standing: Standing,
     pub rollouts: Rollouts,
     pub freezes: Vec<Freeze>,
+    pub jobs: Jobs,
 }
 
 /// Everything that requests share.
@@ -196,6 +198,8 @@ pub struct App {
     pub deciding: Deciding,
     /// How rollouts fare.
     pub looks: Looks,
+    /// What hosts are to do once.
+    pub jobs: Jobs,
     config_path: Option<PathBuf>,
     data: PathBuf,
     downloads: AtomicUsize,
@@ -223,7 +227,7 @@ impl App {
         admission: Admission,
         kept: Kept,
     ) -> Self {
-        let Kept { folder: data, store, fleet, tokens, packages, standing, rollouts, freezes } = kept;
+        let Kept { folder: data, store, fleet, tokens, packages, standing, rollouts, freezes, jobs } = kept;
         let app = Self {
             fleet,
             readiness: store.readiness(),
@@ -238,6 +242,7 @@ impl App {
             running: ArcSwap::from_pointee(running),
             deciding: Deciding::new(standing, rollouts, freezes),
             looks: Looks::default(),
+            jobs,
             config_path,
             data,
             downloads: AtomicUsize::new(0),
@@ -263,9 +268,9 @@ impl App {
         let (fleet, tokens) = (Fleet::new(listening), Tokens::of(Vec::new()));
         let packages = Packages::new(Vec::new(), Blobs::open(folder).unwrap());
         let standing = Standing::default();
-        let (rollouts, freezes) = (Rollouts::default(), Vec::new());
+        let (rollouts, freezes, jobs) = (Rollouts::default(), Vec::new(), Jobs::default());
         let kept =
-            Kept { folder: folder.into(), store, fleet, tokens, packages, standing, rollouts, freezes };
+            Kept { folder: folder.into(), store, fleet, tokens, packages, standing, rollouts, freezes, jobs };
         Self::new(running, 0, None, Admission::Loopback, kept)
     }
 

@@ -18,7 +18,7 @@ use crate::log;
 use crate::routes;
 use crate::running::App;
 use crate::shares::Shares;
-use crate::work::{deletion, expiry, flush, rollouts, usage};
+use crate::work::{deletion, expiry, flush, jobs, rollouts, usage};
 
 /// How long requests under way may take after SIGTERM.
 const FINISH_SECS: u64 = 10;
@@ -54,6 +54,7 @@ pub async fn serve(app: Arc<App>, listen: SocketAddr, warn: impl FnOnce()) -> io
     let writing = tokio::spawn(flush::run(app.clone(), ended));
     tokio::spawn(usage::run(app.clone()));
     tokio::spawn(rollouts::run(app.clone()));
+    tokio::spawn(jobs::run(app.clone()));
     let house = House::new(app);
     tokio::select! {
         () = house.accept_all(&listener) => {}
@@ -224,6 +225,8 @@ impl House {
             Err(_) => "requests were cut off",
         };
         usage::write(&self.app).await;
+        // What is lost is told again.
+        let _ = jobs::write(&self.app).await;
         log::line("ended", &[("how", ended)]);
     }
 }

@@ -15,6 +15,7 @@ mod group;
 mod host;
 mod identity;
 mod import;
+mod job;
 mod list;
 mod output;
 mod package;
@@ -70,6 +71,9 @@ pub enum Verb {
     /// Times in which nothing may be changed
     #[command(subcommand)]
     Freeze(freeze::Verb),
+    /// Let some hosts restart an agent, or report, once each
+    #[command(subcommand)]
+    Job(job::Verb),
     /// Wait until an agent runs at a version, on all hosts or some
     Wait(wait::Args),
     /// Bring packages
@@ -106,6 +110,7 @@ pub fn run(verb: Verb) -> ExitCode {
         Verb::Settings(verb) => settings::run(verb),
         Verb::Rollout(verb) => rollout::run(verb),
         Verb::Freeze(verb) => freeze::run(verb),
+        Verb::Job(verb) => job::run(verb),
         Verb::Wait(args) => wait::run(&args),
         Verb::Push(args) => push::run(args),
         Verb::Package(verb) => package::run(verb),

@@ -8,6 +8,7 @@ pub mod freeze;
 pub mod hex;
 pub mod host;
 pub mod import2015;
+pub mod job;
 pub mod nearest;
 pub mod one_line;
 pub mod package;

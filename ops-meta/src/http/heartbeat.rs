@@ -70,7 +70,7 @@ fn answer(app: &App, speaker: &Speaker, bytes: &[u8]) -> Result<Bytes, Refusal> 
         speaker.may_speak_for(hostname)?;
         let answer = |host: &Host| answer_to(app, looks.hostname, host);
         if let Some(answer) = app.fleet.repeat(looks, now, answer) {
-            return Ok(answer);
+            return Ok(app.jobs.told(looks.hostname, answer, now));
         }
     }
     let unreadable = |error| Refusal::Bad(format!("body format error: {error}"));
@@ -85,17 +85,19 @@ fn answer(app: &App, speaker: &Speaker, bytes: &[u8]) -> Result<Bytes, Refusal> 
     let said = Said { body: bytes, known_by: known.map_or(0, |looks| looks.hash) };
     let recorded = app.fleet.record(&beat, &said, now, running.config.limits.fleet);
     tell(app, hostname, &recorded, &refused);
+    app.jobs.heard(hostname.as_str(), &beat.actions_done, now);
     // Of whom not all is remembered, what he says of himself counts.
     let known = (recorded != Recorded::InPart).then_some(hostname.as_str());
     let known = known.and_then(|name| app.fleet.look(name, |host| answer_to(app, name, host)));
-    Ok(known.unwrap_or_else(|| {
+    let answer = known.unwrap_or_else(|| {
         let Heartbeat { os, arch, ip, labels, real_agents, .. } = &beat;
         let facts = HostFacts { hostname: hostname.as_str(), os, arch, ip: ip.parse().ok(), labels };
         let current = app.current();
         let says = |agent: &str| real_agents.iter().find(|it| it.name.as_str() == agent).map(says);
         let names = real_agents.iter().map(|agent| agent.name.as_str());
         current.answer_to(&current.wanted(&facts, &says).where_it_runs(&says), names)
-    }))
+    });
+    Ok(app.jobs.told(hostname.as_str(), answer, now))
 }
 
 fn answer_to(app: &App, hostname: &str, host: &Host) -> Bytes {

@@ -14,6 +14,7 @@ pub mod health;
 pub mod heartbeat;
 pub mod hosts;
 pub mod idempotency;
+pub mod jobs;
 pub mod legacy;
 pub mod lists;
 mod local;

@@ -6,8 +6,8 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::{
-    downloads, events, freezes, groups, health, heartbeat, hosts, legacy, lists, metrics, packages, policies,
-    problem, rollouts, settings, tokens, whole_state,
+    downloads, events, freezes, groups, health, heartbeat, hosts, jobs, legacy, lists, metrics, packages,
+    policies, problem, rollouts, settings, tokens, whole_state,
 };
 
 /// What a host says of itself. A field that is wrong is left out and told in the log; only the hostname must be there.
@@ -20,6 +20,8 @@ pub struct Beat {
     hostname: String,
     /// An array of `{name, version, status, timestamp, ...}`, an object for each agent.
     real_agents: Option<Value>,
+    /// An array of `{id, code}`: what was done of `actions`. Without a code it went well.
+    actions_done: Option<Value>,
 }
 
 /// What is wanted of the host.
@@ -31,6 +33,8 @@ pub struct Answer {
     error_message: String,
     /// `{name, version, tarball, md5, cmd}` for each agent.
     desired_agents: Vec<Value>,
+    /// `{id, kind, agent}` for each thing that is to be done once.
+    actions: Option<Vec<Value>>,
 }
 
 #[derive(OpenApi)]
@@ -56,6 +60,12 @@ pub struct Answer {
         hosts::show,
         hosts::uninstall,
         heartbeat::beat,
+        jobs::create,
+        jobs::delete,
+        jobs::hosts,
+        jobs::list,
+        jobs::show,
+        jobs::stop,
         legacy::health,
         legacy::reload,
         legacy::status_json,

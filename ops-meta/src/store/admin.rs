@@ -11,7 +11,7 @@ use super::sqlite::Durability;
 use super::{
     Actor, Change, Changed, Event, EventsAsked, HostId, LastAdmin, NewToken, Store, StoreError, Token, Turn,
 };
-use super::{desired, freezes, packages, rollouts};
+use super::{desired, freezes, jobs, packages, rollouts};
 use crate::clock::now_ms;
 use crate::domain::role::Role;
 
@@ -114,6 +114,9 @@ fn apply(transaction: &Transaction<'_>, actor: &Actor, change: Change) -> Result
         Change::DeleteRollout(id) => rollouts::delete(transaction, id).map(Some),
         Change::Freeze { of, why } => freezes::begin(transaction, &of, &why, &actor.0).map(Some),
         Change::Unfreeze(id) => freezes::end(transaction, id).map(Some),
+        Change::CreateJob(new) => jobs::create(transaction, *new, &actor.0).map(Some),
+        Change::EndJob(end) => jobs::end(transaction, *end),
+        Change::DeleteJob(id) => jobs::delete(transaction, id).map(Some),
         Change::Orders { digest, agents } => orders(transaction, digest, agents),
     }
 }

@@ -12,6 +12,7 @@ mod error;
 mod freezes;
 mod holder;
 mod hosts;
+mod jobs;
 mod orders;
 mod packages;
 mod rollouts;
@@ -31,6 +32,7 @@ use crate::readiness::Readiness;
 pub use copy::{Existing, back_up, restore};
 pub use desired::Row as DesiredRow;
 pub use error::{StoreError, Unopened};
+pub use jobs::{JobEnd, JobHostsAsked, JobRow, JobsAsked, NewJob};
 pub use orders::without_passwords;
 pub use packages::{Content, NewPackage, Package, PackageChange, PackageState};
 pub use rollouts::{MoveTold, NewRollout, RolloutMove, RolloutRow, RolloutsAsked};
@@ -97,6 +99,10 @@ pub enum Change {
         why: String,
     },
     Unfreeze(u64),
+    CreateJob(Box<NewJob>),
+    EndJob(Box<JobEnd>),
+    /// Its history, once it is over.
+    DeleteJob(u64),
     /// cfg.json orders these agents, perhaps others than before.
     Orders {
         digest: String,

@@ -30,7 +30,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0003_packages.sql"),
     include_str!("../../migrations/0004_desired.sql"),
     include_str!("../../migrations/0005_rollouts.sql"),
-    include_str!("../../migrations/0006_freezes.sql"),
+    include_str!("../../migrations/0006_freezes_and_jobs.sql"),
 ];
 /// How long a lock of another program is waited for, and with it those who come before.
 const BUSY: Duration = Duration::from_secs(2);

@@ -3,5 +3,6 @@
 pub mod deletion;
 pub mod expiry;
 pub mod flush;
+pub mod jobs;
 pub mod rollouts;
 pub mod usage;

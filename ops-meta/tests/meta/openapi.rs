@@ -32,6 +32,7 @@ const REFUSED: [(&str, &[&str]); 3] = [
             "uninstallOnHost",
             "moveRollout",
             "listRolloutHosts",
+            "createJob",
             "createToken",
         ],
     ),

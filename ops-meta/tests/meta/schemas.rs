@@ -90,7 +90,7 @@ fn a_database_of_every_schema_is_served_whole() {
         assert_eq!((&history[0]["before"], &history[0]["after"]), (&json!("1"), &json!("2")), "{history}");
 
         let kinds = texts(&admin.get("/api/v1/events").json()["events"], "kind");
-        let later = ["package.", "desired.", "rollout."];
+        let later = ["package.", "desired.", "rollout.", "job.", "freeze."];
         let early = |kind: &String| !later.iter().any(|begin| kind.starts_with(begin));
         let kinds: Vec<String> = kinds.into_iter().filter(early).collect();
         let expected = [
@@ -110,6 +110,7 @@ fn a_database_of_every_schema_is_served_whole() {
         packages_are_as_they_were(&admin);
         decisions_are_as_they_were(&admin);
         rollouts_are_as_they_were(&admin);
+        jobs_are_as_they_were(&admin);
 
         // It goes on from there.
         let (id, viewer) = admin.create("viewer", "viewer", &Value::Null);
@@ -189,6 +190,22 @@ fn rollouts_are_as_they_were(admin: &Operator<'_>) {
                "waves": [{"percent": 10, "soakSecs": 600, "approval": true}, {"percent": 100}],
                "windows": [{"start": "22:00", "durationSecs": 3600}]})
     );
+}
+
+/// From schema 6 on.
+fn jobs_are_as_they_were(admin: &Operator<'_>) {
+    let jobs = admin.get("/api/v1/jobs").json()["jobs"].clone();
+    let [report, restart] = jobs.as_array().unwrap().as_slice() else { return };
+    assert_eq!((&report["kind"], &report["state"]), (&json!("report"), &json!("stopped")));
+    assert_eq!((&report["maxInFlight"], &report["counts"]["pending"]), (&json!(3), &json!(1)));
+    assert_eq!((&restart["kind"], &restart["agent"]), (&json!("restart"), &json!("falcon-agent")));
+    assert_eq!((&restart["state"], &restart["note"]), (&json!("done"), &json!("it leaks")));
+    assert_eq!(restart["failures"], json!({"held": {"hosts": 1, "some": ["web02"]}}));
+    let freezes = admin.get("/api/v1/freezes").json()["freezes"].clone();
+    assert_eq!((&freezes[0]["group"], &freezes[0]["why"]), (&json!("canary"), &json!("sales week")));
+    let hosts = admin.get(&format!("/api/v1/jobs/{}/hosts", restart["id"])).json()["hosts"].clone();
+    assert_eq!((&hosts[0]["state"], &hosts[1]["state"]), (&json!("done"), &json!("failed")));
+    assert!(hosts[0]["answered"].is_i64() && hosts[1]["code"] == "held", "{hosts}");
 }
 
 #[test]
