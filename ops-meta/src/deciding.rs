@@ -17,6 +17,7 @@ use crate::domain::desired::{Desired, Difference, Document, Fault, differences};
 use crate::domain::freeze::Freeze;
 use crate::domain::package::Build;
 use crate::domain::rollout::{Active, Gates};
+use crate::meant_hosts::NotMeant;
 use crate::rollouts::Rollouts;
 use crate::running::{App, Running};
 use crate::simulation::{self, Simulated};
@@ -345,6 +346,16 @@ fn unconfirmed(simulated: &Simulated, percent: u8) -> Option<String> {
     let first = withheld.first()?;
     let hosts = if first.hosts == 1 { "1 host".to_owned() } else { format!("{} hosts", first.hosts) };
     Some(format!("{hosts} would not be told to run {} {}: {}", first.agent, first.version, first.why))
+}
+
+impl From<NotMeant> for NotEdited {
+    fn from(why: NotMeant) -> Self {
+        match why {
+            NotMeant::Field(field, why) => Self::Faults(vec![Fault { path: field.to_owned(), why }]),
+            NotMeant::Store(why) => Self::Store(why),
+            NotMeant::BrokenOff => Self::BrokenOff,
+        }
+    }
 }
 
 impl From<StoreError> for NotEdited {

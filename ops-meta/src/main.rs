@@ -20,6 +20,7 @@ mod http;
 mod jobs;
 mod keys;
 mod log;
+mod meant_hosts;
 mod metrics;
 mod packages;
 mod patience;

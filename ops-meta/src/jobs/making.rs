@@ -1,16 +1,14 @@
 //! A job is made: who is meant is worked out, and then written.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use ops_wire::{AgentName, Hostname};
+use ops_wire::AgentName;
 
 use super::{One, Running};
 use crate::clock::now_ms;
-use crate::domain::desired::Desired;
 use crate::domain::job::{EXPIRES_SECS_MAX, HOSTS_MAX, Host, Job, Kind};
-use crate::domain::selector::Selector;
+use crate::meant_hosts::{MeantHosts, NotMeant};
 use crate::running::App;
 use crate::store::{Actor, Change, NewJob, StoreError};
 
@@ -18,20 +16,13 @@ use crate::store::{Actor, Change, NewJob, StoreError};
 const RUNNING_MAX: usize = 100;
 /// Hosts in all of them.
 const HOSTS_RUNNING_MAX: usize = 10 * HOSTS_MAX;
-/// How many hosts a refusal names.
-const NAMED_MAX: usize = 10;
 
 /// What somebody wants to be done.
 #[derive(Debug, Clone)]
 pub struct ToMake {
     pub kind: Kind,
     pub agent: String,
-    /// Names, and lists as `@NAME`.
-    pub hosts: Vec<String>,
-    /// A selector; empty: nobody else.
-    pub select: String,
-    /// Though hosts of these names were never heard of.
-    pub allow_unknown: bool,
+    pub meant: MeantHosts,
     pub max_in_flight: Option<u32>,
     pub expires_secs: u64,
     pub note: String,
@@ -64,7 +55,7 @@ impl App {
         wanted: ToMake,
     ) -> Result<Made, NotMade> {
         wanted.check()?;
-        let hosts = self.clone().hosts_of(&wanted).await?;
+        let hosts = self.clone().meant_hosts(&wanted.meant).await?;
         if dry_run {
             return Ok(Made { id: None, hosts });
         }
@@ -89,51 +80,6 @@ impl App {
         let (id, one) = (job.id, Arc::new(One::new(job, rows)));
         self.jobs.change(|jobs| _ = jobs.insert(id, one));
         Ok(Made { id: Some(id), hosts })
-    }
-
-    /// Everybody who is meant, by name.
-    async fn hosts_of(self: Arc<Self>, wanted: &ToMake) -> Result<Vec<String>, NotMade> {
-        let standing = self.standing().clone();
-        let mut hosts = named(&wanted.hosts, &standing.desired)?;
-        if !wanted.allow_unknown {
-            let is_unknown = |name: &&String| self.fleet.look(name, |_| ()).is_none();
-            are_known(hosts.iter().filter(is_unknown))?;
-        }
-        if !wanted.select.is_empty() {
-            let selector = Selector::parse(&wanted.select, standing.desired.lists());
-            let selector = selector.map_err(|why| field("select", format!("`select`, {why}")))?;
-            hosts.extend(self.selected(selector).await?);
-        }
-        match hosts.len() {
-            0 => Err(match wanted.hosts.is_empty() && !wanted.select.is_empty() {
-                true => field("select", "no host is selected that is known".to_owned()),
-                false => {
-                    field("hosts", "nobody is meant; name hosts, a list as @NAME, or a selector".to_owned())
-                }
-            }),
-            count if count > HOSTS_MAX => {
-                let why =
-                    format!("{count} hosts are meant, and a job may have {HOSTS_MAX}; make several of it");
-                Err(field(if wanted.select.is_empty() { "hosts" } else { "select" }, why))
-            }
-            _ => Ok(hosts.into_iter().collect()),
-        }
-    }
-
-    /// Every host is asked: beats do not wait for it.
-    async fn selected(self: Arc<Self>, selector: Selector) -> Result<Vec<String>, NotMade> {
-        let look = self.look_in_time().await?;
-        let looking = tokio::task::spawn_blocking(move || {
-            let _look = look;
-            let mut selected = Vec::new();
-            self.fleet.visit(|hostname, host| {
-                if selector.matches(&host.stable(hostname)) {
-                    selected.push(hostname.to_owned());
-                }
-            });
-            selected
-        });
-        looking.await.map_err(|_| NotMade::BrokenOff)
     }
 }
 
@@ -174,43 +120,18 @@ impl ToMake {
     }
 }
 
-/// The hosts of these names, and of these lists.
-fn named(names: &[String], desired: &Desired) -> Result<BTreeSet<String>, NotMade> {
-    let mut hosts = BTreeSet::new();
-    for name in names {
-        match name.strip_prefix('@') {
-            Some(list) => {
-                let words = desired.document().lists.get(list);
-                let words = words.ok_or_else(|| field("hosts", format!("there is no list {list:?}")))?;
-                hosts.extend(words.iter().cloned());
-            }
-            None => _ = hosts.insert(name.clone()),
-        }
-    }
-    let wrong = hosts.iter().find_map(|name| Some((name, Hostname::check(name).err()?)));
-    wrong.map_or(Ok(()), |(name, why)| Err(field("hosts", format!("{name:?} is no host: {why}"))))?;
-    Ok(hosts)
-}
-
-fn are_known<'a>(unknown: impl Iterator<Item = &'a String>) -> Result<(), NotMade> {
-    let unknown: Vec<&str> = unknown.map(String::as_str).collect();
-    if unknown.is_empty() {
-        return Ok(());
-    }
-    let some = unknown.iter().take(NAMED_MAX).copied().collect::<Vec<_>>().join(", ");
-    let more = if unknown.len() > NAMED_MAX { ", ..." } else { "" };
-    Err(field(
-        "hosts",
-        format!(
-            "not known: {some}{more} ({} of those named); --allow-unknown (`allowUnknown`) takes them all the same, and they are told once \
-             they come",
-            unknown.len()
-        ),
-    ))
-}
-
 fn field(field: &'static str, why: String) -> NotMade {
     NotMade::Field(field, why)
+}
+
+impl From<NotMeant> for NotMade {
+    fn from(why: NotMeant) -> Self {
+        match why {
+            NotMeant::Field(field, why) => Self::Field(field, why),
+            NotMeant::Store(why) => Self::Store(why),
+            NotMeant::BrokenOff => Self::BrokenOff,
+        }
+    }
 }
 
 impl From<StoreError> for NotMade {

@@ -10,6 +10,7 @@ use crate::current::Reports;
 use crate::deciding::{Meant, NotEdited};
 use crate::domain::compile::Withheld;
 use crate::domain::rollout::{OnBreach, PlanText, WaveText};
+use crate::meant_hosts::MeantHosts;
 use crate::running::App;
 use crate::store::Actor;
 
@@ -43,7 +44,8 @@ impl App {
             on_breach: OnBreach::Rollback,
             ..PlanText::default()
         };
-        let wanted = ToStart { plan, note, draft: false, allow_empty: force };
+        let meant = MeantHosts { hosts: plan.hosts.clone(), allow_unknown: force, ..MeantHosts::default() };
+        let wanted = ToStart { plan, note, draft: false, allow_empty: force, meant };
         let meant = Meant { dry_run: false, confirmed: force };
         if !force {
             let (this, asked) = (self.clone(), wanted.clone());

@@ -16,6 +16,7 @@ use crate::domain::compile::Compiled;
 use crate::domain::desired::{Desired, Fault, Object};
 use crate::domain::rollout::{Plan, PlanText, Progress, State, Target, Whose};
 use crate::fleet::{Facts, Fleet};
+use crate::meant_hosts::MeantHosts;
 use crate::running::App;
 use crate::simulation::{self, Simulated};
 use crate::store::{Actor, Change, NewRollout};
@@ -28,6 +29,8 @@ pub struct ToStart {
     pub draft: bool,
     /// Though no host, or none of a wave, is of it.
     pub allow_empty: bool,
+    /// Each of these hosts is to have it, instead of those of a policy.
+    pub meant: MeantHosts,
 }
 
 /// What became of it.
@@ -56,8 +59,11 @@ impl App {
         self: Arc<Self>,
         actor: Actor,
         meant: Meant,
-        wanted: ToStart,
+        mut wanted: ToStart,
     ) -> Result<Started, NotEdited> {
+        if !wanted.meant.is_nobody() {
+            wanted.plan.hosts = self.clone().meant_hosts(&wanted.meant).await?;
+        }
         // Whoever only looks is in nobody's way.
         let _turn = if meant.dry_run { None } else { Some(self.deciding.turn_in_time().await?) };
         // Whoever has the turn is alone, and need not wait until all hosts were counted.
@@ -103,14 +109,6 @@ impl App {
         let replaces = replaced(&written, &rollouts)?;
         let rest = rollouts.without(replaces.as_slice());
         let (target, warnings) = self.target(&standing, &written)?;
-        if let Whose::Hosts(hosts) = &written.plan.whose {
-            let unknown = hosts.iter().find(|host| self.fleet.find(host).is_none());
-            if let Some(host) = unknown.filter(|_| !wanted.allow_empty) {
-                let why =
-                    format!("no host {host} is known; `allowEmpty` allows it, for hosts that come later");
-                return Err(fault("hosts", why));
-            }
-        }
         Ok(Checked { written, rest, replaces, target, warnings })
     }
 

@@ -24,7 +24,7 @@ fn a_freeze_begins_is_listed_refuses_changes_and_ends() {
         "this changes what 12 hosts are told, and changes of agent a are frozen",
     );
     let dry = server.say("policy set a --version 2 --dry-run").ok();
-    assert!(dry.out.contains("\nfrozen: 12 hosts: web-00 web-01"), "{dry:?}");
+    assert!(dry.out.contains("\nfrozen: 12 hosts: web-"), "{dry:?}");
     refused(&server.say("host install web-01 a 2"), 1, "rejected: changes of agent a are frozen since");
     refused(&server.say("freeze begin x --group nobody"), 2, "there is no group nobody");
     assert_eq!(server.say("freeze end 1").ok().err, "freeze 1 has ended\n");
@@ -50,6 +50,42 @@ fn an_agent_is_installed_on_one_host_and_taken_from_it() {
     refused(&server.say("host install nobody a 2"), 3, "there is no host nobody");
     let gone = server.say("host uninstall web-02 a -o json").ok().objects().remove(0);
     assert_eq!(gone["rollout"], 2);
+}
+
+#[test]
+fn an_agent_is_installed_on_hosts_of_a_list_in_waves() {
+    let (server, mut hosts) = begin(6);
+    server.admin(&["list", "add", "some", "web-01", "web-02"]).ok();
+    let words = "job install a 2 @some web-03 --select hostname=web-03 --waves 1,100%";
+    let dry = server.say(&format!("{words} --dry-run")).ok();
+    assert!(
+        dry.out.starts_with(
+            "3 of 6 hosts are told something else:\n  a  1 -> 2  3 hosts: web-01 web-02 web-03\n"
+        ),
+        "{dry:?}"
+    );
+    let said = server.say(words).ok();
+    assert_eq!(said.out, "1\n");
+    assert!(
+        said.err.starts_with("3 of 6 hosts are told something else:")
+            && said.err.contains("rollout 1 is running"),
+        "{said:?}"
+    );
+    assert!(server.say("rollout list").ok().out.contains("3 named hosts"));
+    hosts.until("the end", &server, |_| {
+        server.say("rollout show 1 -o json").ok().objects()[0]["state"] == "completed"
+    });
+    assert_eq!(hosts.at("2"), 3);
+    let more = server.say("job install a 2 @some web-04 --dry-run").ok();
+    assert!(
+        more.out.contains("1 of 6 hosts is told") && more.out.contains("\n2 hosts already are as wanted\n"),
+        "{more:?}"
+    );
+    let gone = server.say("job uninstall a @some").ok();
+    assert!(gone.err.starts_with("2 of 6 hosts are told something else:\n  a  2 -> uninstall"), "{gone:?}");
+    refused(&server.say("job install a 2 @nobody"), 2, "there is no list \"nobody\"");
+    refused(&server.say("job install a 2 wbe-01"), 2, "not known: wbe-01 (1 of those named)");
+    refused(&server.say("rollout start a --version 3"), 2, "waves are missing; give --waves");
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn an_agent_is_installed_on_hosts_that_are_named_and_they_have_policies_then() {
     let typo = admin.post("/api/v1/rollouts", &of_hosts("2", json!(["web-01", "wbe-02"])));
     assert_eq!(
         typo.json()["faults"][0]["why"],
-        "no host wbe-02 is known; `allowEmpty` allows it, for hosts that come later"
+        "not known: wbe-02 (1 of those named); --allow-unknown (`allowUnknown`) takes them all the same, and they are told once they come"
     );
     let dry = admin.post("/api/v1/rollouts?dryRun=true", &of_hosts("2", named.clone())).json();
     assert_eq!(

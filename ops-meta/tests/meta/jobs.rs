@@ -305,7 +305,7 @@ fn what_makes_no_sense_is_refused_with_the_field() {
         (
             with(restart(&many), "allowUnknown", json!(true)),
             "hosts",
-            "10001 hosts are meant, and a job may have 10000",
+            "10001 hosts are meant, and 10000 may be",
         ),
         (with(restart(&hosts), "maxInFlight", json!(0)), "maxInFlight", "no host would be told"),
         (with(restart(&hosts), "expiresSecs", json!(0)), "expiresSecs", "which is 30 days"),

@@ -72,8 +72,12 @@ pub fn refused(failed: Failed, format: Format) -> Failed {
 }
 
 /// Who is told something else.
+pub fn hosts(changed: &Value) -> Vec<String> {
+    summary::of_hosts(changed)
+}
+
 pub fn show_hosts(changed: &Value) -> Result<(), Failed> {
-    print(summary::of_hosts(changed))
+    print(hosts(changed))
 }
 
 /// Beforehand: what it will ask for.

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::meant::MeantHosts;
 use super::wait::Waiting;
 use super::{JOBS, wait};
 use crate::cli::client::{Request, Server};
@@ -41,15 +42,8 @@ pub struct Report {
 
 #[derive(clap::Args)]
 struct Making {
-    /// Hosts, and lists as @NAME, which count as they are now
-    #[arg(value_name = "HOST", required_unless_present = "select")]
-    hosts: Vec<String>,
-    /// Also the hosts that are selected now, by what is stable of them
-    #[arg(long, value_name = "SELECTOR")]
-    select: Option<String>,
-    /// Also hosts that were never heard of: they are told once they come
-    #[arg(long)]
-    allow_unknown: bool,
+    #[command(flatten)]
+    meant: MeantHosts,
     /// So many hosts at most are told and have not answered
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_in_flight: Option<u32>,
@@ -112,16 +106,15 @@ impl Making {
     }
 
     fn wanted(&self, kind: Kind, agent: &str) -> Value {
-        json!({
+        let mut wanted = json!({
             "kind": kind,
             "agent": agent,
-            "hosts": self.hosts,
-            "select": self.select.clone().unwrap_or_default(),
-            "allowUnknown": self.allow_unknown,
             "maxInFlight": self.max_in_flight,
             "expiresSecs": self.expires.secs,
             "note": self.note.clone().unwrap_or_default(),
-        })
+        });
+        wanted.as_object_mut().into_iter().for_each(|wanted| wanted.extend(self.meant.written()));
+        wanted
     }
 
     /// A dry run: who would do it, one a line.

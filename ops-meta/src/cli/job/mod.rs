@@ -2,8 +2,10 @@
 
 mod delete;
 mod hosts;
+mod install;
 mod list;
 mod make;
+mod meant;
 mod show;
 mod stop;
 mod wait;
@@ -23,6 +25,10 @@ pub enum Verb {
     Restart(make::Restart),
     /// Let some hosts report at once, rather than when they would
     Report(make::Report),
+    /// Install an agent on some hosts, or bring it to another version there
+    Install(Box<install::Install>),
+    /// Uninstall an agent on some hosts
+    Uninstall(Box<install::Uninstall>),
     /// The jobs that fit, all unless told otherwise
     List(list::Args),
     /// One job: how far it is, and what failed
@@ -41,6 +47,8 @@ pub fn run(verb: Verb) -> Result<(), Failed> {
     match verb {
         Verb::Restart(args) => args.run(),
         Verb::Report(args) => args.run(),
+        Verb::Install(args) => args.run(),
+        Verb::Uninstall(args) => args.run(),
         Verb::List(args) => list::run(&args),
         Verb::Show(args) => show::run(&args),
         Verb::Hosts(args) => hosts::run(&args),

@@ -2,11 +2,10 @@
 
 use clap::builder::PossibleValuesParser;
 
-use super::{ROLLOUTS, change, percent, waits_for, wave};
+use super::{ROLLOUTS, change, percent, waits_for, wave, whom};
 use crate::cli::client::{Query, Server};
 use crate::cli::failed::Failed;
 use crate::cli::output::{Listing, Output, text};
-use crate::cli::policy::scope;
 use crate::domain::rollout::State;
 
 /// The rollouts that fit, the newest first
@@ -40,7 +39,7 @@ pub fn run(args: &Args) -> Result<(), Failed> {
             vec![
                 text(it, "id"),
                 text(plan, "agent"),
-                scope(plan),
+                whom(it),
                 change(plan),
                 text(it, "state"),
                 wave(it),

@@ -12,8 +12,12 @@ mod waves;
 
 use serde_json::Value;
 
+pub use plan::Waves;
+pub use start::begin;
+
 use super::failed::Failed;
-use super::output::{list, text};
+use super::output::{list, number, text};
+use super::policy::scope;
 use crate::domain::one_line::one_line;
 use crate::domain::rollout;
 
@@ -69,6 +73,16 @@ pub fn run(verb: Verb) -> Result<(), Failed> {
 
 fn path_of(id: u64) -> String {
     format!("{ROLLOUTS}/{id}")
+}
+
+/// `all hosts`, `group prod`, `host web-01`, `40 named hosts`
+fn whom(rollout: &Value) -> String {
+    let plan = rollout.get("plan").unwrap_or(&Value::Null);
+    match (number(rollout, "hosts").unwrap_or_default(), list(plan, "hosts")) {
+        (0, _) => scope(plan),
+        (1, [host]) => format!("host {}", host.as_str().map_or_else(String::new, one_line)),
+        (hosts, _) => format!("{hosts} named hosts"),
+    }
 }
 
 /// What its policy is to say: `1.8.0`, `stop`, `1.8.0 start`.

@@ -19,7 +19,7 @@ const FILE_BYTES_MAX: usize = 1 << 20;
 pub struct Waves {
     /// How many hosts have the change when each wave is over: `1%,10%,100%`, or numbers of hosts, `5,50%,100%`. The last one
     /// is 100%
-    #[arg(long, value_name = "SHARES", required_unless_present = "file")]
+    #[arg(long, value_name = "SHARES")]
     waves: Option<String>,
     /// For so long all has to go well before the next wave: `10m` (0s)
     #[arg(long, value_name = "TIME")]
@@ -43,17 +43,22 @@ pub struct Waves {
 }
 
 impl Waves {
-    /// As the server takes them.
-    pub fn written(&self) -> Result<Value, Failed> {
-        match &self.file {
-            Some(path) => read(path),
-            None => self.preset(),
+    /// As the server takes them. `shares`: where none are given.
+    pub fn written(&self, shares: Option<&str>) -> Result<Value, Failed> {
+        match (&self.file, self.waves.as_deref().or(shares)) {
+            (Some(path), _) => read(path),
+            (None, Some(shares)) => self.preset(shares),
+            (None, None) => {
+                let why =
+                    "waves are missing; give --waves, as in `--waves 1%,10%,100%`, or a file of them with -f";
+                Err(Failed::WrongUse(why.to_owned()))
+            }
         }
     }
 
-    fn preset(&self) -> Result<Value, Failed> {
+    fn preset(&self, waves: &str) -> Result<Value, Failed> {
         let text = PresetText {
-            waves: self.waves.as_deref().unwrap_or_default(),
+            waves,
             soak: self.soak.as_deref(),
             timeout: self.timeout.as_deref(),
             max_failed: self.max_failed.as_deref(),

@@ -2,11 +2,10 @@
 
 use serde_json::Value;
 
-use super::{breach, change, path_of, percent, verbs, waits_for, wave, waves};
+use super::{breach, change, path_of, percent, verbs, waits_for, wave, waves, whom};
 use crate::cli::client::{Query, Server};
 use crate::cli::failed::Failed;
 use crate::cli::output::{Format, Out, Output, Table, list, number, text};
-use crate::cli::policy::scope;
 use crate::cli::times;
 
 /// One rollout: how far it is, what it waits for, and what failed
@@ -47,7 +46,7 @@ fn summary(rollout: &Value) -> Vec<String> {
         percent(rollout).map_or_else(String::new, |percent| format!("; {percent} of the hosts are done"));
     let created = number(rollout, "created").map_or_else(String::new, times::date);
     let lines = [
-        ("policy", Some(format!("{} for {}", text(plan, "agent"), scope(plan)))),
+        ("policy", Some(format!("{} for {}", text(plan, "agent"), whom(rollout)))),
         ("change", Some(change(plan))),
         ("state", Some(text(rollout, "state"))),
         ("wave", Some(wave(rollout) + &done)),

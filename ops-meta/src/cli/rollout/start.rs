@@ -11,7 +11,7 @@ use super::{ROLLOUTS, path_of, waits_for};
 use crate::cli::client::{Client, Query, Request};
 use crate::cli::editing::{self, Editing};
 use crate::cli::failed::Failed;
-use crate::cli::output::{Format, Out, list, text};
+use crate::cli::output::{Format, Out, is, list, number, text};
 use crate::cli::say;
 use crate::cli::sizes::count;
 use crate::domain::rollout::{OnBreach, WindowText};
@@ -71,16 +71,26 @@ pub fn run(args: &Args) -> Result<(), Failed> {
     if args.version.is_none() && args.cmd.is_none() {
         return Err(Failed::WrongUse("nothing would change; give --version, or --cmd".to_owned()));
     }
-    let (wanted, format) = (args.wanted()?, args.editing.output.format);
-    let client = args.editing.client()?;
-    let asked = Request::post(ROLLOUTS).body(&wanted).query(args.editing.meant.query());
+    begin(&args.editing, &args.wanted()?, false)
+}
+
+/// `shows`: what differs is told first.
+pub fn begin(editing: &Editing, wanted: &Value, shows: bool) -> Result<(), Failed> {
+    let (client, format) = (editing.client()?, editing.output.format);
+    if shows && !editing.meant.dry_run {
+        let tried =
+            client.ask(Request::post(ROLLOUTS).body(wanted).query([("dryRun", "true".to_owned())]))?.body;
+        differences(&tried).iter().for_each(|line| say(line));
+    }
+    let asked = Request::post(ROLLOUTS).body(wanted).query(editing.meant.query());
     let started = client.ask(asked).map_err(|failed| editing::refused(failed, format))?.body;
     match (format, started.get("id").and_then(Value::as_u64)) {
         (Format::Json, _) => print(&started.to_string()),
         (Format::Table, None) => tried(&started),
         (Format::Table, Some(id)) => {
             print(&id.to_string())?;
-            say(&begun(&client, id, args.draft));
+            let is_draft = is(wanted, "draft");
+            say(&begun(&client, id, is_draft));
             Ok(())
         }
     }
@@ -95,7 +105,7 @@ impl Args {
             "host": word(&self.host),
             "version": word(&self.version),
             "cmd": word(&self.cmd),
-            "waves": self.waves.written()?,
+            "waves": self.waves.written(None)?,
             "onBreach": self.on_breach,
             "windows": self.windows,
             "draft": self.draft,
@@ -111,10 +121,21 @@ fn print(line: &str) -> Result<(), Failed> {
     out.flush()
 }
 
+/// Who is told something else, and how many have it already.
+fn differences(started: &Value) -> Vec<String> {
+    let tried = started.get("tried").unwrap_or(&Value::Null);
+    let mut lines = editing::hosts(tried.get("changed").unwrap_or(&Value::Null));
+    match number(tried, "there").and_then(|there| u64::try_from(there).ok()) {
+        None | Some(0) => {}
+        Some(there) => lines.push(format!("{} already are as wanted", count(there, "host", "hosts"))),
+    }
+    lines
+}
+
 /// A dry run: what it would come to.
 fn tried(started: &Value) -> Result<(), Failed> {
     let tried = started.get("tried").unwrap_or(&Value::Null);
-    editing::show_hosts(tried.get("changed").unwrap_or(&Value::Null))?;
+    differences(started).iter().try_for_each(|line| print(line))?;
     let selected = list(tried, "selected").iter().filter_map(Value::as_u64);
     for (wave, hosts) in selected.enumerate() {
         print(&format!("wave {} is a share of {}", wave + 1, count(hosts, "host", "hosts")))?;

@@ -8,11 +8,10 @@ use clap::ValueEnum;
 use serde_json::Value;
 
 use super::waves::{self, Sums};
-use super::{breach, change, path_of, percent, waits_for, wave};
+use super::{breach, change, path_of, percent, waits_for, wave, whom};
 use crate::cli::client::{Query, Server};
 use crate::cli::failed::Failed;
 use crate::cli::output::{Format, Out, Output, text};
-use crate::cli::policy::scope;
 use crate::cli::say;
 use crate::cli::times::{self, Length};
 use crate::domain::one_line::one_line;
@@ -221,7 +220,7 @@ fn picture(rollout: &Value, rate: Option<f64>) -> Vec<String> {
     state += &percent(rollout).map_or_else(String::new, |percent| format!(", {percent} done"));
     state += &rate.map_or_else(String::new, |rate| format!(", {rate:.0} hosts a minute"));
     let (id, agent) = (text(rollout, "id"), text(plan, "agent"));
-    let mut lines = vec![format!("rollout {id}: {agent} for {} to {}", scope(plan), change(plan)), state];
+    let mut lines = vec![format!("rollout {id}: {agent} for {} to {}", whom(rollout), change(plan)), state];
     lines.extend(waves::lines(rollout).into_iter().map(|line| format!("  {line}")));
     lines.extend(waves::failures(rollout).into_iter().map(|line| format!("failed: {line}")));
     lines.extend(breach(rollout).or_else(|| waits_for(rollout)));

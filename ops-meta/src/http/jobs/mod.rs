@@ -19,6 +19,7 @@ use super::problem::{Problem, Problems};
 use super::whole::whole;
 use crate::domain::job::{EXPIRES_SECS, Kind, State as JobState};
 use crate::jobs::{Made, NotMade, ToMake};
+use crate::meant_hosts::MeantHosts;
 use crate::running::App;
 use crate::store::JobsAsked;
 pub use hosts::*;
@@ -64,7 +65,8 @@ impl Wanted {
             return Err(Problem::field("note", format!("`note` may have {NOTE_BYTES_MAX} bytes")));
         }
         let expires_secs = expires_secs.unwrap_or(EXPIRES_SECS);
-        Ok(ToMake { kind, agent, hosts, select, allow_unknown, max_in_flight, expires_secs, note })
+        let meant = MeantHosts { hosts, select, allow_unknown };
+        Ok(ToMake { kind, agent, meant, max_in_flight, expires_secs, note })
     }
 }
 

@@ -18,6 +18,7 @@ use super::page::{self, Page};
 use super::problem::{Problem, Problems};
 use super::whole::whole;
 use crate::domain::rollout::{OnBreach, PlanText, State as RolloutState, Verb, WaveText, WindowText};
+use crate::meant_hosts::MeantHosts;
 use crate::rollouts::{Started, ToStart, Tried};
 use crate::running::App;
 use crate::simulation::Simulated;
@@ -38,9 +39,12 @@ pub struct Wanted {
     agent: String,
     group: String,
     host: String,
-    /// Or of each of these hosts, which need not have one yet.
-    #[schema(max_items = 10_000)]
+    /// Or of each of these hosts, which need not have one yet: names, and lists as `@NAME`, which count as they are now.
     hosts: Vec<String>,
+    /// Also the hosts that are selected now, by what is stable of them.
+    select: String,
+    /// Also hosts of these names that were never heard of.
+    allow_unknown: bool,
     /// What its version is to be; left out: as it is.
     version: String,
     /// `start`, `stop` or `uninstall`; left out: as it is.
@@ -63,11 +67,13 @@ pub struct Wanted {
 
 impl Wanted {
     fn checked(self) -> Result<ToStart, Problem> {
-        let Self { agent, group, host, hosts, version, cmd, waves, on_breach, windows, .. } = self;
-        let Self { draft, allow_empty, note, .. } = self;
+        let Self { agent, group, host, version, cmd, waves, on_breach, windows, .. } = self;
+        let Self { hosts, select, allow_unknown, draft, allow_empty, note, .. } = self;
         note_fits(&note)?;
+        let meant = MeantHosts { hosts, select, allow_unknown };
+        let hosts = Vec::new();
         let plan = PlanText { agent, group, host, hosts, version, cmd, waves, on_breach, windows };
-        Ok(ToStart { plan, note, draft, allow_empty })
+        Ok(ToStart { plan, note, draft, allow_empty, meant })
     }
 }
 
@@ -118,7 +124,7 @@ pub async fn start(
     State(app): State<Arc<App>>,
     With { caller, .. }: With<Viewer>,
     Query(meant): Query<HowMeant>,
-    asked::Json(wanted): asked::Json<Wanted>,
+    asked::Large(wanted, _one_at_a_time): asked::Large<Wanted>,
 ) -> Result<(StatusCode, Json<StartShown>), Problem> {
     may_edit(&caller, meant)?;
     let wanted = wanted.checked()?;

@@ -16,6 +16,9 @@ use crate::rollouts::{Ended, Failures, WaveEnded};
 use crate::running::App;
 use crate::store::{RolloutRow, StoreError};
 
+/// Hosts that are named of a plan in a list.
+const HOSTS_IN_LIST: usize = 10;
+
 /// One rollout in a list. Times are Unix milliseconds.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Rollout)]
@@ -28,6 +31,8 @@ pub struct Head {
     /// Waves that have begun, and how many there are.
     begun: usize,
     waves: usize,
+    /// How many hosts its plan names.
+    hosts: usize,
     /// Of all hosts of the policy those that have the change; null: nobody has counted them.
     percent: Option<u32>,
     note: String,
@@ -119,8 +124,11 @@ fn read<T: serde::de::DeserializeOwned>(
 }
 
 impl Head {
+    /// In a list, of many hosts some stand for all.
     pub fn of(app: &App, row: RolloutRow) -> Result<Self, Problem> {
-        Ok(Self::with(app, row)?.0)
+        let mut head = Self::with(app, row)?.0;
+        head.plan.hosts.truncate(HOSTS_IN_LIST);
+        Ok(head)
     }
 
     fn with(app: &App, row: RolloutRow) -> Result<(Self, Progress, Option<Ended>), StoreError> {
@@ -135,10 +143,23 @@ impl Head {
         let now = now.map(|seen| seen.ended());
         let seen = if finished.is_some() { kept.or(now) } else { now.or(kept) };
         let Progress { state, since, .. } = progress;
-        let (begun, waves) = (progress.waves.len(), plan.waves.len());
+        let (begun, waves, hosts) = (progress.waves.len(), plan.waves.len(), plan.hosts.len());
         let percent = seen.as_ref().map(|seen| seen.percent);
-        let head =
-            Self { id, state, since, plan, begun, waves, percent, note, actor, created, finished, why };
+        let head = Self {
+            id,
+            state,
+            since,
+            plan,
+            begun,
+            waves,
+            hosts,
+            percent,
+            note,
+            actor,
+            created,
+            finished,
+            why,
+        };
         Ok((head, progress, seen))
     }
 }
