@@ -34,6 +34,7 @@ test-full: deps
 	$(MAKE) build
 	OPS_FULL=1 cargo test -p ops-updater nothing_grows -- --nocapture
 	OPS_FULL=1 cargo test -p ops-meta nothing_acknowledged -- --nocapture
+	OPS_FULL=1 cargo test -p ops-meta whatever_goes_wrong -- --nocapture
 	OPS_FULL=1 OPS_BIN_DIR=$(CURDIR)/dist cargo test -p e2e --test sweeps --test sick_agents -- --nocapture
 
 # The fuzz targets are only looked at: a library that need not be there spares the C++ compiler.

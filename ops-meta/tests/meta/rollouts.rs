@@ -359,6 +359,8 @@ fn what_cannot_be_is_refused_with_what_to_do() {
         (200, &Value::Null, &json!(3))
     );
     assert_eq!(sentence(&say(&admin, 7, "pause"), 404), "there is no rollout 7");
+    let edit = admin.ask("PUT", "/api/v1/rollouts/1", Some(&plan("3", &all)));
+    assert!(sentence(&edit, 405).starts_with("a rollout does not change once it is written down: stop it"));
     assert_eq!(sentence(&say(&admin, 7, "dance"), 404).split(':').next().unwrap(), "there is no such verb");
 }
 
