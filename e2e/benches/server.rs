@@ -1,6 +1,6 @@
 //! `make bench`: measures ops-meta as it is under the load of fleet-sim, in turns with nginx that answers a constant to the
-//! same load. Words after `--` choose: keep, new, tls, p99, million, herd, upload, download, rules, simulate. It needs two
-//! cores.
+//! same load. Words after `--` choose: keep, new, tls, p99, million, herd, upload, download, rules, simulate,
+//! rollouts-breach, rollouts-million; `rollouts` both of these. It needs two cores.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,6 +12,7 @@
 )]
 
 mod packages;
+mod rollouts;
 mod rules;
 mod sides;
 mod table;
@@ -43,7 +44,20 @@ const INTERVAL_SECS: u32 = 300;
 const LATE_SECS_MAX: f64 = INTERVAL_SECS as f64 / 2.0;
 
 fn main() {
-    let names = ["keep", "new", "tls", "p99", "million", "herd", "upload", "download", "rules", "simulate"];
+    let names = [
+        "keep",
+        "new",
+        "tls",
+        "p99",
+        "million",
+        "herd",
+        "upload",
+        "download",
+        "rules",
+        "simulate",
+        "rollouts-breach",
+        "rollouts-million",
+    ];
     let Some(chosen) = table::begin(&names) else { return };
     for name in chosen {
         match name {
@@ -60,7 +74,9 @@ fn main() {
             "upload" => packages::upload(),
             "download" => packages::download(),
             "rules" => rules::rules(),
-            _ => rules::simulate(),
+            "simulate" => rules::simulate(),
+            "rollouts-breach" => rollouts::breach(),
+            _ => rollouts::million(),
         }
     }
 }

@@ -2,10 +2,14 @@
 
 use std::process::Command;
 
-/// Prints the head of the table; gives what of `names` is chosen by words after `--`. `None`: nothing.
+/// Prints the head of the table; gives what of `names` is chosen by words after `--`, each a name or what stands before
+/// a name's dash. `None`: nothing.
 pub fn begin<'a>(names: &[&'a str]) -> Option<Vec<&'a str>> {
     let words: Vec<String> = std::env::args().skip(1).filter(|it| !it.starts_with('-')).collect();
-    let is_chosen = |name: &&str| words.is_empty() || words.iter().any(|it| it == name);
+    let is_of = |name: &str, word: &str| {
+        name.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    let is_chosen = |name: &&str| words.is_empty() || words.iter().any(|it| is_of(name, it));
     let chosen: Vec<&str> = names.iter().copied().filter(is_chosen).collect();
     if chosen.is_empty() {
         return None;
@@ -25,8 +29,9 @@ fn machine() -> String {
     };
     let temporary = std::env::temp_dir();
     format!(
-        "{} cores, {}, Linux {}, {} on {}",
+        "{} cores, load {}, {}, Linux {}, {} on {}",
         line("nproc"),
+        line("cut -d ' ' -f 1-3 /proc/loadavg"),
         line("sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1"),
         line("uname -r"),
         temporary.display(),

@@ -44,6 +44,8 @@ pub struct Progress {
     /// When the first host heard them, and when the last one told that it is at rest.
     pub heard_ms: u64,
     pub settled_ms: u64,
+    /// Hosts that ever heard them; one that heard others meanwhile counts again.
+    pub told: u32,
     pub under_way: u32,
     pub as_wanted: u32,
     pub failed: u32,
@@ -141,6 +143,7 @@ impl Book {
         }
         if let Some(orders) = self.orders.get_mut(reached.0 as usize) {
             *orders.progress.count(reached.1) += 1;
+            orders.progress.told += u32::from(left.is_none_or(|(number, _)| number != reached.0));
             if reached.1 != Standing::UnderWay && left != Some(reached) {
                 orders.progress.settled_ms = now_ms;
             }
@@ -178,4 +181,21 @@ fn order(desired: &DesiredAgent, words: &mut Words) -> Option<Order> {
         rollout: desired.rollout,
         sha256: desired.sha256.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_was_told_whatever_it_is_told_after_that() {
+        let nothing = || Orders { agents: Vec::new(), progress: Progress::default() };
+        let mut book = Book { orders: vec![nothing(), nothing()], ..Book::default() };
+        book.moved(None, (0, Standing::UnderWay), 1);
+        book.moved(Some((0, Standing::UnderWay)), (0, Standing::AsWanted), 2);
+        book.moved(Some((0, Standing::AsWanted)), (1, Standing::UnderWay), 3);
+        let told: Vec<(u32, u32)> =
+            book.all().iter().map(|it| (it.progress.told, it.progress.living())).collect();
+        assert_eq!(told, [(1, 0), (1, 1)]);
+    }
 }

@@ -1,5 +1,6 @@
 //! What is said at the end, and now and then before it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -38,6 +39,7 @@ pub fn report(hosts: u32, tally: &Tally, took: Duration, fleet: Option<&Fleet>) 
         fields.insert("arrivals".to_owned(), arrivals(fleet));
         fields.insert("outage".to_owned(), since_outage(fleet));
         fields.insert("orders".to_owned(), orders(fleet));
+        fields.insert("rollouts".to_owned(), rollouts(fleet).into());
         fields.insert("vanished".to_owned(), fleet.vanished.into());
         fields.insert("convergeSecs".to_owned(), converge_secs(hosts, fleet).into());
     }
@@ -64,8 +66,19 @@ fn orders(fleet: &Fleet) -> Value {
     newest.take(ORDERS_TOLD_MAX).map(|it| order(it, fleet.words())).collect()
 }
 
+/// By its number, how many hosts were told what a rollout changes, whatever they were told after that.
+fn rollouts(fleet: &Fleet) -> serde_json::Map<String, Value> {
+    let mut told: BTreeMap<u64, u32> = BTreeMap::new();
+    for orders in fleet.book.all() {
+        for rollout in orders.agents.iter().filter_map(|it| it.rollout) {
+            *told.entry(rollout).or_default() += orders.progress.told;
+        }
+    }
+    told.into_iter().map(|(rollout, told)| (rollout.to_string(), told.into())).collect()
+}
+
 fn order(orders: &Orders, words: &Words) -> Value {
-    let Progress { heard_ms, settled_ms, under_way, as_wanted, failed, vanished } = orders.progress;
+    let Progress { heard_ms, settled_ms, told, under_way, as_wanted, failed, vanished } = orders.progress;
     let agents = orders.agents.iter().map(|it| {
         let name = words.text(it.name);
         match it.wanted {
@@ -77,7 +90,7 @@ fn order(orders: &Orders, words: &Words) -> Value {
     });
     json!({
         "agents": agents.collect::<Vec<_>>(),
-        "underWay": under_way, "asWanted": as_wanted, "failed": failed, "vanished": vanished,
+        "told": told, "underWay": under_way, "asWanted": as_wanted, "failed": failed, "vanished": vanished,
         "secs": settled_ms.saturating_sub(heard_ms) as f64 / 1000.0,
     })
 }
