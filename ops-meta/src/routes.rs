@@ -67,7 +67,10 @@ fn api() -> Router<Arc<App>> {
         .route("/api/v1/policies", get(policies::list))
         .route("/api/v1/policies/{agent}", get(policies::show).put(policies::put).delete(policies::delete))
         .route("/api/v1/rollouts", get(rollouts::list).post(rollouts::start))
-        .route("/api/v1/rollouts/{id}", rollout())
+        .route(
+            "/api/v1/rollouts/{id}",
+            get(rollouts::show).delete(rollouts::delete).fallback(rollouts::does_not_change),
+        )
         .route("/api/v1/rollouts/{id}/hosts", get(rollouts::hosts))
         .route("/api/v1/rollouts/{id}/{verb}", post(rollouts::go_on))
         .route("/api/v1/settings", get(settings::show).put(settings::put))
@@ -79,11 +82,6 @@ fn api() -> Router<Arc<App>> {
         .route("/api/", any(problem::no_such_path))
         .route("/api/{*path}", any(problem::no_such_path))
         .method_not_allowed_fallback(problem::wrong_method)
-}
-
-fn rollout() -> MethodRouter<Arc<App>> {
-    let shown = get(rollouts::show).delete(rollouts::delete);
-    shown.put(rollouts::does_not_change).patch(rollouts::does_not_change)
 }
 
 fn package() -> MethodRouter<Arc<App>> {

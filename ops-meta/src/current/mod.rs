@@ -418,11 +418,11 @@ impl Current {
         let active = self.active.get(of.active)?;
         let rollout = &active.rollout;
         let says = reports(active.agent().as_str());
-        let asked = active.asked(&of.target, of.policy.as_ref(), None);
+        let asked = active.asked(&of.target, of.policy.as_ref());
         let standing = Standing {
             position: position(rollout.id, host.hostname),
             selected: rollout.plan.selected(host),
-            stand: asked.stand(says.map(|it| it.real), says.and_then(|it| it.rollout)),
+            stand: asked.report(says.map(|it| it.real), says.and_then(|it| it.rollout)).stand,
             bar: of.bar(),
             shut: None,
         };

@@ -1,6 +1,8 @@
 //! A look at all hosts: how far each rollout is, and who is next.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ops_wire::Phase;
@@ -9,13 +11,16 @@ use super::Looks;
 use super::seen::Failures;
 use crate::clock::now_ms;
 use crate::current::{Base, Current, Of};
-use crate::domain::conformity::{self, Conformity};
-use crate::domain::host::{Listening, State as HostState};
-use crate::domain::rollout::{Active, Bar, Class, Known, Nearest, Seen as Place, Tally, position};
-use crate::fleet::{Fleet, Host};
+use crate::domain::conformity::Conformity;
+use crate::domain::host::{Listening, State as HostState, state};
+use crate::domain::rollout::{Active, Bar, Class, Known, Nearest, Report, Seen as Place, Tally, position};
+use crate::domain::selector::HostFacts;
+use crate::fleet::{Agents, Fleet, Host};
 
 /// So many hosts are moved by one step at most.
 const NEXT_MAX: u32 = 100_000;
+/// Reports that are kept in mind during a look.
+const REPORTS_MAX: usize = 100_000;
 /// The server learns for no longer, however seldom some hosts speak.
 const LEARNING_SECS_MAX: u32 = 300;
 
@@ -24,9 +29,9 @@ const LEARNING_SECS_MAX: u32 = 300;
 pub struct Memory {
     /// Somebody has looked since ops-meta was started.
     looked: bool,
-    told: HashMap<u64, Told>,
+    told: ByPosition<Told>,
     /// Since when they report a failure, in Unix milliseconds; 0: since before anybody looked.
-    failed: HashMap<u64, i64>,
+    failed: ByPosition<i64>,
 }
 
 /// What is to be remembered of one host.
@@ -96,14 +101,18 @@ pub fn scan(fleet: &Fleet, current: &Current, looks: &Looks) -> Scanned {
     let mut all: Vec<_> = counting.collect();
     // Of those that are over.
     memories.clear();
-    let mut interval_secs = 0;
+    let (mut interval_secs, mut reports) = (0, Reports::default());
     fleet.visit(|hostname, host| {
         interval_secs = interval_secs.max(host.heard().interval_secs);
-        let base = current.base_of(&host.stable(hostname), &host.answer);
-        for of in base.of() {
+        let facts = host.stable(hostname);
+        let base = current.base_of(&facts, &host.answer);
+        if base.of().is_empty() {
+            return;
+        }
+        let host = Looked { hostname, facts, host, state: state(&host.heard(), &listening, at / 1000) };
+        for (of, reported) in base.of().iter().zip(reports.of(current, &base, host.host)) {
             if let Some(counting) = all.get_mut(of.active) {
-                let bar = current.bar(&base, of, &|agent| host.says(agent));
-                counting.add(of, bar, hostname, host);
+                counting.add(&host, reported);
             }
         }
     });
@@ -114,6 +123,56 @@ pub fn scan(fleet: &Fleet, current: &Current, looks: &Looks) -> Scanned {
     };
     let all = all.into_iter().map(|counting| counting.finish(&mut memories)).collect();
     Scanned { at, took: began.elapsed(), all, interval_secs: interval_secs.into() }
+}
+
+/// A host, as far as all rollouts see the same of it.
+pub struct Looked<'a> {
+    pub hostname: &'a str,
+    pub facts: HostFacts<'a>,
+    pub host: &'a Host,
+    pub state: HostState,
+}
+
+/// What a host says, for one rollout.
+#[derive(Debug, Clone, Copy)]
+pub struct Reported {
+    report: Report,
+    bar: Option<Bar>,
+}
+
+impl Reported {
+    pub fn of(current: &Current, base: &Base, of: &Of, host: &Host) -> Option<Self> {
+        let active = current.active().get(of.active)?;
+        let says = host.says(active.agent().as_str());
+        let asked = active.asked(&of.target, of.policy.as_ref());
+        let report = asked.report(says.map(|it| it.real), says.and_then(|it| it.rollout));
+        Some(Self { report, bar: current.bar(base, of, &|agent| host.says(agent)) })
+    }
+}
+
+/// The same for hosts that say the same and are of one kind, which is worked out once for all of them.
+#[derive(Default)]
+struct Reports(HashMap<(usize, usize), Same>);
+
+/// Both are held, so that nothing else comes to their address.
+struct Same {
+    _held: (Arc<Agents>, Arc<Base>),
+    /// As `Base::of`.
+    each: Box<[Reported]>,
+}
+
+impl Reports {
+    fn of(&mut self, current: &Current, base: &Arc<Base>, host: &Host) -> &[Reported] {
+        if self.0.len() >= REPORTS_MAX {
+            self.0.clear();
+        }
+        let key = (Arc::as_ptr(&host.agents).addr(), Arc::as_ptr(base).addr());
+        let same = self.0.entry(key).or_insert_with(|| {
+            let each = base.of().iter().filter_map(|of| Reported::of(current, base, of, host)).collect();
+            Same { _held: (host.agents.clone(), base.clone()), each }
+        });
+        &same.each
+    }
 }
 
 struct Counting<'a> {
@@ -138,16 +197,15 @@ impl<'a> Counting<'a> {
         }
     }
 
-    fn add(&mut self, of: &Of, bar: Option<Bar>, hostname: &str, host: &Host) {
-        let One { position, place, remembered } =
-            self.memory.one(self.active, of, bar, hostname, host, &self.looking);
+    fn add(&mut self, host: &Looked<'_>, reported: &Reported) {
+        let One { position, place, remembered } = self.memory.one(self.active, host, reported, &self.looking);
         self.memory.keep(position, remembered);
         self.tally.add(&place);
         if self.active.rollout.is_next(&place) {
             self.nearest.offer(position);
         }
-        if let Some(code) = failure(host, self.active, place.class) {
-            Failures::note(&mut self.failures, code, hostname);
+        if let Some(code) = failure(host.host, self.active, place.class) {
+            Failures::note(&mut self.failures, code, host.hostname);
         }
     }
 
@@ -180,44 +238,49 @@ impl Memory {
     pub fn one(
         &self,
         active: &Active,
-        of: &Of,
-        bar: Option<Bar>,
-        hostname: &str,
-        host: &Host,
+        host: &Looked<'_>,
+        Reported { report, bar }: &Reported,
         looking: &Looking<'_>,
     ) -> One {
-        let rollout = &active.rollout;
-        let position = position(rollout.id, hostname);
-        let selected = rollout.plan.selected(&host.stable(hostname));
-        let admitted_by = rollout.progress.waves.admitting(position, selected);
-        let asked = active.asked(&of.target, of.policy.as_ref(), admitted_by);
-        let says = host.says(active.agent().as_str());
-        let (real, reported) = (says.map(|it| it.real), says.and_then(|it| it.rollout));
-        let (new, is_there) =
-            (admitted_by.is_some(), conformity::of_agent(&of.target, real) == Conformity::Yes);
-        let is_of_us = reported == Some(rollout.id);
-        let tells = rollout.tells(position, selected, asked.stand(real, reported));
-        let state = state(host, looking);
-        let is_silent = matches!(state, HostState::Late | HostState::Gone);
-        let is_held = real.is_some_and(|real| real.phase == Some(Phase::Held));
+        let (rollout, progress) = (&active.rollout, &active.rollout.progress);
+        let position = position(rollout.id, host.hostname);
+        let selected = rollout.plan.selected(&host.facts);
+        let admitted_by = progress.waves.admitting(position, selected);
+        let going = active.going(admitted_by);
+        let (new, is_there) = (admitted_by.is_some(), report.target == Conformity::Yes);
+        let mut known = Known {
+            admitted: new,
+            was_admitted: going.taking_back && progress.reached.admitting(position, selected).is_some(),
+            state: host.state,
+            told_secs: None,
+            report: *report,
+            failed_before: false,
+            bar: *bar,
+        };
+        let is_silent = matches!(host.state, HostState::Late | HostState::Gone);
+        let is_held = report.phase == Some(Phase::Held);
         let told = match (new, is_there) {
             // That it was told is seen by what it says, so it need not be remembered.
             (true, true) => None,
             // While it is paused, or there is nothing for it, or it is held, a host that is admitted has no time that runs
             // out. Whoever fell silent before stays so.
-            (true, false) if !is_silent && (!tells || bar.is_some() || is_held) => None,
-            (false, _) if !asked.taking_back => None,
-            _ => Some(self.told(position, new, host, looking)),
+            (true, false)
+                if !is_silent && (bar.is_some() || is_held || !rollout.tells_admitted(new, report.stand)) =>
+            {
+                None
+            }
+            // Nor has whoever is as before, or never was otherwise.
+            (false, _) if !going.taking_back || !(is_there || known.may_have_heard()) => None,
+            _ => Some(self.told(position, new, host.host, looking)),
         };
-        let told_secs = match told {
-            Some(told) => told.secs(rollout.progress.failures_since, looking),
-            None => (new && is_there && is_of_us).then_some(0),
+        known.told_secs = match told {
+            Some(told) => told.secs(progress.failures_since, looking),
+            None => (new && is_there && report.is_ours).then_some(0),
         };
-        let failed = self.failed(position, host, real);
-        let retried = rollout.progress.failures_since;
-        let failed_before = retried > 0 && failed.is_some_and(|since| since <= retried);
-        let known = Known { admitted: new, state, told_secs, real, rollout: reported, failed_before, bar };
-        let place = rollout.seen(position, selected, asked.class(&known));
+        let failed = report.has_error.then(|| self.failed(position, host.host));
+        let retried = progress.failures_since;
+        known.failed_before = retried > 0 && failed.is_some_and(|since| since <= retried);
+        let place = Place { selected, admitted_by, class: going.class(&known) };
         One { position, place, remembered: Remembered { told, failed } }
     }
 
@@ -236,13 +299,11 @@ impl Memory {
         told
     }
 
-    fn failed(&self, position: u64, host: &Host, real: Option<conformity::Real<'_>>) -> Option<i64> {
-        if real.is_none_or(|real| real.error_code.is_empty()) {
-            return None;
-        }
+    /// Since when a host reports a failure.
+    fn failed(&self, position: u64, host: &Host) -> i64 {
         // It may have failed long before a restart: it has its time again, and none for ever.
         let new = if self.looked { i64::from(host.last) * 1000 } else { 0 };
-        Some(self.failed.get(&position).copied().unwrap_or(new))
+        self.failed.get(&position).copied().unwrap_or(new)
     }
 }
 
@@ -254,13 +315,31 @@ impl Told {
     }
 }
 
-fn keep<T>(all: &mut HashMap<u64, T>, position: u64, value: Option<T>) {
+fn keep<T>(all: &mut ByPosition<T>, position: u64, value: Option<T>) {
     match value {
-        Some(value) => all.insert(position, value),
-        None => all.remove(&position),
-    };
+        Some(value) => _ = all.insert(position, value),
+        None if all.is_empty() => {}
+        None => _ = all.remove(&position),
+    }
 }
 
-fn state(host: &Host, looking: &Looking<'_>) -> HostState {
-    crate::domain::host::state(&host.heard(), looking.listening, looking.now)
+/// Positions are hashes already.
+type ByPosition<T> = HashMap<u64, T, BuildHasherDefault<Itself>>;
+
+#[derive(Debug, Default)]
+struct Itself(u64);
+
+impl Hasher for Itself {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // Nothing but whole numbers is hashed.
+        self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, position: u64) {
+        self.0 = position;
+    }
 }

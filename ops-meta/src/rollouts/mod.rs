@@ -20,7 +20,7 @@ use crate::domain::rollout::{Plan, PlanText, Progress, Rollout, Whose};
 use crate::domain::selector::Lists;
 use crate::store::{RolloutRow, StoreError};
 pub use installing::Install;
-pub use looking::{Counted, Looking, Memory, One, Scanned, of_rollout, scan};
+pub use looking::{Counted, Looked, Looking, Memory, One, Reported, Scanned, of_rollout, scan};
 pub use seen::{Ended, Failures, Seen, WaveEnded};
 pub use starting::{Started, ToStart, Tried};
 

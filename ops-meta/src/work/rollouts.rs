@@ -139,7 +139,9 @@ impl Round<'_> {
             // Unless somebody did something meanwhile.
             let Some(progress) = went else { break Went::Step };
             rollout.progress = progress;
-            if !matches!(step, Step::Settle | Step::Recover { .. }) {
+            // Of the first wave it is known already who is next.
+            let keeps_counts = matches!(step, Step::Settle | Step::Recover { .. } | Step::Begin { wave: 0 });
+            if !keeps_counts {
                 // What was counted does not count any more.
                 break Went::Step;
             }

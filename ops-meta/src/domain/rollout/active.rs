@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ops_wire::{AgentName, DesiredAgent, Version};
 
-use super::{Asked, Plan, Rollout, State, Whose};
+use super::{Asked, Going, Plan, Rollout, State, Whose};
 use crate::domain::precedence::{Order, Policy, Rules, Scope};
 
 /// One that tells hosts something.
@@ -87,20 +87,17 @@ impl Active {
             }
     }
 
-    /// What is asked of hosts that this wave admits.
-    pub fn asked<'a>(
-        &self,
-        target: &'a DesiredAgent,
-        policy: Option<&'a DesiredAgent>,
-        admitted_by: Option<usize>,
-    ) -> Asked<'a> {
-        let Rollout { id, plan, progress } = &self.rollout;
+    /// What is asked of hosts of one kind.
+    pub fn asked<'a>(&self, target: &'a DesiredAgent, policy: Option<&'a DesiredAgent>) -> Asked<'a> {
+        Asked { rollout: self.rollout.id, target, policy }
+    }
+
+    /// How it goes on for hosts that this wave admits.
+    pub fn going(&self, admitted_by: Option<usize>) -> Going {
+        let Rollout { plan, progress, .. } = &self.rollout;
         let begun = progress.waves.len().saturating_sub(1);
         let wave = plan.waves.get(admitted_by.unwrap_or(begun));
-        Asked {
-            rollout: *id,
-            target,
-            policy,
+        Going {
             taking_back: progress.state == State::RollingBack,
             timeout_secs: wave.map_or(0, |wave| wave.timeout_secs),
         }

@@ -91,7 +91,26 @@ pub struct Asked<'a> {
     pub target: &'a DesiredAgent,
     /// What the policy says; `None`: nothing.
     pub policy: Option<&'a DesiredAgent>,
-    /// Whether hosts that are not admitted go back to it.
+}
+
+/// What it comes to that a host says so. It is the same for all hosts that say the same.
+#[derive(Debug, Clone, Copy)]
+pub struct Report {
+    pub stand: Stand,
+    /// Of what the rollout brings.
+    pub target: Conformity,
+    /// Of what the policy says.
+    pub policy: Option<Conformity>,
+    pub phase: Option<Phase>,
+    /// It says that it has this rollout's order.
+    pub is_ours: bool,
+    pub has_error: bool,
+}
+
+/// How a rollout goes on.
+#[derive(Debug, Clone, Copy)]
+pub struct Going {
+    /// Whether hosts that are not admitted go back to what the policy says.
     pub taking_back: bool,
     /// Of the wave that admits the host; of the last one that began, where none does.
     pub timeout_secs: u32,
@@ -120,95 +139,121 @@ impl Bar {
 
 /// What is known of one host.
 #[derive(Debug, Clone, Copy)]
-pub struct Known<'a> {
+pub struct Known {
     pub admitted: bool,
+    /// On the way back: whether it was admitted before, and may have heard of it.
+    pub was_admitted: bool,
     pub state: State,
     /// For how long it has been told what it is told now, as far as it could be heard; `None`: not yet.
     pub told_secs: Option<i64>,
-    /// `None`: it says nothing of the agent.
-    pub real: Option<Real<'a>>,
-    /// Which rollout's order it says it has.
-    pub rollout: Option<u64>,
+    pub report: Report,
     /// Whether the failure it reports was reported before hosts had another try.
     pub failed_before: bool,
     pub bar: Option<Bar>,
 }
 
 impl Asked<'_> {
-    /// A version that the policy does not name is there because of a rollout, whether it runs at the moment or not. Where
-    /// only the cmd changes, a host that looks as if it had it may just have crashed, and has to say who told it.
-    pub fn stand(&self, real: Option<Real<'_>>, rollout: Option<u64>) -> Stand {
-        let version = |asked: &DesiredAgent| asked.version.as_ref().ok().map(|it| it.as_str().to_owned());
-        let new = version(self.target).filter(|new| self.policy.and_then(version).as_ref() != Some(new));
-        let has_it = new.is_some_and(|new| real.is_some_and(|real| real.version == new));
-        match conformity::of_agent(self.target, real) {
-            _ if has_it => Stand::There,
-            Conformity::Yes if rollout == Some(self.rollout) => Stand::There,
-            Conformity::Pending if rollout == Some(self.rollout) => Stand::Moving,
-            _ => Stand::Elsewhere,
+    /// `real` and `rollout` are `None` of a host that says nothing of the agent.
+    pub fn report(&self, real: Option<Real<'_>>, rollout: Option<u64>) -> Report {
+        let is_ours = rollout == Some(self.rollout);
+        let target = conformity::of_agent(self.target, real);
+        let is_held = real.is_some_and(|real| real.error_code == "held");
+        Report {
+            stand: self.stand(target, real, is_ours),
+            target,
+            policy: self.policy.map(|policy| conformity::of_agent(policy, real)),
+            phase: if is_held { Some(Phase::Held) } else { real.and_then(|real| real.phase) },
+            is_ours,
+            has_error: real.is_some_and(|real| !real.error_code.is_empty()),
         }
     }
 
-    pub fn class(&self, known: &Known<'_>) -> Class {
-        let is_there = conformity::of_agent(self.target, known.real) == Conformity::Yes;
+    /// A version that the policy does not name is there because of a rollout, whether it runs at the moment or not. Where
+    /// only the cmd changes, a host that looks as if it had it may just have crashed, and has to say who told it.
+    fn stand(&self, target: Conformity, real: Option<Real<'_>>, is_ours: bool) -> Stand {
+        let before = self.policy.and_then(|policy| policy.version.as_ref().ok());
+        let new = self.target.version.as_ref().ok().filter(|new| before != Some(new));
+        let has_it = new.is_some_and(|new| real.is_some_and(|real| real.version == new.as_str()));
+        match target {
+            _ if has_it => Stand::There,
+            Conformity::Yes if is_ours => Stand::There,
+            Conformity::Pending if is_ours => Stand::Moving,
+            _ => Stand::Elsewhere,
+        }
+    }
+}
+
+impl Going {
+    pub fn class(&self, known: &Known) -> Class {
+        let is_there = known.report.target == Conformity::Yes;
         match (known.admitted, is_there, self.taking_back) {
             (true, true, _) => done(known),
             (true, false, _) => self.under_way(known),
-            (false, _, true) => self.back(known, is_there),
+            (false, _, true) if is_there || known.may_have_heard() => self.back(known, is_there),
+            (false, _, true) => not_begun(&Known { bar: None, ..*known }),
             (false, true, false) => Class::There,
             (false, false, false) => not_begun(known),
         }
     }
 
-    fn under_way(&self, known: &Known<'_>) -> Class {
+    fn under_way(&self, known: &Known) -> Class {
+        let Known { report, told_secs, failed_before, bar, .. } = known;
         if is_silent(known) {
-            return if self.was_told(known) { Class::Vanished } else { Class::Away };
+            let was_told = told_secs.is_some() || report.is_ours;
+            return if was_told { Class::Vanished } else { Class::Away };
         }
-        let is_ours = known.rollout == Some(self.rollout) && !known.failed_before;
-        let late = known.told_secs.is_some_and(|secs| secs > i64::from(self.timeout_secs));
-        match (conformity::of_agent(self.target, known.real), phase(known)) {
+        let is_ours = report.is_ours && !failed_before;
+        let late = self.is_late(known);
+        match (report.target, report.phase) {
             (_, Some(Phase::Held)) => Class::Held,
             (Conformity::Failed, Some(Phase::RolledBack)) if is_ours => Class::RolledBack,
             (Conformity::Failed, _) if is_ours => Class::Failed,
             (Conformity::Pending, Some(Phase::Trial)) if !late => Class::Trial,
             (Conformity::Pending, _) if !late => Class::Moving,
-            _ => known.bar.map_or(if late { Class::TimedOut } else { Class::Ordered }, Bar::class),
+            _ => bar.map_or(if late { Class::TimedOut } else { Class::Ordered }, Bar::class),
         }
     }
 
     /// Of a host that is to be again as the policy says.
-    fn back(&self, known: &Known<'_>, is_there: bool) -> Class {
-        let Some(policy) = self.policy else { return Class::Pending };
+    fn back(&self, known: &Known, is_there: bool) -> Class {
+        let Known { report, told_secs, .. } = known;
+        let Some(policy) = report.policy else { return Class::Pending };
         // What it says of the rollout's version is nothing that happened on the way back.
-        let has_heard = known.told_secs.is_some() && known.rollout != Some(self.rollout);
-        let late = known.told_secs.is_some_and(|secs| secs > i64::from(self.timeout_secs));
-        match conformity::of_agent(policy, known.real) {
+        let has_heard = told_secs.is_some() && !report.is_ours;
+        match policy {
             _ if is_silent(known) => Class::Away,
-            _ if phase(known) == Some(Phase::Held) => Class::Held,
+            _ if report.phase == Some(Phase::Held) => Class::Held,
             Conformity::Yes if has_heard => Class::Pending,
             Conformity::Failed if has_heard => Class::Failed,
             // It never was as the policy says.
             Conformity::No if has_heard && !is_there => Class::Pending,
-            _ if late => Class::TimedOut,
+            _ if self.is_late(known) => Class::TimedOut,
             _ => Class::Returning,
         }
     }
 
-    fn was_told(&self, known: &Known<'_>) -> bool {
-        known.told_secs.is_some() || known.rollout == Some(self.rollout)
+    fn is_late(&self, known: &Known) -> bool {
+        known.told_secs.is_some_and(|secs| secs > i64::from(self.timeout_secs))
     }
 }
 
-fn done(known: &Known<'_>) -> Class {
+impl Known {
+    /// On the way back: whether it may be on the way to what the rollout brings, or to what was before.
+    pub fn may_have_heard(&self) -> bool {
+        self.was_admitted || self.report.is_ours
+    }
+}
+
+fn done(known: &Known) -> Class {
     match (is_silent(known), known.told_secs) {
         (true, Some(_)) => Class::Vanished,
         _ => Class::Done,
     }
 }
 
-fn not_begun(known: &Known<'_>) -> Class {
+fn not_begun(known: &Known) -> Class {
     match known.bar {
-        _ if phase(known) == Some(Phase::Held) => Class::Held,
+        _ if known.report.phase == Some(Phase::Held) => Class::Held,
         Some(Bar::Excluded) => Class::Excluded,
         _ if is_silent(known) => Class::Away,
         Some(bar) => bar.class(),
@@ -216,10 +261,6 @@ fn not_begun(known: &Known<'_>) -> Class {
     }
 }
 
-fn phase(known: &Known<'_>) -> Option<Phase> {
-    known.real.and_then(|real| if real.error_code == "held" { Some(Phase::Held) } else { real.phase })
-}
-
-fn is_silent(known: &Known<'_>) -> bool {
+fn is_silent(known: &Known) -> bool {
     matches!(known.state, State::Late | State::Gone)
 }

@@ -165,6 +165,11 @@ fn unsettled(rollout: &Rollout, look: &Look<'_>, wave: &Wave, counts: &Counts) -
     if u64::from(in_flight) * 1000 > u64::from(ordered) * LATECOMERS_PER_MILLE {
         return Some(Next::Wait(Wait::UnderWay { in_flight, waiting: counts.of.waiting() }));
     }
+    // Of hosts that nobody hears nobody knows how they would fare.
+    let away = counts.of.get(Class::Away);
+    if away > done {
+        return Some(Next::Wait(Wait::Away { away, done }));
+    }
     let wanted = Percent::whole(wave.success_percent).of(ordered.saturating_sub(in_flight));
     if done < wanted {
         return Some(Next::Wait(Wait::TooFewDone { done, ordered, wanted }));

@@ -37,7 +37,7 @@ mod tests;
 
 pub use active::Active;
 pub use admission::position;
-pub use class::{Asked, Bar, Class, Known, Says, Stand};
+pub use class::{Asked, Bar, Class, Going, Known, Report, Says, Stand};
 pub use count::{Classes, Counts, Nearest, Seen, Tally};
 pub use evaluate::{Look, Next, Step, evaluate};
 pub use explain::Standing;
@@ -66,14 +66,13 @@ impl Rollout {
         self.plan.waves.get(at).map(|wave| (at, wave))
     }
 
-    /// What of a host matters: which waves select it, and which of them was the first to admit it.
-    pub fn seen(&self, position: u64, selected: u32, class: Class) -> Seen {
-        Seen { selected, admitted_by: self.progress.waves.admitting(position, selected), class }
-    }
-
     /// Whether a host has what is to change, rather than what the policy says.
     pub fn tells(&self, position: u64, selected: u32, stand: Stand) -> bool {
-        let admitted = self.progress.waves.admitting(position, selected).is_some();
+        self.tells_admitted(self.progress.waves.admitting(position, selected).is_some(), stand)
+    }
+
+    /// The same, of one of which it is known whether some wave admits it.
+    pub fn tells_admitted(&self, admitted: bool, stand: Stand) -> bool {
         match self.progress.state {
             State::AwaitingApproval | State::Running => admitted || stand == Stand::There,
             // Whoever has it, or is about to, keeps it; nobody else begins.
@@ -85,7 +84,8 @@ impl Rollout {
 
     /// Whether this host is among those that [`evaluate`] moves next: its position belongs into [`Nearest`].
     pub fn is_next(&self, seen: &Seen) -> bool {
-        let Some((at, _)) = self.wave() else { return false };
+        // Where no wave has begun, the first one does, and then admits at once.
+        let at = self.progress.waves.len().saturating_sub(1);
         match self.progress.state {
             State::RollingBack => seen.admitted_by == Some(at),
             // Who may not begin yet is admitted as well, so that he begins within the limits once he may.

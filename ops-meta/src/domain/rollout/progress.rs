@@ -15,6 +15,9 @@ pub struct Progress {
     pub since: i64,
     /// Of each wave that has begun, which positions it admits.
     pub waves: Admission,
+    /// On the way back: what was admitted when that began. Nobody else ever heard of it.
+    #[serde(default)]
+    pub reached: Admission,
     /// Since when all hosts of the wave under way are where they should be.
     #[serde(default)]
     pub settled: Option<i64>,
@@ -53,6 +56,7 @@ impl Progress {
             state: State::Draft,
             since: now,
             waves: Admission::default(),
+            reached: Admission::default(),
             settled: None,
             hurry: false,
             paced: 0,
@@ -153,6 +157,10 @@ impl Progress {
         self.state = state;
         self.since = now;
         self.hurry = false;
+        // Who stops on the way back and goes back later has still reached what was reached at first.
+        if state == State::RollingBack && self.reached.is_empty() {
+            self.reached = self.waves.clone();
+        }
         // Time in which nobody looked is no time in which all went well.
         self.settled = None;
     }

@@ -44,6 +44,11 @@ pub enum Wait {
         in_flight: u32,
         waiting: u32,
     },
+    /// More hosts are silent than done.
+    Away {
+        away: u32,
+        done: u32,
+    },
     /// All others are done.
     Shut {
         hosts: u32,
@@ -137,6 +142,11 @@ fn waiting(rollout: &Rollout, wait: &Wait) -> String {
             are(*in_flight),
             of_whom(*waiting)
         ),
+        Wait::Away { away, done } => format!(
+            "of the hosts that {wave} admitted {} silent, and {} done",
+            are(*away),
+            if *done == 0 { "none is".to_owned() } else { are(*done) }
+        ),
         Wait::Shut { hosts } => {
             format!("{} kept from beginning by a freeze or the windows of a group", are(*hosts))
         }
@@ -177,6 +187,9 @@ fn moved_by(rollout: &Rollout, wait: &Wait) -> String {
         }
         Wait::Pace { .. } => "time".to_owned(),
         Wait::Turns { .. } => "their turn; next goes on with the next wave".to_owned(),
+        Wait::Away { .. } => {
+            "they are heard again, or forgotten (`host drop`); next goes on without them".to_owned()
+        }
         Wait::Shut { .. } => "the end of the freeze, or the next window".to_owned(),
         Wait::UnderWay { in_flight, waiting } if in_flight == waiting => {
             "what they wait for; next does not wait for them".to_owned()

@@ -12,13 +12,14 @@ use utoipa::{IntoParams, ToSchema};
 use super::shown::part;
 use super::{missing, number};
 use crate::clock::now_ms;
+use crate::domain::host::state;
 use crate::domain::rollout::Class;
 use crate::fleet::{Asked, Host, Order, Position};
 use crate::http::asked::{Query, Segment};
 use crate::http::auth::{Viewer, With};
 use crate::http::page;
 use crate::http::problem::{Problem, Problems};
-use crate::rollouts::{Looking, Memory, One, of_rollout};
+use crate::rollouts::{Looked, Looking, Memory, One, Reported, of_rollout};
 use crate::running::App;
 
 /// After so long a list is given up.
@@ -123,9 +124,10 @@ fn page(
     let looking = Looking { listening: &listening, now: now_ms() / 1000, moved_at: app.looks.moved_at(id) };
     let one = |hostname: &str, host: &Host| {
         let base = current.base_of(&host.stable(hostname), &host.answer);
-        let of = of_rollout(&base, place)?;
-        let bar = current.bar(&base, of, &|agent| host.says(agent));
-        Some(memory.one(active, of, bar, hostname, host, &looking))
+        let reported = Reported::of(&current, &base, of_rollout(&base, place)?, host)?;
+        let state = state(&host.heard(), &listening, looking.now);
+        let looked = Looked { hostname, facts: host.stable(hostname), host, state };
+        Some(memory.one(active, &looked, &reported, &looking))
     };
     let page = app.fleet.page(Asked {
         admits: &mut |hostname, host| {

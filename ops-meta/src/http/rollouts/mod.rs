@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::ALLOW;
-use axum::http::{HeaderName, StatusCode};
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -252,10 +251,10 @@ pub async fn delete(
 }
 
 /// Whoever looks for a way to edit one is told what there is instead.
-pub async fn does_not_change() -> ([(HeaderName, &'static str); 1], Problem) {
+pub async fn does_not_change() -> Problem {
     let why = "a rollout does not change once it is written down: stop it, or take it back (`POST /api/v1/rollouts/ID/stop`, \
                `rollback`), and begin another";
-    ([(ALLOW, "GET,HEAD,DELETE")], Problem::new(StatusCode::METHOD_NOT_ALLOWED, why))
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, why)
 }
 
 fn number(id: &str) -> Result<u64, Problem> {

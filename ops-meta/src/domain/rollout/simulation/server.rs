@@ -6,7 +6,8 @@ use super::host::{INTERVAL_SECS, NEW, OLD, Order, Said};
 use crate::domain::conformity::Real;
 use crate::domain::host::{Heard, Listening, Run, state};
 use crate::domain::rollout::{
-    Asked, Bar, Class, Known, Look, Next, Opening, Rollout, Seen, Stand, State, Tally, evaluate, room, why,
+    Asked, Bar, Class, Going, Known, Look, Next, Opening, Report, Rollout, Seen, Stand, State, Tally,
+    evaluate, room, why,
 };
 
 /// What was heard is written so often.
@@ -134,7 +135,7 @@ impl Server {
     /// `None`: it is not told anything of the agent.
     fn order(&self, host: usize, said: &Said, now: i64) -> Option<Order> {
         let facts = &self.facts[host];
-        let stand = self.asked(None).stand(Some(real(said)), said.rollout);
+        let stand = self.stand(said);
         let new = Order { version: NEW, rollout: Some(self.rollout.id) };
         let bar = self.bar(host, now).filter(|bar| *bar == Bar::Excluded || stand == Stand::Elsewhere);
         let told = self.rollout.tells(facts.position, facts.selected, stand) && bar != Some(Bar::Shut);
@@ -147,44 +148,46 @@ impl Server {
     }
 
     pub fn stand(&self, said: &Said) -> Stand {
-        self.asked(None).stand(Some(real(said)), said.rollout)
+        self.report(said).stand
     }
 
-    fn asked(&self, wave: Option<usize>) -> Asked<'_> {
+    fn report(&self, said: &Said) -> Report {
+        let asked = Asked { rollout: self.rollout.id, target: &self.new, policy: Some(&self.old) };
+        asked.report(Some(real(said)), said.rollout)
+    }
+
+    fn going(&self, wave: Option<usize>) -> Going {
         let wave = wave.and_then(|wave| self.rollout.plan.waves.get(wave)).or(self.rollout.plan.waves.last());
-        Asked {
-            rollout: self.rollout.id,
-            target: &self.new,
-            policy: Some(&self.old),
+        Going {
             taking_back: self.rollout.progress.state == State::RollingBack,
             timeout_secs: wave.unwrap().timeout_secs,
         }
     }
 
-    fn class(&self, host: usize, facts: &Facts, now: i64) -> Class {
-        let Some(memory) = self.known[host] else { return Class::Away };
-        let admitted_by = self.rollout.progress.waves.admitting(facts.position, facts.selected);
+    fn place(&self, host: usize, facts: &Facts, now: i64) -> Seen {
+        let progress = &self.rollout.progress;
+        let admitted_by = progress.waves.admitting(facts.position, facts.selected);
+        let selected = facts.selected;
+        let Some(memory) = self.known[host] else {
+            return Seen { selected, admitted_by, class: Class::Away };
+        };
         let heard = Heard { first: 0, last: memory.last, revived: 0, interval_secs: INTERVAL_SECS as u32 };
         let new = admitted_by.is_some();
         let told = memory.told.filter(|(order, _)| (order.version == NEW) == new);
-        self.asked(admitted_by).class(&Known {
+        let class = self.going(admitted_by).class(&Known {
             admitted: new,
+            was_admitted: progress.reached.admitting(facts.position, facts.selected).is_some(),
             state: state(&heard, &self.listening, now),
             told_secs: told.map(|(_, since)| self.listening.silence(since, now)),
-            real: Some(real(&memory.said)),
-            rollout: memory.said.rollout,
-            failed_before: memory
-                .failed_at
-                .is_some_and(|at| at * 1000 < self.rollout.progress.failures_since),
+            report: self.report(&memory.said),
+            failed_before: memory.failed_at.is_some_and(|at| at * 1000 < progress.failures_since),
             bar: self.bar(host, now),
-        })
+        });
+        Seen { selected, admitted_by, class }
     }
 
     pub fn seen(&self, now: i64) -> Vec<(u64, Seen)> {
-        let seen = |(host, facts): (usize, &Facts)| {
-            let class = self.class(host, facts, now);
-            (facts.position, self.rollout.seen(facts.position, facts.selected, class))
-        };
+        let seen = |(host, facts): (usize, &Facts)| (facts.position, self.place(host, facts, now));
         self.facts.iter().enumerate().map(seen).collect()
     }
 

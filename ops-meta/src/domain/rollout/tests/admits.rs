@@ -5,6 +5,15 @@ use proptest::prelude::*;
 use super::*;
 
 #[test]
+fn a_position_is_of_the_number_as_text() {
+    use sha2::{Digest, Sha256};
+    for id in [0, 7, 10, 4711, u64::MAX] {
+        let digest: [u8; 32] = Sha256::digest(format!("{id}\nweb-01")).into();
+        assert_eq!(position(id, "web-01").to_be_bytes(), digest[..8], "{id}");
+    }
+}
+
+#[test]
 fn positions_never_change() {
     for (rollout, hostname, expected) in [
         (1, "web-01", 0x2b21_9000_2328_f850),

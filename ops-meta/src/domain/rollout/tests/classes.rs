@@ -15,10 +15,24 @@ fn real(version: &'static str, phase: Phase, error_code: &'static str) -> Option
     Some(Real { version, status: &Status::Started, phase: Some(phase), error_code })
 }
 
+/// What is known of a host, by what it says.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    admitted: bool,
+    was_admitted: bool,
+    state: host::State,
+    told_secs: Option<i64>,
+    real: Option<Real<'static>>,
+    rollout: Option<u64>,
+    failed_before: bool,
+    bar: Option<Bar>,
+}
+
 /// It runs the old version, was told a minute ago, and has said so.
-fn known() -> Known<'static> {
+fn known() -> Known {
     Known {
         admitted: true,
+        was_admitted: true,
         state: host::State::Alive,
         told_secs: Some(60),
         real: real("1", Phase::Idle, ""),
@@ -28,10 +42,20 @@ fn known() -> Known<'static> {
     }
 }
 
-fn class(known: Known<'_>, taking_back: bool) -> Class {
+fn class(known: Known, taking_back: bool) -> Class {
     let (target, policy) = (desired("2", Cmd::Start), desired("1", Cmd::Start));
-    let asked = Asked { rollout: 7, target: &target, policy: Some(&policy), taking_back, timeout_secs: 900 };
-    asked.class(&known)
+    let asked = Asked { rollout: 7, target: &target, policy: Some(&policy) };
+    let Known { admitted, was_admitted, state, told_secs, real, rollout, failed_before, bar } = known;
+    let report = asked.report(real, rollout);
+    Going { taking_back, timeout_secs: 900 }.class(&super::super::Known {
+        admitted,
+        was_admitted,
+        state,
+        told_secs,
+        report,
+        failed_before,
+        bar,
+    })
 }
 
 #[test]
@@ -114,6 +138,11 @@ fn on_the_way_back_a_host_is_returning_until_it_is_as_before() {
         (Known { told_secs: Some(901), ..at("2", Phase::Downloading, "") }, TimedOut),
         (Known { state: host::State::Late, ..at("2", Phase::Idle, "") }, Away),
         (at("2", Phase::Held, "held"), Held),
+        // It was never told of it.
+        (Known { was_admitted: false, told_secs: None, ..before }, Pending),
+        (Known { was_admitted: false, told_secs: None, ..at("1", Phase::Downloading, "") }, Pending),
+        (Known { was_admitted: false, told_secs: None, ..at("2", Phase::Idle, "") }, Returning),
+        (Known { was_admitted: false, rollout: Some(7), ..at("1", Phase::Downloading, "") }, Returning),
         // It never was as the policy says, and that has nothing to do with this.
         (at("0", Phase::Idle, ""), Pending),
     ] {
@@ -127,8 +156,7 @@ fn a_crashed_host_does_not_stand_where_a_rollout_leads() {
     let (new, old) = (desired("2", Cmd::Start), desired("1", Cmd::Start));
     let (stop, start) = (desired("1", Cmd::Stop), desired("1", Cmd::Start));
     let stand = |target, policy, real, rollout| {
-        Asked { rollout: 7, target, policy: Some(policy), taking_back: false, timeout_secs: 1 }
-            .stand(real, rollout)
+        Asked { rollout: 7, target, policy: Some(policy) }.report(real, rollout).stand
     };
     let crashed =
         |version| Some(Real { version, status: &Status::Stopped, phase: Some(Phase::Idle), error_code: "" });

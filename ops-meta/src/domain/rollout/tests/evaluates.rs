@@ -58,7 +58,8 @@ fn begun(waves: Value) -> Rollout {
 }
 
 use Class::{
-    Done, Failed, Moving, Ordered, Pending, Returning, RolledBack, Shut, There, Trial, Vanished, Waiting,
+    Away, Done, Failed, Moving, Ordered, Pending, Returning, RolledBack, Shut, There, Trial, Vanished,
+    Waiting,
 };
 
 #[test]
@@ -280,6 +281,23 @@ fn who_may_not_begin_yet_takes_a_place_and_is_waited_for() {
     assert!(matches!(next(&it, &slow), Next::Do(Step::Raise { hosts: 1, .. })));
     slow.tally = looked(1, &[(3, Some(0), Shut), (7, None, Pending)]).tally;
     assert_eq!(next(&it, &slow), Next::Wait(Wait::Pace { per_minute: 3, left: 7, waiting: 3 }));
+}
+
+#[test]
+fn nothing_goes_on_while_more_hosts_are_silent_than_done() {
+    let mut it = begun(json!([{"percent": 50}, {"percent": 100}]));
+    let silent = looked(2, &[(10, Some(0), Away)]);
+    assert_eq!(next(&it, &silent), Next::Wait(Wait::Away { away: 10, done: 0 }));
+    assert!(
+        said(&it, &silent)
+            .starts_with("of the hosts that wave \"50 %\" admitted 10 hosts are silent, and none is done")
+    );
+    let some = looked(2, &[(10, Some(0), Away), (9, Some(0), Done)]);
+    assert_eq!(next(&it, &some), Next::Wait(Wait::Away { away: 10, done: 9 }));
+    let half = looked(2, &[(10, Some(0), Away), (10, Some(0), Done)]);
+    assert_eq!(next(&it, &half), Next::Do(Step::Begin { wave: 1 }));
+    it.progress = it.progress.after(Verb::Next, None, NOW).unwrap().unwrap();
+    assert_eq!(step(&mut it, &silent), Step::Begin { wave: 1 });
 }
 
 #[test]
