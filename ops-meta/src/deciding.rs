@@ -16,6 +16,7 @@ use crate::domain::compile::Compiled;
 use crate::domain::desired::{Desired, Difference, Document, Fault, differences};
 use crate::domain::freeze::Freeze;
 use crate::domain::package::Build;
+use crate::domain::precedence::Rules;
 use crate::domain::rollout::{Active, Gates};
 use crate::meant_hosts::NotMeant;
 use crate::rollouts::Rollouts;
@@ -183,13 +184,17 @@ impl App {
     pub fn compiled(&self, desired: &Desired) -> Compiled {
         let (agents, rollouts) = (desired.rules().agents(), self.rollouts());
         let shelf = stocked::shelf(&self.packages, |name| agents.contains(name) || rollouts.are_of(name));
+        Compiled { rules: self.rules(desired), shelf, packages_url: self.packages_url(desired) }
+    }
+
+    /// With frozen groups, which make a difference though no policy may be for them.
+    pub fn rules(&self, desired: &Desired) -> Arc<Rules> {
         let freezes = self.freezes();
         let mut frozen = freezes.iter().filter_map(|it| it.of.as_group()).peekable();
-        let rules = match frozen.peek() {
+        match frozen.peek() {
             Some(_) => Arc::new(desired.rules().freezing(frozen)),
             None => desired.rules().clone(),
-        };
-        Compiled { rules, shelf, packages_url: self.packages_url(desired) }
+        }
     }
 
     /// Where hosts fetch what no policy names a tarball for.

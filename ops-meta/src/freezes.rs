@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::current::Current;
+use crate::clock::now_ms;
 use crate::deciding::NotEdited;
 use crate::domain::desired::Fault;
 use crate::domain::freeze::{Freeze, Frozen};
@@ -16,6 +16,9 @@ impl App {
     /// From now on nothing begins there. The same again changes nothing. Not to be broken off.
     pub async fn freeze(self: Arc<Self>, actor: Actor, of: Frozen, why: String) -> Result<Freeze, NotEdited> {
         let _turn = self.deciding.turn_in_time().await?;
+        if self.current().rules().is_none() {
+            return Err(NotEdited::FileDecides);
+        }
         let freezes = self.freezes();
         if let Some(same) = freezes.iter().find(|it| it.of == of && it.why == why) {
             return Ok(same.clone());
@@ -31,7 +34,7 @@ impl App {
         }
         let change = Change::Freeze { of: of.clone(), why: why.clone() };
         let changed = self.store.change(actor.clone(), change).await?;
-        let since = changed.event.as_ref().map_or_else(crate::clock::now_ms, |event| event.at);
+        let since = changed.event.as_ref().map_or_else(now_ms, |event| event.at);
         let id = changed.id.unwrap_or_default().unsigned_abs();
         let freeze = Freeze { id, of, why, actor: actor.0, since };
         self.keep_freezes(freezes.iter().cloned().chain([freeze.clone()]).collect());
@@ -50,23 +53,28 @@ impl App {
         let changed = self.store.change(actor, Change::Unfreeze(id)).await?;
         self.keep_freezes(freezes.iter().filter(|it| it.id != id).cloned().collect());
         self.decide(&self.running(), changed.generation);
+        self.others_begin();
         self.looks.moved.notify_one();
         Ok(())
     }
 
-    /// Where windows have opened or closed since, hosts begin or do not. What is in force now.
-    pub async fn looks_at_windows(&self) -> Arc<Current> {
-        let changed = |current: &Current| {
-            let gates = self.gates(current.rules()?);
-            (gates != *current.gates()).then_some(gates)
-        };
-        if changed(&self.current()).is_some() {
-            let _turn = self.deciding.turn().await;
-            let current = self.current().clone();
-            if let Some(gates) = changed(&current) {
-                self.keep_current(current.after_gates(gates));
-            }
+    /// Where windows have opened or closed since, hosts begin or do not.
+    pub async fn look_at_windows(&self) {
+        if !self.current().gates().may_change(now_ms()) {
+            return;
         }
-        self.current().clone()
+        let _turn = self.deciding.turn().await;
+        let current = self.current().clone();
+        if let Some(compiled) = current.rules() {
+            self.keep_current(current.after_gates(self.gates(compiled)));
+            self.others_begin();
+        }
+    }
+
+    /// Hosts that were kept from it hear of it with their next beats, and not before.
+    fn others_begin(&self) {
+        let now = now_ms() / 1000;
+        self.current().active().iter().for_each(|it| self.looks.moves(it.rollout.id, now));
+        self.looks.moved.notify_one();
     }
 }

@@ -42,6 +42,17 @@ impl MeantHosts {
 impl App {
     /// Everybody who is meant, by name.
     pub async fn meant_hosts(self: Arc<Self>, meant: &MeantHosts) -> Result<Vec<String>, NotMeant> {
+        // Long lists are read, and perhaps every host is asked: beats do not wait for it.
+        let look = if meant.select.is_empty() { None } else { Some(self.look_in_time().await?) };
+        let meant = meant.clone();
+        let looking = tokio::task::spawn_blocking(move || {
+            let _look = look;
+            self.everybody(&meant)
+        });
+        looking.await.map_err(|_| NotMeant::BrokenOff)?
+    }
+
+    fn everybody(&self, meant: &MeantHosts) -> Result<Vec<String>, NotMeant> {
         let standing = self.standing().clone();
         let mut hosts = named(&meant.hosts, &standing.desired)?;
         if !meant.allow_unknown {
@@ -51,7 +62,11 @@ impl App {
         if !meant.select.is_empty() {
             let selector = Selector::parse(&meant.select, standing.desired.lists());
             let selector = selector.map_err(|why| field("select", format!("`select`, {why}")))?;
-            hosts.extend(self.selected(selector).await?);
+            self.fleet.visit(|hostname, host| {
+                if selector.matches(&host.stable(hostname)) {
+                    hosts.insert(hostname.to_owned());
+                }
+            });
         }
         match hosts.len() {
             0 if meant.hosts.is_empty() && !meant.select.is_empty() => {
@@ -60,50 +75,40 @@ impl App {
             0 => {
                 Err(field("hosts", "nobody is meant; name hosts, a list as @NAME, or a selector".to_owned()))
             }
-            count if count > HOSTS_MAX => {
-                let why = format!(
-                    "{count} hosts are meant, and {HOSTS_MAX} may be; say it several times, or for a version make a \
-                     group, and roll its policy out"
-                );
-                Err(field(if meant.select.is_empty() { "hosts" } else { "select" }, why))
-            }
+            count if count > HOSTS_MAX => Err(too_many(count, "select")),
             _ => Ok(hosts.into_iter().collect()),
         }
-    }
-
-    /// Every host is asked: beats do not wait for it.
-    async fn selected(self: Arc<Self>, selector: Selector) -> Result<Vec<String>, NotMeant> {
-        let look = self.look_in_time().await?;
-        let looking = tokio::task::spawn_blocking(move || {
-            let _look = look;
-            let mut selected = Vec::new();
-            self.fleet.visit(|hostname, host| {
-                if selector.matches(&host.stable(hostname)) {
-                    selected.push(hostname.to_owned());
-                }
-            });
-            selected
-        });
-        looking.await.map_err(|_| NotMeant::BrokenOff)
     }
 }
 
 /// The hosts of these names, and of these lists.
 fn named(names: &[String], desired: &Desired) -> Result<BTreeSet<String>, NotMeant> {
     let mut hosts = BTreeSet::new();
-    for name in names {
+    // Each once, however often it is said, and no more than there may be.
+    for name in names.iter().map(String::as_str).collect::<BTreeSet<_>>() {
         match name.strip_prefix('@') {
             Some(list) => {
                 let words = desired.document().lists.get(list);
                 let words = words.ok_or_else(|| field("hosts", format!("there is no list {list:?}")))?;
                 hosts.extend(words.iter().cloned());
             }
-            None => _ = hosts.insert(name.clone()),
+            None => _ = hosts.insert(name.to_owned()),
+        }
+        if hosts.len() > HOSTS_MAX {
+            return Err(too_many(hosts.len(), "hosts"));
         }
     }
     let wrong = hosts.iter().find_map(|name| Some((name, Hostname::check(name).err()?)));
     wrong.map_or(Ok(()), |(name, why)| Err(field("hosts", format!("{name:?} is no host: {why}"))))?;
     Ok(hosts)
+}
+
+fn too_many(count: usize, of: &'static str) -> NotMeant {
+    let why = format!(
+        "{count} hosts are meant, and {HOSTS_MAX} may be; say it several times, or for a version make a group, and roll \
+         its policy out"
+    );
+    field(of, why)
 }
 
 fn are_known<'a>(unknown: impl Iterator<Item = &'a String>) -> Result<(), NotMeant> {

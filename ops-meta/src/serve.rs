@@ -54,6 +54,7 @@ pub async fn serve(app: Arc<App>, listen: SocketAddr, warn: impl FnOnce()) -> io
     let writing = tokio::spawn(flush::run(app.clone(), ended));
     tokio::spawn(usage::run(app.clone()));
     tokio::spawn(rollouts::run(app.clone()));
+    tokio::spawn(rollouts::watch_windows(app.clone()));
     tokio::spawn(jobs::run(app.clone()));
     let house = House::new(app);
     tokio::select! {

@@ -12,10 +12,13 @@ use ops_wire::{AgentName, Cmd, DesiredAgent};
 
 use crate::domain::Prefixes;
 use crate::domain::compile::{Compiled, Need, Ordered, Withheld};
+use crate::domain::conformity::Conformity;
 use crate::domain::freeze::Freeze;
 use crate::domain::policy2015::{self, Policy};
 use crate::domain::precedence::{Carry, Decision, Field, Rules};
-use crate::domain::rollout::{Active, Bar, Gates, Progress, Rollout, Says, Shut, Stand, Standing, position};
+use crate::domain::rollout::{
+    Active, Bar, Gates, Progress, Rollout, Says, Shut, Stand, Standing, State, position,
+};
 use crate::domain::selector::HostFacts;
 use crate::remembered::Remembered;
 pub use kept::Numbers;
@@ -28,6 +31,8 @@ pub struct Current {
     source: Arc<Source>,
     /// Rollouts that tell hosts something, by their ids.
     active: Box<[Active]>,
+    /// Hosts that some of them name.
+    named: Arc<HashSet<Box<str>>>,
     /// What keeps hosts from beginning.
     gates: Arc<Gates>,
     kept: Arc<Kept>,
@@ -121,6 +126,7 @@ impl Current {
             generation,
             source: Arc::new(Source::File(bases)),
             active: Box::default(),
+            named: Arc::default(),
             gates: Arc::default(),
             kept: Kept::new(numbers),
             carried: None,
@@ -147,9 +153,11 @@ impl Current {
             })
         });
         let decides = before.decides || compiled.rules.policies().next().is_some();
-        let active = rollouts.into_iter().filter_map(|it| Active::of(it, &compiled.rules)).collect();
+        let active: Box<[Active]> =
+            rollouts.into_iter().filter_map(|it| Active::of(it, &compiled.rules)).collect();
+        let named = Arc::new(active.iter().flat_map(Active::named).map(Into::into).collect());
         let (source, kept) = (Arc::new(Source::Rules(Box::new(compiled))), Kept::new(numbers));
-        Self { generation, source, active, gates: Arc::new(gates), kept, carried, decides }
+        Self { generation, source, active, named, gates: Arc::new(gates), kept, carried, decides }
     }
 
     /// After a step of one rollout, which tells the same to others: every answer stays as it is, and so does what hosts
@@ -168,10 +176,17 @@ impl Current {
     }
 
     fn again(&self) -> Self {
-        let Self { generation, source, active, gates, kept, carried, decides } = self;
-        let (source, active, gates) = (source.clone(), active.clone(), gates.clone());
-        let (kept, carried) = (kept.clone(), carried.clone());
-        Self { generation: *generation, source, active, gates, kept, carried, decides: *decides }
+        let Self { generation, source, active, named, gates, kept, carried, decides } = self;
+        Self {
+            generation: *generation,
+            source: source.clone(),
+            active: active.clone(),
+            named: named.clone(),
+            gates: gates.clone(),
+            kept: kept.clone(),
+            carried: carried.clone(),
+            decides: *decides,
+        }
     }
 
     /// `None`: cfg.json decides.
@@ -229,6 +244,24 @@ impl Current {
         self.told(&self.base_of(host, remembered), host, reports)
     }
 
+    /// What a host is told now, known or not.
+    pub fn told_now(
+        &self,
+        host: &HostFacts<'_>,
+        remembered: Option<&Remembered>,
+        reports: Reports<'_>,
+    ) -> Arc<Wanted> {
+        let base = remembered.map_or_else(|| self.look(host).1, |it| self.base_of(host, it));
+        self.told(&base, host, reports).where_it_runs(reports, |agent| self.goes_back(&base, agent))
+    }
+
+    /// Whether an agent is taken back on hosts of this kind.
+    fn goes_back(&self, base: &Base, agent: &AgentName) -> bool {
+        let of_agent = base.of.iter().filter(|of| of.target.name == *agent);
+        let mut rollouts = of_agent.filter_map(|of| self.active.get(of.active));
+        rollouts.any(|active| active.rollout.progress.state == State::RollingBack)
+    }
+
     /// What a host has in common with others of its kind.
     pub fn base_of(&self, host: &HostFacts<'_>, remembered: &Remembered) -> Arc<Base> {
         if let Some(base) = self.kept.get(remembered.get()) {
@@ -275,8 +308,9 @@ impl Current {
         let kind = Kind { os: host.os.into(), arch: host.arch.into(), ..base.kind.clone() };
         let mut ordered = self.ordered_of(compiled, &kind, &self.telling(&base, host, reports));
         let real = |agent: &str| reports(agent).map(|it| it.real);
-        for Ordered { told, needs, .. } in &mut ordered {
-            if let Some(why) = needs.as_ref().filter(|_| told.is_ok()).and_then(|it| it.unmet(real)) {
+        for Ordered { decision, told, needs } in &mut ordered {
+            let waits = needs.as_ref().filter(|_| told.is_ok() && !self.goes_back(&base, decision.agent));
+            if let Some(why) = waits.and_then(|it| it.unmet(real)) {
                 *told = Err(why);
             }
         }
@@ -289,8 +323,8 @@ impl Current {
         let standing = |of: &Of| {
             let (active, standing) = self.standing(of, host, reports)?;
             let bar = match standing.stand {
-                Stand::Elsewhere => self.bar(&base, of, reports),
-                Stand::There | Stand::Moving => of.bar(),
+                Stand::Elsewhere if !standing.is_as_wanted => self.bar(&base, of, reports),
+                _ => of.bar(),
             };
             let shut = bar.filter(|bar| *bar == Bar::Shut);
             let shut = shut.and_then(|_| self.shut(&base.kind, active.agent()));
@@ -351,7 +385,7 @@ impl Current {
 
     /// Whether some policy is for this host alone, or will be.
     fn has_own(&self, rules: &Rules, hostname: &str) -> bool {
-        rules.has_own(hostname) || self.active.iter().any(|it| it.names(hostname))
+        rules.has_own(hostname) || self.named.contains(hostname)
     }
 
     fn of_kind(&self, compiled: &Compiled, kind: Kind) -> Answered {
@@ -385,7 +419,8 @@ impl Current {
 
     /// `None`: it changes nothing for hosts of this kind, a stronger policy decides.
     fn of(&self, compiled: &Compiled, kind: &Kind, without: &[Ordered<'_>], active: usize) -> Option<Of> {
-        let agent = self.active.get(active)?.agent();
+        let named = kind.hostname.as_deref().unwrap_or_default();
+        let agent = self.active.get(active).filter(|it| it.policy(named).is_some())?.agent();
         let find = |all: &[Ordered<'_>]| {
             let found = all.iter().find(|it| it.decision.agent == agent)?;
             Some((found.decision.order.clone(), found.told.clone(), found.needs.clone()))
@@ -419,10 +454,12 @@ impl Current {
         let rollout = &active.rollout;
         let says = reports(active.agent().as_str());
         let asked = active.asked(&of.target, of.policy.as_ref());
+        let report = asked.report(says.map(|it| it.real), says.and_then(|it| it.rollout));
         let standing = Standing {
             position: position(rollout.id, host.hostname),
             selected: rollout.plan.selected(host),
-            stand: asked.report(says.map(|it| it.real), says.and_then(|it| it.rollout)).stand,
+            stand: report.stand,
+            is_as_wanted: report.target == Conformity::Yes,
             bar: of.bar(),
             shut: None,
         };
@@ -432,12 +469,15 @@ impl Current {
     /// The rollouts that tell this host.
     fn telling(&self, base: &Base, host: &HostFacts<'_>, reports: Reports<'_>) -> Vec<usize> {
         let tells = |of: &&Of| {
-            let Some((active, Standing { position, selected, stand, .. })) = self.standing(of, host, reports)
+            let Some((active, Standing { position, selected, stand, is_as_wanted, .. })) =
+                self.standing(of, host, reports)
             else {
                 return false;
             };
-            let is_shut = || stand == Stand::Elsewhere && self.shut(&base.kind, active.agent()).is_some();
-            active.rollout.tells(position, selected, stand) && !is_shut()
+            // Whoever has it already, or is about to, keeps it.
+            let begins = stand == Stand::Elsewhere && !is_as_wanted;
+            let waits = || begins && matches!(self.bar(base, of, reports), Some(Bar::Shut | Bar::Waiting));
+            active.rollout.tells(position, selected, stand) && !waits()
         };
         base.of.iter().filter(tells).map(|of| of.active).collect()
     }

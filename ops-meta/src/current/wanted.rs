@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
-use ops_wire::{AgentName, Answer, DesiredAgent};
+use ops_wire::{AgentName, Answer, Cmd, DesiredAgent};
 
 use super::Reports;
 use crate::domain::compile::{Need, Ordered, Withheld};
@@ -22,9 +22,12 @@ pub struct Wanted {
     generation: u64,
     /// What has to run on a host before it is told of some of the agents.
     needs: Box<[Need]>,
-    /// What is wanted of hosts that lack some of it, by its places in `needs`.
-    lacking: RwLock<HashMap<Box<[usize]>, Arc<Wanted>>>,
+    /// What is told to hosts that lack some of it.
+    lacking: RwLock<HashMap<Box<[Key]>, Arc<Wanted>>>,
 }
+
+/// A place in `needs`, and the version of the agent that the host has.
+type Key = (usize, Box<str>);
 
 impl Wanted {
     pub(super) fn of(ordered: Vec<Ordered<'_>>, generation: u64) -> Arc<Self> {
@@ -51,25 +54,27 @@ impl Wanted {
         Self { agents: answer.desired_agents, withheld, answer: bytes, generation, needs, lacking }
     }
 
-    /// What is told now: without what has to wait on this host until something else runs there.
-    pub fn where_it_runs(self: Arc<Self>, reports: Reports<'_>) -> Arc<Self> {
+    /// What is told now. What has to wait on this host until something else runs there stays at the version that it has, and
+    /// is started again where that ends; `goes_back`: of what is taken back nothing waits.
+    pub(super) fn where_it_runs(
+        self: Arc<Self>,
+        reports: Reports<'_>,
+        goes_back: impl Fn(&AgentName) -> bool,
+    ) -> Arc<Self> {
         let real = |agent: &str| reports(agent).map(|it| it.real);
-        let unmet = self.needs.iter().enumerate();
-        let unmet: Vec<_> = unmet.filter_map(|(n, need)| Some((n, need.unmet(real)?))).collect();
+        let unmet = self.needs.iter().enumerate().filter(|(_, need)| !goes_back(need.agent()));
+        let unmet = unmet.filter_map(|(n, need)| {
+            let has = real(need.agent().as_str()).map_or("", |it| it.version);
+            Some(Lack { place: n, has: has.into(), why: need.unmet(real)? })
+        });
+        let unmet: Vec<Lack> = unmet.collect();
         if unmet.is_empty() {
             return self;
         }
-        let key: Box<[usize]> = unmet.iter().map(|(n, _)| *n).collect();
+        let key: Box<[Key]> = unmet.iter().map(|it| (it.place, it.has.clone())).collect();
         let known = self.lacking.read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         known.unwrap_or_else(|| {
-            let lacks = |agent: &AgentName| {
-                key.iter().any(|n| self.needs.get(*n).is_some_and(|need| need.agent() == agent))
-            };
-            let agents = self.agents.iter().filter(|it| !lacks(&it.name)).cloned().collect();
-            let waits =
-                unmet.into_iter().filter_map(|(n, why)| Some((self.needs.get(n)?.agent().clone(), why)));
-            let withheld = self.withheld.iter().cloned().chain(waits).collect();
-            let wanted = Arc::new(Self::prepared(agents, withheld, self.generation));
+            let wanted = Arc::new(self.without(&unmet));
             let mut all = self.lacking.write().unwrap_or_else(PoisonError::into_inner);
             if all.len() < LACKING_MAX {
                 all.insert(key, wanted.clone());
@@ -77,4 +82,35 @@ impl Wanted {
             wanted
         })
     }
+
+    fn without(&self, unmet: &[Lack]) -> Self {
+        let lack = |agent: &AgentName| {
+            unmet.iter().find(|it| self.needs.get(it.place).is_some_and(|need| need.agent() == agent))
+        };
+        let told = |agent: &DesiredAgent| match lack(&agent.name) {
+            None => Some(agent.clone()),
+            Some(lack) => kept(agent, &lack.has),
+        };
+        let agents = self.agents.iter().filter_map(told).collect();
+        let waits =
+            unmet.iter().filter_map(|it| Some((self.needs.get(it.place)?.agent().clone(), it.why.clone())));
+        let withheld = self.withheld.iter().cloned().chain(waits).collect();
+        Self::prepared(agents, withheld, self.generation)
+    }
+}
+
+/// Something that a host lacks.
+struct Lack {
+    /// Among what is needed.
+    place: usize,
+    /// The version of the agent that has to wait; empty: none.
+    has: Box<str>,
+    why: Withheld,
+}
+
+/// Of an agent that waits, the version that the host has.
+fn kept(agent: &DesiredAgent, has: &str) -> Option<DesiredAgent> {
+    let (name, version) = (agent.name.clone(), has.parse().ok()?);
+    let run_user = agent.run_user.clone();
+    Some(DesiredAgent { run_user, ..DesiredAgent::new(name, version, agent.tarball.clone(), Cmd::Start) })
 }

@@ -95,7 +95,7 @@ fn answer(app: &App, speaker: &Speaker, bytes: &[u8]) -> Result<Bytes, Refusal> 
         let current = app.current();
         let says = |agent: &str| real_agents.iter().find(|it| it.name.as_str() == agent).map(says);
         let names = real_agents.iter().map(|agent| agent.name.as_str());
-        current.answer_to(&current.wanted(&facts, &says).where_it_runs(&says), names)
+        current.answer_to(&current.told_now(&facts, None, &says), names)
     });
     Ok(app.jobs.told(hostname.as_str(), answer, now))
 }
@@ -103,7 +103,7 @@ fn answer(app: &App, speaker: &Speaker, bytes: &[u8]) -> Result<Bytes, Refusal> 
 fn answer_to(app: &App, hostname: &str, host: &Host) -> Bytes {
     let current = app.current();
     let says = |agent: &str| host.says(agent);
-    let wanted = current.wanted_of(&host.stable(hostname), &host.answer, &says).where_it_runs(&says);
+    let wanted = current.told_now(&host.stable(hostname), Some(&host.answer), &says);
     current.answer_to(&wanted, host.agents.0.iter().map(|agent| &*agent.name))
 }
 

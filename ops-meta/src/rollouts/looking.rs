@@ -280,7 +280,8 @@ impl Memory {
         let failed = report.has_error.then(|| self.failed(position, host.host));
         let retried = progress.failures_since;
         known.failed_before = retried > 0 && failed.is_some_and(|since| since <= retried);
-        let place = Place { selected, admitted_by, class: going.class(&known) };
+        let is_kept = *bar == Some(Bar::Shut) && !is_there;
+        let place = Place { selected, admitted_by, class: going.class(&known), is_kept };
         One { position, place, remembered: Remembered { told, failed } }
     }
 

@@ -184,7 +184,7 @@ impl Looks {
     }
 
     /// From now on other hosts are told, `now` in Unix seconds.
-    fn moves(&self, id: u64, now: i64) {
+    pub fn moves(&self, id: u64, now: i64) {
         self.moved_at.lock().unwrap_or_else(PoisonError::into_inner).insert(id, now);
     }
 

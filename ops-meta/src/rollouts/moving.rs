@@ -7,7 +7,7 @@ use super::Written;
 use crate::clock::now_ms;
 use crate::deciding::NotEdited;
 use crate::domain::desired::{Desired, Difference, Document, Object, PolicyText, differences};
-use crate::domain::rollout::{Progress, State, Step, Verb, Whose};
+use crate::domain::rollout::{Gates, Progress, State, Step, Verb, Whose};
 use crate::log;
 use crate::running::App;
 use crate::store::{Actor, Change, MoveTold, RolloutMove};
@@ -64,8 +64,13 @@ impl App {
         before: &Progress,
         step: &Step,
         why: String,
+        gates: &Gates,
     ) -> Result<Option<Progress>, NotEdited> {
         let _turn = self.deciding.turn().await;
+        // Somebody froze it meanwhile, or a window closed: it is looked at again.
+        if *step == Step::Complete && self.current().gates() != gates {
+            return Ok(None);
+        }
         let rollouts = self.rollouts().clone();
         let Some(written) = rollouts.get(id).filter(|it| it.progress == *before) else { return Ok(None) };
         let mut progress = before.clone();

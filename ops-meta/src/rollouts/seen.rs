@@ -47,7 +47,7 @@ impl Seen {
         // Nothing in it is what JSON has not.
         let json = |of: &Classes| serde_json::to_value(of).unwrap_or_default();
         let wave = |it: &Counts| WaveEnded { hosts: it.hosts, reached: it.reached, of: json(&it.of) };
-        let Tally { waves, rest } = &self.tally;
+        let Tally { waves, rest, .. } = &self.tally;
         Ended {
             at: self.at,
             percent: self.tally.percent_done(),

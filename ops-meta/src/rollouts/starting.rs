@@ -21,6 +21,9 @@ use crate::running::App;
 use crate::simulation::{self, Simulated};
 use crate::store::{Actor, Change, NewRollout};
 
+/// Every host is looked at for each of them.
+const ROLLOUTS_MAX: usize = 1000;
+
 /// What somebody wants to change.
 #[derive(Debug, Clone)]
 pub struct ToStart {
@@ -105,6 +108,12 @@ impl App {
             return Err(NotEdited::FileDecides);
         }
         let (standing, rollouts) = (self.standing().clone(), self.rollouts().clone());
+        if rollouts.all().count() >= ROLLOUTS_MAX {
+            let why = format!(
+                "there are {ROLLOUTS_MAX} rollouts that are not over, or were stopped and keep hosts as they are; end some"
+            );
+            return Err(NotEdited::InUse(why));
+        }
         let written = written(wanted, &standing)?;
         let replaces = replaced(&written, &rollouts)?;
         let rest = rollouts.without(replaces.as_slice());
@@ -117,6 +126,14 @@ impl App {
         let written = &checked.written;
         self.clashes(written, &checked.rest)?;
         let alone = self.alone(written, checked.target.clone());
+        // Others may be left out that require what is there now.
+        if checked.target.shelf.require(&written.plan.agent) && !meant.confirmed {
+            let Tried { simulated, unconfirmed, .. } = self.tried_rollout(wanted, checked)?;
+            return match unconfirmed {
+                Some(why) => Err(NotEdited::Unconfirmed(Box::new(simulated), why)),
+                None => Ok(()),
+            };
+        }
         let fits_all = meant.confirmed || fits_all(&self.fleet, &checked.target, written);
         let all = u32::MAX >> (32 - written.plan.waves.len().clamp(1, 32));
         if fits_all && wanted.allow_empty {
@@ -152,7 +169,10 @@ impl App {
             is_of_somebody(written, &simulated, &selected)?;
         }
         let there = match &written.plan.whose {
-            Whose::Hosts(hosts) => hosts.len().saturating_sub(of_it),
+            Whose::Hosts(hosts) => {
+                let known = hosts.iter().filter(|host| self.fleet.look(host, |_| ()).is_some()).count();
+                known.saturating_sub(of_it)
+            }
             Whose::Policy(_) => 0,
         };
         let unconfirmed = unconfirmed(&simulated);
@@ -162,7 +182,7 @@ impl App {
     /// What hosts would be told with this rollout and no other.
     pub(super) fn alone(&self, written: &Written, target: Compiled) -> Current {
         let begun = Written { progress: Progress::started(now_ms()), ..written.clone() };
-        let compiled = Compiled { rules: self.standing().desired.rules().clone(), ..target };
+        let compiled = Compiled { rules: self.rules(&self.standing().desired), ..target };
         self.try_out(compiled, &Rollouts::default().with(begun))
     }
 
@@ -242,21 +262,23 @@ fn written(wanted: &ToStart, standing: &Standing) -> Result<Written, NotEdited> 
     Ok(Written { id: 0, text: wanted.plan.clone(), plan, progress })
 }
 
-/// The one that was stopped, and left its policy half done.
+/// The one that was stopped on the way to the same, and is gone on with. After any other, hosts that keep what they have would
+/// all go back at once.
 fn replaced(written: &Written, rollouts: &Rollouts) -> Result<Option<u64>, NotEdited> {
     let like: Vec<_> = rollouts.like(written).collect();
-    let is_whole = |it: &Written| it.plan.whose == written.plan.whose;
+    if let Some(busy) = like.iter().find(|it| !it.is_over()) {
+        return Err(NotEdited::InUse(format!("{} is being changed by {busy}", written.changes())));
+    }
+    let goes_on = |it: &Written| {
+        let same = it.plan.whose == written.plan.whose && it.plan.target == written.plan.target;
+        same && written.progress.state != State::Draft
+    };
     match like.as_slice() {
         [] => Ok(None),
-        all if all.iter().any(|it| !it.is_over()) => {
-            let busy = all.iter().find(|it| !it.is_over()).map(ToString::to_string).unwrap_or_default();
-            Err(NotEdited::InUse(format!("{} is being changed by {busy}", written.changes())))
-        }
-        // Hosts that have what was stopped would be told at once what the policy says, and nobody has begun anything.
-        [stopped] if written.progress.state != State::Draft && is_whole(stopped) => Ok(Some(stopped.id)),
+        [stopped] if goes_on(stopped) => Ok(Some(stopped.id)),
         [stopped, ..] => Err(NotEdited::InUse(format!(
-            "{} has {stopped}, of which hosts keep what they have; take that back first (`rollback`), or begin one \
-             for the same hosts without a draft",
+            "{} has {stopped}, of which hosts keep what they have, and would go back all at once; take that back first \
+             (`rollback`), or begin one that leads to the same for the same hosts",
             written.changes()
         ))),
     }

@@ -30,13 +30,16 @@ pub async fn run(app: Arc<App>) {
 
 async fn round(app: &Arc<App>) -> Result<(), StoreError> {
     write(app).await?;
-    let running = app.jobs.running().clone();
+    let (running, mut failed) = (app.jobs.running().clone(), None);
     for one in running.all() {
         let Some(state) = one.end_at(now_ms()) else { continue };
-        app.end_job(Actor("ops-meta".to_owned()), one, state).await?;
-        log::line("job", &[("id", &one.job.id.to_string()), ("state", state.as_str())]);
+        // One that cannot be ended keeps no other from it.
+        match app.end_job(Actor("ops-meta".to_owned()), one, state).await {
+            Ok(_) => log::line("job", &[("id", &one.job.id.to_string()), ("state", state.as_str())]),
+            Err(why) => failed = Some(why),
+        }
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }
 
 /// What is not written yet. What fails is tried again.

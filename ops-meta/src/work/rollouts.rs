@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use crate::clock::now_ms;
 use crate::current::Current;
 use crate::domain::host::{Listening, Run};
-use crate::domain::rollout::{Gates, Look, Next, Rollout, Step, Wait, evaluate, opening, why};
+use crate::domain::rollout::{Gates, Look, Next, Rollout, Step, Wait, Why, evaluate, opening, why};
 use crate::log::Seldom;
 use crate::rollouts::{Counted, Scanned, Seen, scan};
 use crate::running::App;
@@ -34,10 +34,18 @@ pub async fn run(app: Arc<App>) {
     }
 }
 
+/// Windows open and close in time, however long a look at all hosts takes.
+pub async fn watch_windows(app: Arc<App>) {
+    loop {
+        tokio::time::sleep(EVERY).await;
+        app.look_at_windows().await;
+    }
+}
+
 async fn rounds(app: Arc<App>) {
     let warnings = Seldom::new(2);
     loop {
-        let current = app.looks_at_windows().await;
+        let current = app.current().clone();
         if current.active().is_empty() {
             // While cfg.json decides, nobody hears of any.
             app.looks.memories().clear();
@@ -134,8 +142,14 @@ impl Round<'_> {
                 // What is kept of the end is what it ends by.
                 self.note(app, &rollout, &counted);
             }
-            let went = app.step_rollout(rollout.id, &rollout.progress, &step, why).await;
-            let went = went.map_err(|why| format!("rollout {}: {why}", rollout.id))?;
+            let went = app.step_rollout(rollout.id, &rollout.progress, &step, why, self.gates).await;
+            let went = match went {
+                Ok(went) => went,
+                Err(why) => {
+                    self.note_stuck(app, &rollout, &counted, &why.to_string());
+                    return Err(format!("rollout {}: {why}", rollout.id));
+                }
+            };
             // Unless somebody did something meanwhile.
             let Some(progress) = went else { break Went::Step };
             rollout.progress = progress;
@@ -154,6 +168,17 @@ impl Round<'_> {
         let frozen = self.frozen(rollout);
         let why = why(rollout, &self.look(rollout, counted, frozen.as_deref()));
         let (tally, failures) = (counted.tally.clone(), counted.failures.clone());
+        app.looks.note(rollout.id, Seen { at: self.scanned_at, tally, failures, why });
+    }
+
+    /// People see why, too.
+    fn note_stuck(&self, app: &App, rollout: &Rollout, counted: &Counted, why: &str) {
+        let (tally, failures) = (counted.tally.clone(), counted.failures.clone());
+        let why = Why {
+            what: format!("it cannot go on: {why}"),
+            since: rollout.progress.since,
+            moved_by: "whatever mends that; it is tried again all the time".to_owned(),
+        };
         app.looks.note(rollout.id, Seen { at: self.scanned_at, tally, failures, why });
     }
 

@@ -159,3 +159,155 @@ fn an_agent_waits_until_what_it_requires_runs() {
     let both = json!([agent("base", "2", "stoped", "idle"), agent("top", "1", "stoped", "idle")]);
     assert_eq!(told(both), ["base", "top"]);
 }
+
+fn agent(name: &str, version: &str, status: &str, rollout: Option<u64>) -> Value {
+    json!({"name": name, "version": version, "status": status, "phase": "idle", "timestamp": 1_800_000_000,
+           "rollout": rollout})
+}
+
+/// What this host is told: `a 1 start`.
+fn beat(server: &Server, host: &str, agents: &Value) -> Vec<String> {
+    let beat =
+        json!({"hostname": host, "os": "linux", "arch": "x86_64", "intervalSecs": 1, "realAgents": agents});
+    let told = server.post("/heartbeat", &beat).json()["desiredAgents"].clone();
+    let word = |agent: &Value, field: &str| agent[field].as_str().unwrap_or_default().to_owned();
+    let told = told.as_array().unwrap().iter();
+    told.map(|it| ["name", "version", "cmd"].map(|field| word(it, field)).join(" ")).collect()
+}
+
+/// Beats until it is told so.
+fn until_told(server: &Server, host: &str, agents: &Value, expected: &[&str]) {
+    let begun = std::time::Instant::now();
+    loop {
+        let told = beat(server, host, agents);
+        if told == expected {
+            return;
+        }
+        assert!(begun.elapsed().as_secs() < 30, "{told:?}");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
+/// Packages by name, version and what they require.
+fn with_packages(packages: &[(&str, &str, &str)]) -> Server {
+    let server = Server::start(&config_with(json!({ "agents": [] })));
+    let admin = Operator::first(&server);
+    for (name, version, manifest) in packages {
+        let path = format!("/api/v1/packages/{name}/{version}");
+        let put = server.ask("PUT", &path, &[&*bearer(&admin.token)], &package_with(manifest));
+        assert_eq!(put.status, 201, "{put:?}");
+    }
+    server
+}
+
+#[test]
+fn a_frozen_host_that_is_held_or_silent_is_waited_for_too() {
+    let (server, mut hosts) = begin(4);
+    let admin = Operator::first(&server);
+    put(&admin, "groups/db", json!({"select": "hostname in (sleepy, stuck)"}));
+    let mut held = agent("a", "1", "started", None);
+    held["phase"] = json!("held");
+    let held = json!([held]);
+    beat(&server, "sleepy", &json!([agent("a", "1", "started", None)]));
+    beat(&server, "stuck", &held);
+    let id = freeze(&admin, json!({"group": "db"}));
+    let rollout = start(&admin, &plan("2", &json!([{"percent": 100}])));
+    let waits = "2 hosts are kept from beginning by a freeze or the windows of a group";
+    hosts.until("the reason", &server, |_| {
+        beat(&server, "stuck", &held);
+        show(&admin, rollout)["why"]["what"] == waits
+    });
+    assert_eq!(beat(&server, "stuck", &json!([agent("a", "1", "started", None)])), ["a 1 start"]);
+    end(&admin, id);
+    hosts.until("the end", &server, |_| {
+        beat(&server, "stuck", &json!([agent("a", "2", "started", Some(rollout))]));
+        is(&admin, rollout, "completed")
+    });
+}
+
+#[test]
+fn nobody_begins_with_what_is_taken_back() {
+    let (server, mut hosts) = begin(6);
+    let admin = Operator::first(&server);
+    put(&admin, "groups/db", json!({"select": "hostname in (web-00, web-01)"}));
+    let id = freeze(&admin, json!({"group": "db"}));
+    let rollout = start(&admin, &plan("2", &json!([{"percent": 100, "maxInFlight": 3}])));
+    hosts.until("the others", &server, |hosts| hosts.at("2") == 4);
+    say(&admin, rollout, "rollback");
+    end(&admin, id);
+    let was = hosts.at("2");
+    (0..20).for_each(|_| hosts.beat(&server));
+    assert!(hosts.at("2") <= was);
+    hosts.until("the end", &server, |_| is(&admin, rollout, "rolled_back"));
+    assert_eq!(hosts.at("1"), 6);
+}
+
+#[test]
+fn an_agent_that_waits_keeps_running_as_it_is() {
+    let server = with_packages(&[
+        ("base", "1", "{}"),
+        ("base", "2", "{}"),
+        ("top", "1", "{}"),
+        ("top", "2", r#"{"requires": {"base": ">=2"}}"#),
+    ]);
+    let admin = Operator::first(&server);
+    for name in ["base", "top"] {
+        put(&admin, &format!("policies/{name}"), json!({"version": "1", "cmd": "start"}));
+    }
+    let dead = json!([agent("base", "1", "started", None), agent("top", "1", "stoped", None)]);
+    assert_eq!(beat(&server, "h", &dead), ["base 1 start", "top 1 start"]);
+    // By a rollout, whose turn comes when that of the other is approved.
+    start(&admin, &json!({"agent": "base", "version": "2", "waves": [{"percent": 100, "approval": true}]}));
+    let top = json!({"agent": "top", "version": "2", "waves": [{"percent": 100}]});
+    let begun = admin.post("/api/v1/rollouts?confirm=true", &top);
+    let rollout = begun.json()["id"].as_u64().unwrap();
+    let begun = std::time::Instant::now();
+    while show(&admin, rollout)["each"][0]["of"] != json!({"waiting": 1}) {
+        assert!(begun.elapsed().as_secs() < 30, "{}", show(&admin, rollout));
+        assert_eq!(beat(&server, "h", &dead), ["base 1 start", "top 1 start"]);
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert_eq!(beat(&server, "h", &dead), ["base 1 start", "top 1 start"]);
+    // By policies.
+    say(&admin, 1, "stop");
+    say(&admin, rollout, "stop");
+    for name in ["base", "top"] {
+        put(&admin, &format!("policies/{name}?confirm=true"), json!({"version": "2", "cmd": "start"}));
+    }
+    assert_eq!(beat(&server, "h", &dead), ["base 2 start", "top 1 start"]);
+}
+
+#[test]
+fn what_is_taken_back_waits_for_nothing() {
+    let needs = r#"{"requires": {"base": ">=1"}}"#;
+    let server = with_packages(&[("base", "1", "{}"), ("top", "1", needs), ("top", "2", needs)]);
+    let admin = Operator::first(&server);
+    for name in ["base", "top"] {
+        put(&admin, &format!("policies/{name}"), json!({"version": "1", "cmd": "start"}));
+    }
+    let good = json!([agent("base", "1", "started", None), agent("top", "1", "started", None)]);
+    beat(&server, "h", &good);
+    let id = start(
+        &admin,
+        &json!({"agent": "top", "version": "2", "waves": [{"percent": 100, "soakSecs": 3600}]}),
+    );
+    until_told(&server, "h", &good, &["base 1 start", "top 2 start"]);
+    let broken = json!([agent("base", "1", "stoped", None), agent("top", "2", "started", Some(id))]);
+    beat(&server, "h", &broken);
+    say(&admin, id, "rollback");
+    until_told(&server, "h", &broken, &["base 1 start", "top 1 start"]);
+}
+
+#[test]
+fn who_already_is_as_wanted_stays_so_in_a_freeze() {
+    let (server, _hosts) = begin(0);
+    let admin = Operator::first(&server);
+    // An updater of 2015 says of no rollout.
+    let says =
+        |status: &str| json!([{"name": "a", "version": "1", "status": status, "timestamp": 1_800_000_000}]);
+    beat(&server, "old", &says("started"));
+    start(&admin, &json!({"agent": "a", "cmd": "stop", "waves": [{"percent": 100, "soakSecs": 3600}]}));
+    until_told(&server, "old", &says("started"), &["a 1 stop"]);
+    freeze(&admin, json!({}));
+    assert_eq!(beat(&server, "old", &says("stoped")), ["a 1 stop"]);
+}

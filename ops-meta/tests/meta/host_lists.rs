@@ -166,3 +166,95 @@ fn a_retry_is_one_after_a_restart_too() {
     hosts.bad.clear();
     hosts.until("the end", &server, |_| is(&admin, id, "completed"));
 }
+
+#[test]
+fn a_start_asks_what_its_dry_run_asks() {
+    let (server, _hosts) = begin(0);
+    let admin = Operator::first(&server);
+    for (path, manifest) in [("base/1", "{}"), ("base/2", "{}"), ("top/1", r#"{"requires": {"base": "<2"}}"#)]
+    {
+        let path = format!("/api/v1/packages/{path}");
+        assert_eq!(server.ask("PUT", &path, &[&*bearer(&admin.token)], &package_with(manifest)).status, 201);
+    }
+    for name in ["base", "top"] {
+        let policy = json!({"version": "1", "cmd": "start"});
+        assert_eq!(admin.ask("PUT", &format!("/api/v1/policies/{name}"), Some(&policy)).status, 200);
+    }
+    server.post("/heartbeat", &json!({"hostname": "h", "intervalSecs": 1, "realAgents": []}));
+    for change in [json!({"version": "2"}), json!({"cmd": "uninstall"})] {
+        let mut wanted = change;
+        wanted["agent"] = json!("base");
+        wanted["waves"] = json!([{"percent": 100}]);
+        let dry = admin.post("/api/v1/rollouts?dryRun=true", &wanted).json();
+        let why = dry["tried"]["unconfirmed"].as_str().unwrap();
+        assert!(why.starts_with("1 host would not be told to run top 1, and is left out"), "{dry}");
+        let refused = admin.post("/api/v1/rollouts", &wanted);
+        assert_eq!((refused.status, &refused.json()["code"]), (409, &json!("needs_confirmation")));
+    }
+}
+
+#[test]
+fn after_a_stop_only_the_same_goes_on_and_the_rest_is_taken_back_first() {
+    let (server, mut hosts) = begin(6);
+    let admin = Operator::first(&server);
+    let few = json!([{"count": 4, "soakSecs": 3600}, {"percent": 100}]);
+    let id = start(&admin, &plan("2", &few));
+    hosts.until("four", &server, |hosts| hosts.at("2") == 4);
+    say(&admin, id, "stop");
+    let other = admin.post("/api/v1/rollouts", &plan("3", &few));
+    let why = sentence(&other, 409);
+    assert!(
+        why.contains(
+            "of which hosts keep what they have, and would go back all at once; take that back first"
+        ),
+        "{why}"
+    );
+    let again = start(&admin, &plan("2", &json!([{"percent": 100}])));
+    (0..20).for_each(|_| hosts.beat(&server));
+    assert!(hosts.at("2") >= 4);
+    hosts.until("the end", &server, |_| is(&admin, again, "completed"));
+}
+
+#[test]
+fn who_is_held_is_waited_for_where_nobody_else_is() {
+    let (server, mut hosts) = begin(2);
+    let admin = Operator::first(&server);
+    let says = |phase: &str| {
+        json!({"hostname": "held", "os": "linux", "intervalSecs": 1, "realAgents": [
+        {"name": "a", "version": "1", "status": "started", "phase": phase, "timestamp": 1_800_000_000}]})
+    };
+    server.post("/heartbeat", &says("held"));
+    let forced =
+        admin.post("/api/v1/hosts/held/install", &json!({"agent": "a", "version": "2", "force": true}));
+    let id = forced.json()["rollout"].as_u64().unwrap();
+    hosts.until("the reason", &server, |_| {
+        server.post("/heartbeat", &says("held"));
+        show(&admin, id)["why"]["what"].to_string().contains("is of 1 host, all of whom are held")
+    });
+    assert!(is(&admin, id, "running"));
+}
+
+#[test]
+fn a_group_that_is_frozen_counts_for_one_host_though_no_policy_is_for_it() {
+    let (server, _hosts) = begin(2);
+    let admin = Operator::first(&server);
+    let group = json!({"select": "hostname=web-00"});
+    assert_eq!(admin.ask("PUT", "/api/v1/groups/db", Some(&group)).status, 200);
+    assert_eq!(admin.post("/api/v1/freezes", &json!({"group": "db", "why": "x"})).status, 201);
+    let wanted = json!({"agent": "a", "version": "2"});
+    let rejected = admin.post("/api/v1/hosts/web-00/install", &wanted);
+    assert_eq!((rejected.status, &rejected.json()["code"]), (409, &json!("frozen")));
+    assert_eq!(admin.post("/api/v1/hosts/web-01/install", &wanted).status, 201);
+}
+
+#[test]
+fn a_list_is_read_once_however_often_it_is_named() {
+    let (server, _hosts) = begin(0);
+    let admin = Operator::first(&server);
+    let words: Vec<String> = (0..10_000).map(|n| format!("h{n}")).collect();
+    assert_eq!(admin.ask("PUT", "/api/v1/lists/big", Some(&json!({ "words": words }))).status, 200);
+    // Read each time this would take minutes.
+    let wanted = json!({"kind": "report", "hosts": vec!["@big"; 100_000], "allowUnknown": true});
+    let dry = admin.post("/api/v1/jobs?dryRun=true", &wanted);
+    assert_eq!(dry.json()["hosts"].as_array().unwrap().len(), 10_000);
+}

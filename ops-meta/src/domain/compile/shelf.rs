@@ -83,6 +83,12 @@ impl Shelf {
         self.agents.get(agent).into_iter().flat_map(BTreeMap::keys)
     }
 
+    /// Whether some build requires this agent.
+    pub fn require(&self, agent: &AgentName) -> bool {
+        let mut builds = self.agents.values().flat_map(BTreeMap::values).flatten();
+        builds.any(|(_, stocked)| stocked.requires.contains_key(agent))
+    }
+
     pub fn builds(&self, agent: &AgentName, version: &Version) -> impl Iterator<Item = &Stocked> {
         let versions = self.agents.get(agent).and_then(|versions| versions.get(version));
         versions.into_iter().flatten().map(|(_, stocked)| stocked)

@@ -61,9 +61,13 @@ impl Active {
         }
     }
 
-    /// Whether it is for this host alone, with others of a list.
-    pub fn names(&self, hostname: &str) -> bool {
-        matches!(&self.policies, Policies::Each(policies) if policies.contains_key(hostname))
+    /// The hosts that it names; of a policy none.
+    pub fn named(&self) -> impl Iterator<Item = &str> {
+        let policies = match &self.policies {
+            Policies::One(_) => None,
+            Policies::Each(policies) => Some(policies.keys()),
+        };
+        policies.into_iter().flatten().map(|hostname| &**hostname)
     }
 
     /// Whether it makes this of a policy.

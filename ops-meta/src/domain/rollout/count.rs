@@ -16,6 +16,8 @@ pub struct Seen {
     /// The first of the waves that admit it.
     pub admitted_by: Option<usize>,
     pub class: Class,
+    /// It has not what is to change, and a freeze or a window keeps it from that, whatever else is so.
+    pub is_kept: bool,
 }
 
 impl Seen {
@@ -35,6 +37,8 @@ impl Seen {
 pub struct Counts {
     /// Those that it selects, as far as they count ([`Class::is_counted`]).
     pub hosts: u32,
+    /// Those that it selects and that do not count.
+    pub left_out: u32,
     /// Of them those that some wave admitted, or that are there anyway.
     pub reached: u32,
     /// Those that this wave was the first to admit, by how far they are.
@@ -98,20 +102,27 @@ pub struct Tally {
     pub waves: Vec<Counts>,
     /// Those that no wave admits.
     pub rest: Classes,
+    /// Those that a freeze or a window keeps from having it.
+    pub kept: u32,
 }
 
 impl Tally {
     pub fn new(waves: usize) -> Self {
-        Self { waves: vec![Counts::default(); waves], rest: Classes::default() }
+        Self { waves: vec![Counts::default(); waves], ..Self::default() }
     }
 
     pub fn add(&mut self, seen: &Seen) {
         for (wave, counts) in self.waves.iter_mut().enumerate() {
-            if seen.class.is_counted() && seen.is_selected_by(wave) {
-                counts.hosts = counts.hosts.saturating_add(1);
-                counts.reached = counts.reached.saturating_add(seen.is_reached().into());
+            match (seen.is_selected_by(wave), seen.class.is_counted()) {
+                (false, _) => {}
+                (true, false) => counts.left_out = counts.left_out.saturating_add(1),
+                (true, true) => {
+                    counts.hosts = counts.hosts.saturating_add(1);
+                    counts.reached = counts.reached.saturating_add(seen.is_reached().into());
+                }
             }
         }
+        self.kept = self.kept.saturating_add(seen.is_kept.into());
         match seen.admitted_by.and_then(|wave| self.waves.get_mut(wave)) {
             Some(counts) => counts.of.add(seen.class),
             None => self.rest.add(seen.class),
@@ -134,11 +145,6 @@ impl Tally {
 
     pub fn waiting(&self) -> u32 {
         self.sum(Classes::waiting)
-    }
-
-    /// Admitted, and kept from beginning.
-    pub fn shut(&self) -> u32 {
-        self.sum(|of| of.get(Class::Shut))
     }
 
     fn sum(&self, each: impl Fn(&Classes) -> u32) -> u32 {

@@ -170,6 +170,9 @@ fn unsettled(rollout: &Rollout, look: &Look<'_>, wave: &Wave, counts: &Counts) -
     if away > done {
         return Some(Next::Wait(Wait::Away { away, done }));
     }
+    if counts.hosts == 0 && counts.left_out > 0 {
+        return Some(Next::Wait(Wait::Nobody { left_out: counts.left_out }));
+    }
     let wanted = Percent::whole(wave.success_percent).of(ordered.saturating_sub(in_flight));
     if done < wanted {
         return Some(Next::Wait(Wait::TooFewDone { done, ordered, wanted }));
@@ -193,7 +196,7 @@ fn ended(rollout: &Rollout, look: &Look<'_>) -> Next {
         Some(next) if next.approval => Next::Do(Step::Await { wave }),
         Some(_) => Next::Do(Step::Begin { wave }),
         // Whoever is kept from beginning would begin by the policy.
-        None => match look.tally.shut() {
+        None => match look.tally.kept {
             0 => shut(look).map_or(Next::Do(Step::Complete), Next::Wait),
             hosts => Next::Wait(Wait::Shut { hosts }),
         },

@@ -9,6 +9,8 @@ pub struct Standing<'a> {
     /// Bit `n`: wave `n` selects it.
     pub selected: u32,
     pub stand: Stand,
+    /// It looks as if it had it, whoever told it.
+    pub is_as_wanted: bool,
     pub bar: Option<Bar>,
     /// What keeps it from beginning.
     pub shut: Option<Shut<'a>>,

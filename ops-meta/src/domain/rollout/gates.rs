@@ -10,9 +10,14 @@ use super::window::{Opening, opening};
 use crate::domain::freeze::Freeze;
 use crate::domain::precedence::Group;
 
+const DAY_MS: i64 = 86_400_000;
+
 /// All of it, at one time.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct Gates {
+    /// When that was so, and until when it is at least, in Unix milliseconds.
+    from: i64,
+    until: i64,
     freezes: Arc<[Freeze]>,
     /// Groups none of whose windows is open, and when the next one opens, in Unix milliseconds, where that is known.
     closed: BTreeMap<Box<str>, Option<i64>>,
@@ -32,11 +37,25 @@ pub enum Shut<'a> {
 impl Gates {
     /// `now` in Unix milliseconds.
     pub fn at<'a>(now: i64, freezes: Arc<[Freeze]>, groups: impl Iterator<Item = &'a Group>) -> Self {
-        let closed = groups.filter_map(|group| match opening(&group.windows, now) {
-            Opening::Open { .. } => None,
-            Opening::Closed { until } => Some((group.name.clone(), until)),
-        });
-        Self { freezes, closed: closed.collect() }
+        let (mut closed, mut ends) = (BTreeMap::new(), i64::MAX);
+        for group in groups.filter(|group| !group.windows.is_empty()) {
+            let until = match opening(&group.windows, now) {
+                Opening::Open { until } => until,
+                Opening::Closed { until } => {
+                    closed.insert(group.name.clone(), until);
+                    until
+                }
+            };
+            // Nobody looks further ahead.
+            ends = ends.min(until.unwrap_or(now.saturating_add(DAY_MS)));
+        }
+        Self { from: now, until: ends, freezes, closed }
+    }
+
+    /// Whether some window may have opened or closed by `now`, in Unix milliseconds. A clock that was set back may have
+    /// closed some again.
+    pub fn may_change(&self, now: i64) -> bool {
+        self.until < i64::MAX && !(self.from..self.until).contains(&now)
     }
 
     pub fn freezes(&self) -> &[Freeze] {
@@ -65,6 +84,13 @@ impl Gates {
             let mut groups = groups.filter_map(|name| self.closed.get_key_value(name));
             groups.next().map(|(group, until)| Shut::Window { group, until: *until })
         })
+    }
+}
+
+/// Whatever the time is.
+impl PartialEq for Gates {
+    fn eq(&self, other: &Self) -> bool {
+        self.freezes == other.freezes && self.closed == other.closed
     }
 }
 

@@ -77,7 +77,7 @@ impl Rollout {
             State::AwaitingApproval | State::Running => admitted || stand == Stand::There,
             // Whoever has it, or is about to, keeps it; nobody else begins.
             State::Paused | State::Stopped => stand == Stand::There || (admitted && stand == Stand::Moving),
-            State::RollingBack => admitted,
+            State::RollingBack => admitted && stand != Stand::Elsewhere,
             State::Draft | State::Completed | State::RolledBack => false,
         }
     }

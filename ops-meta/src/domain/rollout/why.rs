@@ -49,6 +49,10 @@ pub enum Wait {
         away: u32,
         done: u32,
     },
+    /// No host of the wave counts.
+    Nobody {
+        left_out: u32,
+    },
     /// All others are done.
     Shut {
         hosts: u32,
@@ -147,6 +151,10 @@ fn waiting(rollout: &Rollout, wait: &Wait) -> String {
             are(*away),
             if *done == 0 { "none is".to_owned() } else { are(*done) }
         ),
+        Wait::Nobody { left_out } => format!(
+            "{wave} is of {}, all of whom are held, silent, or without a package for them",
+            hosts_of(*left_out)
+        ),
         Wait::Shut { hosts } => {
             format!("{} kept from beginning by a freeze or the windows of a group", are(*hosts))
         }
@@ -182,6 +190,7 @@ fn moved_by(rollout: &Rollout, wait: &Wait) -> String {
             Err(_) => "the next one that opens".to_owned(),
         },
         Wait::Window { until: None } => "the next one that opens".to_owned(),
+        Wait::InFlight { in_flight, waiting, .. } if in_flight == waiting => "what they wait for".to_owned(),
         Wait::InFlight { .. } => {
             "the next host that is done; or a larger maxInFlight in another rollout".to_owned()
         }
@@ -189,6 +198,9 @@ fn moved_by(rollout: &Rollout, wait: &Wait) -> String {
         Wait::Turns { .. } => "their turn; next goes on with the next wave".to_owned(),
         Wait::Away { .. } => {
             "they are heard again, or forgotten (`host drop`); next goes on without them".to_owned()
+        }
+        Wait::Nobody { .. } => {
+            "a host that is released, heard, or has a package; next goes on without them".to_owned()
         }
         Wait::Shut { .. } => "the end of the freeze, or the next window".to_owned(),
         Wait::UnderWay { in_flight, waiting } if in_flight == waiting => {

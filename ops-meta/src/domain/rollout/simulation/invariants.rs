@@ -112,7 +112,7 @@ pub fn stepped(before: &Rollout, now: &Rollout, step: &Step, tally: &Tally, seen
         }
         Step::TakenBack => assert!(has.is_empty()),
         Step::Complete => {
-            assert!(seen.iter().all(|(_, it)| it.class != Class::Shut), "somebody is kept from it")
+            assert!(seen.iter().all(|(_, it)| !it.is_kept), "somebody is kept from it")
         }
         _ => assert_eq!(had, has),
     }

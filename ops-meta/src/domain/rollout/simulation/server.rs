@@ -3,7 +3,7 @@
 use ops_wire::{Cmd, DesiredAgent, Status};
 
 use super::host::{INTERVAL_SECS, NEW, OLD, Order, Said};
-use crate::domain::conformity::Real;
+use crate::domain::conformity::{Conformity, Real};
 use crate::domain::host::{Heard, Listening, Run, state};
 use crate::domain::rollout::{
     Asked, Bar, Class, Going, Known, Look, Next, Opening, Report, Rollout, Seen, Stand, State, Tally,
@@ -168,9 +168,11 @@ impl Server {
         let progress = &self.rollout.progress;
         let admitted_by = progress.waves.admitting(facts.position, facts.selected);
         let selected = facts.selected;
+        let is_shut = self.bar(host, now) == Some(Bar::Shut);
         let Some(memory) = self.known[host] else {
-            return Seen { selected, admitted_by, class: Class::Away };
+            return Seen { selected, admitted_by, class: Class::Away, is_kept: is_shut };
         };
+        let report = self.report(&memory.said);
         let heard = Heard { first: 0, last: memory.last, revived: 0, interval_secs: INTERVAL_SECS as u32 };
         let new = admitted_by.is_some();
         let told = memory.told.filter(|(order, _)| (order.version == NEW) == new);
@@ -179,11 +181,11 @@ impl Server {
             was_admitted: progress.reached.admitting(facts.position, facts.selected).is_some(),
             state: state(&heard, &self.listening, now),
             told_secs: told.map(|(_, since)| self.listening.silence(since, now)),
-            report: self.report(&memory.said),
+            report,
             failed_before: memory.failed_at.is_some_and(|at| at * 1000 < progress.failures_since),
             bar: self.bar(host, now),
         });
-        Seen { selected, admitted_by, class }
+        Seen { selected, admitted_by, class, is_kept: is_shut && report.target != Conformity::Yes }
     }
 
     pub fn seen(&self, now: i64) -> Vec<(u64, Seen)> {

@@ -88,7 +88,7 @@ proptest! {
         hosts in prop::collection::vec((0u32..8, prop::option::of(0usize..3), 0usize..16), 0..40)
     ) {
         let seen = |(selected, admitted_by, class): &(u32, Option<usize>, usize)| Seen {
-            selected: *selected, admitted_by: *admitted_by, class: Class::ALL[*class],
+            selected: *selected, admitted_by: *admitted_by, class: Class::ALL[*class], is_kept: false,
         };
         let mut tally = Tally::new(3);
         hosts.iter().for_each(|host| tally.add(&seen(host)));

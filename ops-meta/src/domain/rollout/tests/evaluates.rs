@@ -17,7 +17,8 @@ struct Looked {
 fn looked(waves: usize, hosts: &[(u32, Option<usize>, Class)]) -> Looked {
     let mut tally = Tally::new(waves);
     for (count, admitted_by, class) in hosts {
-        let seen = Seen { selected: u32::MAX, admitted_by: *admitted_by, class: *class };
+        let (selected, is_kept) = (u32::MAX, *class == Shut);
+        let seen = Seen { selected, admitted_by: *admitted_by, class: *class, is_kept };
         (0..*count).for_each(|_| tally.add(&seen));
     }
     let positions = (1..=1000).map(|n| n * 100).collect();
