@@ -45,7 +45,10 @@ pub struct MoveTold {
 #[derive(Debug, Clone, PartialEq)]
 pub struct RolloutRow {
     pub id: u64,
+    /// In a list only the first of the hosts that it names.
     pub plan: Value,
+    /// How many hosts it names.
+    pub named: usize,
     pub progress: Value,
     pub note: String,
     pub actor: String,
@@ -65,6 +68,14 @@ pub struct RolloutsAsked {
     pub agent: Option<String>,
     pub limit: usize,
 }
+
+/// Of the hosts that a plan names the first, and how many there are.
+const IN_SHORT: &str = "id, progress, note, actor, created, finished, seen, \
+    CASE WHEN json_array_length(plan, '$.hosts') > 1 \
+        THEN json_set(plan, '$.hosts', json_array(plan ->> '$.hosts[0]')) ELSE plan END AS plan, \
+    json_array_length(plan, '$.hosts') AS named";
+/// More policies than these an event only counts.
+const POLICIES_TOLD_MAX: usize = 20;
 
 impl Store {
     /// Those that tell hosts something, or will. Blocks; for the start.
@@ -90,6 +101,8 @@ fn list(connection: &Connection, asked: &RolloutsAsked) -> Result<Vec<RolloutRow
         ("plan ->> 'agent' = ?", asked.agent.clone().map(Sql::Text)),
     ];
     let (sql, values) = newest("rollouts", conditions, asked.limit);
+    // A page of plans that name ten thousand hosts each would be a gigabyte.
+    let sql = sql.replacen('*', IN_SHORT, 1);
     let mut statement = connection.prepare_cached(&sql)?;
     rows(statement.query(params_from_iter(values))?)
 }
@@ -115,9 +128,13 @@ fn read(row: &Row<'_>) -> Result<RolloutRow, StoreError> {
         serde_json::from_str(&text)
             .map_err(|why| StoreError::Damaged(format!("the {column} of rollout {id} is no JSON: {why}")))
     };
+    let plan: Value = json("plan")?;
+    let hosts = || plan.get("hosts").and_then(Value::as_array).map_or(0, Vec::len);
+    let named = row.get::<_, Option<u32>>("named").ok().flatten().map_or_else(hosts, |it| it as usize);
     Ok(RolloutRow {
         id,
-        plan: json("plan")?,
+        named,
+        plan,
         progress: json("progress")?,
         note: row.get("note")?,
         actor: row.get("actor")?,
@@ -144,7 +161,7 @@ pub(super) fn start(transaction: &Transaction<'_>, new: NewRollout, actor: &str)
         kind: if is_draft { "rollout.drafted" } else { "rollout.started" },
         object: object(id.unsigned_abs()),
         before: None,
-        after: Some(json!({"plan": new.plan, "note": new.note})),
+        after: Some(json!({"plan": in_short(new.plan), "note": new.note})),
         id: Some(id),
     })
 }
@@ -174,8 +191,12 @@ pub(super) fn go_on(transaction: &Transaction<'_>, moved: RolloutMove) -> Result
     after.insert("state".to_owned(), progress.get("state").cloned().unwrap_or_default());
     after.insert("wave".to_owned(), waves(&progress).into());
     after.insert("why".to_owned(), why.into());
-    for Difference { object, after: value, .. } in policy {
-        after.insert(object.to_string(), value.unwrap_or_default());
+    if policy.len() > POLICIES_TOLD_MAX {
+        after.insert("policies".to_owned(), policy.len().into());
+    } else {
+        for Difference { object, after: value, .. } in policy {
+            after.insert(object.to_string(), value.unwrap_or_default());
+        }
     }
     let state = before.progress.get("state").cloned().unwrap_or_default();
     Ok(Some(Done {
@@ -198,10 +219,18 @@ pub(super) fn delete(transaction: &Transaction<'_>, id: u64) -> Result<Done, Sto
     Ok(Done {
         kind: "rollout.deleted",
         object: object(id),
-        before: Some(json!({"plan": before.plan, "progress": before.progress})),
+        before: Some(json!({"plan": in_short(before.plan), "progress": before.progress})),
         after: None,
         id: None,
     })
+}
+
+/// Of a plan that names many hosts, how many.
+fn in_short(mut plan: Value) -> Value {
+    if let Some(hosts) = plan.get_mut("hosts") {
+        *hosts = hosts.as_array().map_or(0, Vec::len).into();
+    }
+    plan
 }
 
 fn object(id: u64) -> String {

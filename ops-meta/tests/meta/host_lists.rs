@@ -43,6 +43,10 @@ fn an_agent_is_installed_on_hosts_that_are_named_and_they_have_policies_then() {
     assert!(sentence(&again, 409).starts_with(&format!("a on 2 hosts is being changed by rollout {id}")));
     hosts.until("all", &server, |_| is(&admin, id, "completed"));
     assert_eq!(hosts.at("2"), 4);
+    let row = admin.get("/api/v1/rollouts").json()["rollouts"][0].clone();
+    assert_eq!((&row["hosts"], &row["plan"]["hosts"]), (&json!(4), &json!(["web-01"])));
+    let events = admin.get(&format!("/api/v1/events?object=rollout%20{id}&kind=rollout.started")).json();
+    assert_eq!(events["events"][0]["after"]["plan"]["hosts"], 4, "{events}");
     assert_eq!(
         (&own(&admin, "web-01")["version"], &own(&admin, "web-04")["trialSecs"]),
         (&json!("2"), &json!(7))

@@ -180,7 +180,7 @@ fn moved_by(rollout: &Rollout, wait: &Wait) -> String {
         }
         Wait::Paused => "resume goes on; rollback takes all back".to_owned(),
         Wait::Over(State::Stopped) => {
-            "rollback takes back what it changed; another rollout changes the rest".to_owned()
+            "rollback takes back what it changed; another rollout to the same changes the rest".to_owned()
         }
         Wait::Over(_) => "nothing; what comes next is another rollout".to_owned(),
         Wait::Learning => "an interval of the hosts has to pass".to_owned(),

@@ -16,9 +16,6 @@ use crate::rollouts::{Ended, Failures, WaveEnded};
 use crate::running::App;
 use crate::store::{RolloutRow, StoreError};
 
-/// Hosts that are named of a plan in a list.
-const HOSTS_IN_LIST: usize = 10;
-
 /// One rollout in a list. Times are Unix milliseconds.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Rollout)]
@@ -31,7 +28,7 @@ pub struct Head {
     /// Waves that have begun, and how many there are.
     begun: usize,
     waves: usize,
-    /// How many hosts its plan names.
+    /// How many hosts its plan names; in a list only the first of them stands in it.
     hosts: usize,
     /// Of all hosts of the policy those that have the change; null: nobody has counted them.
     percent: Option<u32>,
@@ -124,15 +121,12 @@ fn read<T: serde::de::DeserializeOwned>(
 }
 
 impl Head {
-    /// In a list, of many hosts some stand for all.
     pub fn of(app: &App, row: RolloutRow) -> Result<Self, Problem> {
-        let mut head = Self::with(app, row)?.0;
-        head.plan.hosts.truncate(HOSTS_IN_LIST);
-        Ok(head)
+        Ok(Self::with(app, row)?.0)
     }
 
     fn with(app: &App, row: RolloutRow) -> Result<(Self, Progress, Option<Ended>), StoreError> {
-        let RolloutRow { id, plan, progress, note, actor, created, finished, seen } = row;
+        let RolloutRow { id, plan, named: hosts, progress, note, actor, created, finished, seen } = row;
         let plan: PlanText = read(id, "plan", plan)?;
         let progress: Progress = read(id, "progress", progress)?;
         let now = app.looks.of(id);
@@ -143,7 +137,7 @@ impl Head {
         let now = now.map(|seen| seen.ended());
         let seen = if finished.is_some() { kept.or(now) } else { now.or(kept) };
         let Progress { state, since, .. } = progress;
-        let (begun, waves, hosts) = (progress.waves.len(), plan.waves.len(), plan.hosts.len());
+        let (begun, waves) = (progress.waves.len(), plan.waves.len());
         let percent = seen.as_ref().map(|seen| seen.percent);
         let head = Self {
             id,
