@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use ops_wire::AgentName;
+
 use crate::clock::now_ms;
 use crate::deciding::NotEdited;
 use crate::domain::desired::Fault;
@@ -27,6 +29,14 @@ impl App {
             let why = format!("there are {FREEZES_MAX} freezes; end some (`ops-meta freeze list`)");
             return Err(NotEdited::InUse(why));
         }
+        if let Frozen::Agent(agent) = &of
+            && !self.knows(agent)
+        {
+            let why = format!(
+                "no policy, rollout or package is of {agent}; `ops-meta package list` shows what there is"
+            );
+            return Err(NotEdited::Faults(vec![Fault { path: "agent".to_owned(), why }]));
+        }
         let group = of.as_group().filter(|name| self.standing().desired.rules().group_called(name).is_none());
         if let Some(name) = group {
             let why = format!("there is no group {name}; `ops-meta group list` shows those that there are");
@@ -41,6 +51,12 @@ impl App {
         self.decide(&self.running(), changed.generation);
         self.looks.moved.notify_one();
         Ok(freeze)
+    }
+
+    fn knows(&self, agent: &AgentName) -> bool {
+        self.standing().desired.rules().agents().contains(agent)
+            || self.rollouts().are_of(agent)
+            || self.packages.all().iter().any(|it| it.build.name == *agent)
     }
 
     /// Not to be broken off.

@@ -69,6 +69,10 @@ impl App {
             );
             return Err(NotEdited::Rejected("held", why));
         }
+        if wanted.plan.cmd == "uninstall" && says(agent).is_none() {
+            let why = format!("{hostname} has no {agent}, as far as it says");
+            return Err(NotEdited::Rejected("excluded", why));
+        }
         let alone = self.alone(&checked.written, checked.target.clone());
         let base = alone.base_instead(&host.stable(hostname), &host.answer);
         // Nothing would change, which is told by whoever begins it.

@@ -13,7 +13,9 @@ use crate::clock::now_ms;
 use crate::current::{Base, Current, Of};
 use crate::domain::conformity::Conformity;
 use crate::domain::host::{Listening, State as HostState, state};
-use crate::domain::rollout::{Active, Bar, Class, Known, Nearest, Report, Seen as Place, Tally, position};
+use crate::domain::rollout::{
+    Active, Bar, Class, Known, Nearest, Report, Seen as Place, State, Tally, position,
+};
 use crate::domain::selector::HostFacts;
 use crate::fleet::{Agents, Fleet, Host};
 
@@ -32,6 +34,16 @@ pub struct Memory {
     told: ByPosition<Told>,
     /// Since when they report a failure, in Unix milliseconds; 0: since before anybody looked.
     failed: ByPosition<i64>,
+    /// How those failed that have not got there since: a host that is told otherwise meanwhile says nothing of it any more.
+    fell: ByPosition<Fell>,
+}
+
+#[derive(Debug)]
+struct Fell {
+    class: Class,
+    code: Box<str>,
+    /// Unix milliseconds.
+    at: i64,
 }
 
 /// What is to be remembered of one host.
@@ -200,12 +212,38 @@ impl<'a> Counting<'a> {
     fn add(&mut self, host: &Looked<'_>, reported: &Reported) {
         let One { position, place, remembered } = self.memory.one(self.active, host, reported, &self.looking);
         self.memory.keep(position, remembered);
+        self.falls(host, position, place.class);
         self.tally.add(&place);
         if self.active.rollout.is_next(&place) {
             self.nearest.offer(position);
         }
-        if let Some(code) = failure(host.host, self.active, place.class) {
-            Failures::note(&mut self.failures, code, host.hostname);
+    }
+
+    /// Counts a failure by its code. Of what is taken back those that had failed stay known.
+    fn falls(&mut self, host: &Looked<'_>, position: u64, class: Class) {
+        let taking_back = self.active.rollout.progress.state == State::RollingBack;
+        let code = failure(host.host, self.active, class);
+        let fell = self.memory.fell.get(&position);
+        match (class, code, fell) {
+            (Class::Done, ..) if fell.is_some() => _ = self.memory.fell.remove(&position),
+            (Class::Failed | Class::RolledBack, Some(""), Some(fell)) => {
+                Failures::note(&mut self.failures, &fell.code, host.hostname);
+            }
+            (Class::Failed | Class::RolledBack, Some(code), _) => {
+                let code = match (code, class) {
+                    ("", Class::Failed) => "failed",
+                    ("", _) => "rolled_back",
+                    (code, _) => code,
+                };
+                Failures::note(&mut self.failures, code, host.hostname);
+                let fell = Fell { class, code: code.into(), at: self.looking.now * 1000 };
+                self.memory.fell.insert(position, fell);
+            }
+            (_, Some(code), _) => Failures::note(&mut self.failures, code, host.hostname),
+            (_, None, Some(fell)) if taking_back => {
+                Failures::note(&mut self.failures, &fell.code, host.hostname);
+            }
+            _ => {}
         }
     }
 
@@ -215,13 +253,12 @@ impl<'a> Counting<'a> {
     }
 }
 
-/// How it failed, in a word.
+/// How it failed, in a word; empty: it does not say.
 fn failure<'a>(host: &'a Host, active: &Active, class: Class) -> Option<&'a str> {
-    let code = || host.says(active.agent().as_str()).map_or("", |it| it.real.error_code);
     match class {
-        Class::Failed | Class::RolledBack if !code().is_empty() => Some(code()),
-        Class::Failed => Some("failed"),
-        Class::RolledBack => Some("rolled_back"),
+        Class::Failed | Class::RolledBack => {
+            Some(host.says(active.agent().as_str()).map_or("", |it| it.real.error_code))
+        }
         Class::TimedOut => Some("timed_out"),
         Class::Vanished => Some("vanished"),
         _ => None,
@@ -281,7 +318,12 @@ impl Memory {
         let retried = progress.failures_since;
         known.failed_before = retried > 0 && failed.is_some_and(|since| since <= retried);
         let is_kept = *bar == Some(Bar::Shut) && !is_there;
-        let place = Place { selected, admitted_by, class: going.class(&known), is_kept };
+        let fell = self.fell.get(&position).filter(|fell| fell.at > retried);
+        let class = match (going.class(&known), fell) {
+            (Class::Ordered, Some(fell)) => fell.class,
+            (class, _) => class,
+        };
+        let place = Place { selected, admitted_by, class, is_kept };
         One { position, place, remembered: Remembered { told, failed } }
     }
 

@@ -207,7 +207,7 @@ impl fmt::Display for Written {
         let state = self.progress.state;
         write!(f, "rollout {}, which is {state}", self.id)?;
         match state.is_over() {
-            true => Ok(()),
+            true => write!(f, "; take it back (`rollback`), or edit its policy"),
             false => write!(f, "; wait for its end, or end it (`stop`, `rollback`)"),
         }
     }

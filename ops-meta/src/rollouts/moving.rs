@@ -179,7 +179,7 @@ pub fn changed(document: &Document, written: &Written) -> Document {
 fn is_finished(progress: &Progress) -> bool {
     match progress.state {
         State::Completed | State::RolledBack => true,
-        State::Stopped => progress.waves.is_empty(),
+        State::Stopped => progress.waves.admits_nobody(),
         _ => false,
     }
 }

@@ -129,6 +129,7 @@ struct Round<'a> {
 
 impl Round<'_> {
     async fn one(&self, app: &App, mut rollout: Rollout, counted: Counted) -> Result<Went, String> {
+        let mut last = None;
         let went = loop {
             let frozen = self.frozen(&rollout);
             let look = self.look(&rollout, &counted, frozen.as_deref());
@@ -142,11 +143,17 @@ impl Round<'_> {
                 // What is kept of the end is what it ends by.
                 self.note(app, &rollout, &counted);
             }
-            let went = app.step_rollout(rollout.id, &rollout.progress, &step, why, self.gates).await;
+            let went = app.step_rollout(rollout.id, &rollout.progress, &step, why.clone(), self.gates).await;
             let went = match went {
                 Ok(went) => went,
                 Err(why) => {
-                    self.note_stuck(app, &rollout, &counted, &why.to_string());
+                    // People see why, too.
+                    let stuck = Why {
+                        what: format!("it cannot go on: {why}"),
+                        since: rollout.progress.since,
+                        moved_by: "whatever mends that; it is tried again all the time".to_owned(),
+                    };
+                    self.note_why(app, &rollout, &counted, stuck);
                     return Err(format!("rollout {}: {why}", rollout.id));
                 }
             };
@@ -157,28 +164,28 @@ impl Round<'_> {
             let keeps_counts = matches!(step, Step::Settle | Step::Recover { .. } | Step::Begin { wave: 0 });
             if !keeps_counts {
                 // What was counted does not count any more.
+                last = Some(why);
                 break Went::Step;
             }
         };
-        self.note(app, &rollout, &counted);
+        match last {
+            None => self.note(app, &rollout, &counted),
+            Some(what) => {
+                let moved_by = "it goes on by itself, within seconds".to_owned();
+                self.note_why(app, &rollout, &counted, Why { what, since: rollout.progress.since, moved_by });
+            }
+        }
         Ok(went)
     }
 
     fn note(&self, app: &App, rollout: &Rollout, counted: &Counted) {
         let frozen = self.frozen(rollout);
         let why = why(rollout, &self.look(rollout, counted, frozen.as_deref()));
-        let (tally, failures) = (counted.tally.clone(), counted.failures.clone());
-        app.looks.note(rollout.id, Seen { at: self.scanned_at, tally, failures, why });
+        self.note_why(app, rollout, counted, why);
     }
 
-    /// People see why, too.
-    fn note_stuck(&self, app: &App, rollout: &Rollout, counted: &Counted, why: &str) {
+    fn note_why(&self, app: &App, rollout: &Rollout, counted: &Counted, why: Why) {
         let (tally, failures) = (counted.tally.clone(), counted.failures.clone());
-        let why = Why {
-            what: format!("it cannot go on: {why}"),
-            since: rollout.progress.since,
-            moved_by: "whatever mends that; it is tried again all the time".to_owned(),
-        };
         app.looks.note(rollout.id, Seen { at: self.scanned_at, tally, failures, why });
     }
 

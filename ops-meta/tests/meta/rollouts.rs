@@ -198,7 +198,7 @@ fn a_version_that_fails_reaches_few_hosts_and_is_taken_back() {
     let failed = |hosts: &Hosts| hosts.all.iter().filter(|host| host.failed.is_some()).count();
     let id = start(&admin, &plan("2", &json!([{"percent": 10, "maxFailed": 5}, {"percent": 100}])));
     hosts.until("two failures", &server, |_| show(&admin, id)["failures"]["trial_failed"]["hosts"] == 2);
-    let waits = "0 of 2 hosts ordered in wave \"10 %\" are done, and 2 have to be; the others failed";
+    let waits = "0 of 2 hosts ordered in wave \"10 %\" are done, and 1 have to be; the others failed";
     hosts.until("the reason", &server, |_| show(&admin, id)["why"]["what"] == waits);
     assert_eq!((failed(&hosts), show(&admin, id)["state"].clone()), (2, json!("running")));
     let list = admin.get(&format!("/api/v1/rollouts/{id}/hosts?class=rolled_back")).json();
@@ -467,7 +467,7 @@ fn hosts_that_do_nothing_or_fall_silent_count_as_failed() {
     assert_eq!((&shown["breach"]["why"], hosts.at("2")), (&json!(why), 1), "{shown}");
     // Known failures are no breach again.
     say(&admin, id, "resume");
-    let waits = "1 of 3 hosts ordered in wave \"30 %\" are done, and 3 have to be; the others failed";
+    let waits = "1 of 3 hosts ordered in wave \"30 %\" are done, and 2 have to be; the others failed";
     hosts.until("the reason", &server, |_| show(&admin, id)["why"]["what"] == waits);
     say(&admin, id, "next");
     hosts.until("the others", &server, |hosts| hosts.at("2") == 8);
@@ -513,4 +513,45 @@ fn nobody_is_late_for_what_was_said_before_a_pause() {
     beats(&mut hosts, 2);
     assert!(is(&admin, id, "running"), "it has all its time again");
     hosts.until("the breach", &server, |_| is(&admin, id, "paused"));
+}
+
+#[test]
+fn who_failed_is_still_known_after_a_pause_and_when_it_was_taken_back() {
+    let (server, mut hosts) = begin(4);
+    let admin = Operator::first(&server);
+    hosts.bad.insert("2");
+    let id = start(&admin, &plan("2", &json!([{"percent": 100, "maxFailed": 1}])));
+    hosts.until("the breach", &server, |_| is(&admin, id, "paused"));
+    // They are told the old version now, and say nothing of the new one any more.
+    for _ in 0..40 {
+        hosts.all.iter_mut().for_each(|host| host.failed = None);
+        hosts.beat(&server);
+        thread::sleep(Duration::from_millis(20));
+    }
+    let failed = show(&admin, id)["failures"]["trial_failed"]["hosts"].as_u64();
+    assert!(failed >= Some(2), "{}", show(&admin, id));
+    let listed = admin.get(&format!("/api/v1/rollouts/{id}/hosts?class=rolled_back")).json();
+    assert_eq!(listed["hosts"].as_array().map(Vec::len), failed.map(|it| it as usize), "{listed}");
+    say(&admin, id, "rollback");
+    hosts.until("the end", &server, |_| is(&admin, id, "rolled_back"));
+    assert_eq!(
+        show(&admin, id)["failures"]["trial_failed"]["hosts"].as_u64(),
+        failed,
+        "{}",
+        show(&admin, id)
+    );
+}
+
+#[test]
+fn what_was_stopped_before_anybody_heard_of_it_is_over() {
+    let (server, _hosts) = begin(2);
+    let admin = Operator::first(&server);
+    let closed = json!([{"start": "00:00", "durationSecs": 1, "days": ["mon"], "zone": "UTC"}]);
+    let mut wanted = plan("2", &json!([{"percent": 100}]));
+    wanted["windows"] = closed;
+    let id = start(&admin, &wanted);
+    thread::sleep(Duration::from_millis(1500));
+    say(&admin, id, "stop");
+    assert!(show(&admin, id)["finished"].is_i64());
+    assert_eq!(admin.delete(&format!("/api/v1/rollouts/{id}")).status, 204);
 }

@@ -45,7 +45,7 @@ pub enum Verb {
     Stop(go_on::Args),
     /// Take back what was changed
     Rollback(go_on::Args),
-    /// Go on; what failed until now has another try
+    /// Go on; what failed until now is a failure only once it fails again
     Retry(go_on::Args),
     /// Look on
     Watch(watch::Args),

@@ -66,7 +66,9 @@ fn waves(rollout: &Value) -> Vec<Wave<'_>> {
 
 impl Wave<'_> {
     fn counted(&self, all: &[Self]) -> String {
-        let (reached, whole) = (size(self.seen, "reached"), whole(self.seen, self.planned));
+        // Later waves reach more of them than it takes.
+        let whole = whole(self.seen, self.planned);
+        let reached = size(self.seen, "reached").min(whole);
         // Of the hosts that it reaches the first ones are those of earlier waves.
         let of = |classes: &[&str]| -> u64 {
             all.iter()

@@ -47,6 +47,11 @@ impl Admission {
         self.thresholds.is_empty()
     }
 
+    /// Nobody ever heard of it.
+    pub fn admits_nobody(&self) -> bool {
+        self.thresholds.iter().all(|threshold| *threshold == 0)
+    }
+
     pub fn threshold(&self, wave: usize) -> Option<u64> {
         self.thresholds.get(wave).copied()
     }

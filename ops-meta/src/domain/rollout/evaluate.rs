@@ -135,7 +135,7 @@ fn running(rollout: &Rollout, look: &Look<'_>) -> Next {
     if rollout.progress.hurry {
         return ended(rollout, look);
     }
-    unsettled(rollout, look, wave, counts).unwrap_or_else(|| ended(rollout, look))
+    unsettled(rollout, look, at, wave, counts).unwrap_or_else(|| ended(rollout, look))
 }
 
 /// The next hosts of the wave.
@@ -160,7 +160,7 @@ fn admit(rollout: &Rollout, look: &Look<'_>, at: usize, wave: &Wave, counts: &Co
 }
 
 /// What is still waited for when all hosts of the wave are admitted.
-fn unsettled(rollout: &Rollout, look: &Look<'_>, wave: &Wave, counts: &Counts) -> Option<Next> {
+fn unsettled(rollout: &Rollout, look: &Look<'_>, at: usize, wave: &Wave, counts: &Counts) -> Option<Next> {
     let (in_flight, ordered, done) = (counts.of.in_flight(), counts.of.ordered(), counts.of.get(Class::Done));
     if u64::from(in_flight) * 1000 > u64::from(ordered) * LATECOMERS_PER_MILLE {
         return Some(Next::Wait(Wait::UnderWay { in_flight, waiting: counts.of.waiting() }));
@@ -173,7 +173,12 @@ fn unsettled(rollout: &Rollout, look: &Look<'_>, wave: &Wave, counts: &Counts) -
     if counts.hosts == 0 && counts.left_out > 0 {
         return Some(Next::Wait(Wait::Nobody { left_out: counts.left_out }));
     }
-    let wanted = Percent::whole(wave.success_percent).of(ordered.saturating_sub(in_flight));
+    let judged = ordered.saturating_sub(in_flight);
+    // Unless somebody says how many it takes: all but those that may have failed, and those that are known; and half.
+    let known = rollout.progress.known_failures.get(at).copied().unwrap_or(0);
+    let but_failed =
+        || judged.saturating_sub(wave.max_failed.of(judged).saturating_add(known)).max(judged.div_ceil(2));
+    let wanted = wave.success_percent.map_or_else(but_failed, |percent| Percent::whole(percent).of(judged));
     if done < wanted {
         return Some(Next::Wait(Wait::TooFewDone { done, ordered, wanted }));
     }

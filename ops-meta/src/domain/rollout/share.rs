@@ -68,6 +68,14 @@ impl Share {
 }
 
 impl MaxFailed {
+    /// So many of these may have failed.
+    pub fn of(self, ordered: u32) -> u32 {
+        match self {
+            Self::Absolute(most) => most,
+            Self::Percent(most) => (u64::from(most.hundredths) * u64::from(ordered) / 10_000) as u32,
+        }
+    }
+
     pub fn is_exceeded_by(self, failed: u32, ordered: u32) -> bool {
         match self {
             Self::Absolute(most) => failed > most,

@@ -10,7 +10,6 @@ use crate::domain::selector::{Lists, Selector};
 /// [`super::Seen::selected`] has a bit for each.
 pub const WAVES_MAX: usize = 32;
 const NAME_CHARS_MAX: usize = 64;
-const SUCCESS_PERCENT: u8 = 95;
 const MAX_FAILED: MaxFailed = MaxFailed::Percent(Percent::whole(2));
 /// Of fewer hosts a percentage means nothing.
 const MIN_SAMPLE: u32 = 10;
@@ -46,9 +45,9 @@ pub struct WaveText {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
     pub hosts_per_minute: Option<u32>,
-    /// Of the hosts that were ordered, so many have to be done before the next wave.
+    /// Of the hosts that were ordered, so many have to be done before the next wave; left out: all but those that may fail.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 0, maximum = 100, default = 95)]
+    #[schema(minimum = 0, maximum = 100)]
     pub success_percent: Option<u8>,
     /// More failures are a breach: `3`, or `"2%"` of those that were ordered.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,7 +83,7 @@ pub struct Wave {
     pub share: Share,
     pub max_in_flight: Option<u32>,
     pub hosts_per_minute: Option<u32>,
-    pub success_percent: u8,
+    pub success_percent: Option<u8>,
     pub max_failed: MaxFailed,
     pub min_sample: u32,
     pub timeout_secs: u32,
@@ -159,7 +158,7 @@ fn wave(text: &WaveText, select: Option<Selector>, share: Share) -> Wave {
         share,
         max_in_flight: text.max_in_flight,
         hosts_per_minute: text.hosts_per_minute,
-        success_percent: text.success_percent.unwrap_or(SUCCESS_PERCENT),
+        success_percent: text.success_percent,
         max_failed: text.max_failed.unwrap_or(MAX_FAILED),
         min_sample: text.min_sample.unwrap_or(MIN_SAMPLE),
         timeout_secs: text.timeout_secs.unwrap_or(TIMEOUT_SECS),

@@ -73,6 +73,7 @@ impl Wanted {
         let meant = MeantHosts { hosts, select, allow_unknown };
         let hosts = Vec::new();
         let plan = PlanText { agent, group, host, hosts, version, cmd, waves, on_breach, windows };
+        let allow_empty = allow_empty || allow_unknown;
         Ok(ToStart { plan, note, draft, allow_empty, meant })
     }
 }

@@ -228,7 +228,7 @@ fn what_is_waited_for_is_said() {
     let closed = Looked { window: closed, ..looked(2, &[(9, None, Pending)]) };
     let learning = Looked { learning: true, ..looked(2, &[]) };
     let waiting = Looked { positions: Vec::new(), ..looked(2, &[(3, None, Class::Waiting)]) };
-    let few = begun(json!([{"percent": 100, "maxFailed": 9}]));
+    let few = begun(json!([{"percent": 100, "maxFailed": 9, "successPercent": 95}]));
     for (it, looked, expected) in [
         (&draft, looked(2, &[]), "it is a draft, and nobody has begun it, since"),
         (&approval, looked(2, &[]), "wave \"100 %\" waits until somebody approves it, since"),
@@ -282,6 +282,20 @@ fn who_may_not_begin_yet_takes_a_place_and_is_waited_for() {
     assert!(matches!(next(&it, &slow), Next::Do(Step::Raise { hosts: 1, .. })));
     slow.tally = looked(1, &[(3, Some(0), Shut), (7, None, Pending)]).tally;
     assert_eq!(next(&it, &slow), Next::Wait(Wait::Pace { per_minute: 3, left: 7, waiting: 3 }));
+}
+
+#[test]
+fn failures_that_may_be_hold_nothing_up_unless_they_are_half() {
+    for (max_failed, done, failed, goes_on) in [
+        (json!("30%"), 7, 3, true),
+        (json!("2%"), 98, 2, true),
+        (json!(9), 5, 5, true),
+        (json!(9), 4, 6, false),
+    ] {
+        let it = begun(json!([{"percent": 50, "maxFailed": max_failed}, {"percent": 100}]));
+        let look = looked(2, &[(done, Some(0), Done), (failed, Some(0), Failed)]);
+        assert_eq!(next(&it, &look) == Next::Do(Step::Begin { wave: 1 }), goes_on, "{done} {failed}");
+    }
 }
 
 #[test]

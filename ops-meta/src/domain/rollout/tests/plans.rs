@@ -15,7 +15,7 @@ fn what_is_left_out_is_what_an_operator_expects() {
     let plan =
         plan(json!({"agent": "a", "version": "2", "waves": [{"percent": 0.25}, {"percent": 100}]})).unwrap();
     let wave = &plan.waves[0];
-    assert_eq!((wave.name.as_str(), wave.success_percent, wave.min_sample), ("0.25 %", 95, 10));
+    assert_eq!((wave.name.as_str(), wave.success_percent, wave.min_sample), ("0.25 %", None, 10));
     assert_eq!((wave.timeout_secs, wave.soak_secs, wave.approval), (900, 0, false));
     assert_eq!((wave.max_failed, plan.on_breach), ("2%".parse().unwrap(), OnBreach::Pause));
 }
