@@ -71,7 +71,7 @@ pub enum Verb {
     /// Times in which nothing may be changed
     #[command(subcommand)]
     Freeze(freeze::Verb),
-    /// Let some hosts restart an agent, or report, once each
+    /// Let hosts that are named install, uninstall or restart an agent, or report
     #[command(subcommand)]
     Job(job::Verb),
     /// Wait until an agent runs at a version, on all hosts or some

@@ -3,9 +3,11 @@
 
 mod installing;
 mod looking;
+mod memory;
 mod moving;
 mod seen;
 mod starting;
+mod trying;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,9 +22,11 @@ use crate::domain::rollout::{Plan, PlanText, Progress, Rollout, Whose};
 use crate::domain::selector::Lists;
 use crate::store::{RolloutRow, StoreError};
 pub use installing::Install;
-pub use looking::{Counted, Looked, Looking, Memory, One, Reported, Scanned, of_rollout, scan};
+pub use looking::{Counted, Scanned, of_rollout, scan};
+pub use memory::{Looked, Looking, Memory, One, Reported};
 pub use seen::{Ended, Failures, Seen, WaveEnded};
-pub use starting::{Started, ToStart, Tried};
+pub use starting::{Started, ToStart};
+pub use trying::Tried;
 
 /// Rollouts of which it is remembered how their hosts fared, the newest.
 const SEEN_MAX: usize = 1000;

@@ -262,3 +262,37 @@ fn a_list_is_read_once_however_often_it_is_named() {
     let dry = admin.post("/api/v1/jobs?dryRun=true", &wanted);
     assert_eq!(dry.json()["hosts"].as_array().unwrap().len(), 10_000);
 }
+
+#[test]
+fn rollouts_of_groups_run_beside_each_other_where_each_policy_says_the_version() {
+    let (server, mut hosts) = begin(6);
+    let admin = Operator::first(&server);
+    for (group, select) in [("even", "hostname in (web-00, web-02)"), ("low", "hostname in (web-00, web-01)")]
+    {
+        let group_path = format!("/api/v1/groups/{group}");
+        assert_eq!(admin.ask("PUT", &group_path, Some(&json!({ "select": select }))).status, 200);
+    }
+    let of_group = |group: &str, policy: Value| {
+        admin.ask("PUT", &format!("/api/v1/policies/a?group={group}&confirm=true"), Some(&policy)).status
+    };
+    assert_eq!(of_group("even", json!({"version": "1"})), 200);
+    assert_eq!(of_group("low", json!({"version": "1"})), 200);
+    let rollout = |group: &str| {
+        let mut plan = plan("2", &json!([{"percent": 100, "soakSecs": 3600}]));
+        plan["group"] = json!(group);
+        plan
+    };
+    let (low, even) = (start(&admin, &rollout("low")), start(&admin, &rollout("even")));
+    hosts.until("both", &server, |hosts| hosts.at("2") == 3);
+    let of = |id: u64| {
+        admin.get(&format!("/api/v1/rollouts/{id}/hosts")).json()["hosts"].as_array().unwrap().len()
+    };
+    assert_eq!((of(low), of(even)), (2, 1), "of two groups the one with the later name is the stronger");
+    // One that leaves the version to others is of the same hosts.
+    say(&admin, even, "rollback");
+    hosts.until("the end", &server, |_| is(&admin, even, "rolled_back"));
+    assert_eq!(of_group("even", json!({"trialSecs": 5})), 200);
+    let default = start(&admin, &plan("3", &json!([{"count": 1, "soakSecs": 3600}, {"percent": 100}])));
+    let clash = admin.post("/api/v1/rollouts", &rollout("even"));
+    assert!(sentence(&clash, 409).contains(&format!("by rollout {default}, which is running")), "{clash:?}");
+}

@@ -11,8 +11,8 @@ use crate::domain::rollout::{OnBreach, WindowText};
 
 /// Install an agent on some hosts, or bring it to another version there
 ///
-/// It is a rollout: what differs is shown first, on standard error, then its number is printed. When it is done each host has
-/// a policy of its own; what fails on too many is taken back.
+/// It is a rollout: what differs is shown first, on standard error, then its number is printed, which `ops-meta rollout` knows.
+/// When it is done each host has a policy of its own; what fails on too many is taken back.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  ops-meta job install my-agent 1.4.0 web-01 web-02\n  \
                         ops-meta job install my-agent 1.4.0 @canaries --select env=test --waves 1,100% --soak 10m\n  \

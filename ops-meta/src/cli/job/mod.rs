@@ -25,9 +25,9 @@ pub enum Verb {
     Restart(make::Restart),
     /// Let some hosts report at once, rather than when they would
     Report(make::Report),
-    /// Install an agent on some hosts, or bring it to another version there
+    /// Install an agent on some hosts, or bring it to another version there: a rollout
     Install(Box<install::Install>),
-    /// Uninstall an agent on some hosts
+    /// Uninstall an agent on some hosts: a rollout
     Uninstall(Box<install::Uninstall>),
     /// The jobs that fit, all unless told otherwise
     List(list::Args),

@@ -93,6 +93,18 @@ impl Rules {
         self.policies().find(|policy| policy.agent == *agent && policy.scope == *scope)
     }
 
+    /// How strong the policies of a scope are: the larger wins. All of single hosts are as strong as each other.
+    pub fn strength(&self, scope: &Scope) -> usize {
+        match scope {
+            Scope::Default => 0,
+            Scope::Group(name) => {
+                let place = self.groups.iter().position(|(group, _)| group.name == *name);
+                place.map_or(0, |place| self.groups.len() - place)
+            }
+            Scope::Host(_) => self.groups.len() + 1,
+        }
+    }
+
     /// Whether some policy names this version.
     pub fn orders(&self, agent: &AgentName, version: &Version) -> bool {
         self.policies().any(|it| it.agent == *agent && it.order.version.as_ref() == Some(version))

@@ -65,6 +65,16 @@ pub enum Whose {
     Hosts(Arc<BTreeSet<Box<str>>>),
 }
 
+impl Whose {
+    /// Those that are named.
+    pub fn hosts(&self) -> Option<&BTreeSet<Box<str>>> {
+        match self {
+            Self::Policy(_) => None,
+            Self::Hosts(hosts) => Some(hosts),
+        }
+    }
+}
+
 impl fmt::Display for Whose {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
