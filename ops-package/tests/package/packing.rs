@@ -95,7 +95,8 @@ fn read(folder: &Path, below: &str, tree: &mut Tree) {
         let path = Path::new(below).join(entry.unwrap().file_name());
         let (at, path) = (folder.join(&path), path.to_str().unwrap().to_owned());
         let about = at.symlink_metadata().unwrap();
-        assert_eq!(about.mtime(), 1_000_000_000, "{path}");
+        // GNU tar sets that of a folder once another name follows, as `u.x` does before `u/a`.
+        assert!(about.is_dir() || about.mtime() == 1_000_000_000, "{path} {}", about.mtime());
         let mode = about.permissions().mode() & 0o7777;
         let told = if about.is_dir() {
             read(folder, &path, tree);
