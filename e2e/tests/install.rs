@@ -471,12 +471,8 @@ fn what_an_end_left_half_deleted_goes_after_the_next_start() {
     meta.order(&[files.order(&Package::agent("alpha", ""), "uninstall")]);
     wait_for("somebody deletes it", SOON, || sweeps(&base).is_some());
     let sweeps = sweeps(&base).unwrap();
-    // Stopped before it has set itself up it would not notice that the updater ends.
-    let left = || {
-        let folders = fs::read_dir(&staging).unwrap().flatten();
-        folders.filter_map(|it| fs::read_dir(it.path().join("data")).ok()).flatten().count()
-    };
-    wait_for("it deletes", SOON, || (1..50_000).contains(&left()));
+    // Stopped before it has set itself up it would not notice that the updater ends. Nothing shows from outside when it has.
+    std::thread::sleep(std::time::Duration::from_millis(10));
     send(sweeps, Signal::SIGSTOP);
     assert_eq!(base.stop(), Some(0), "nobody waits for it");
     wait_for("it ends with the updater", SOON, || !is_alive(sweeps));
