@@ -70,7 +70,6 @@ impl App {
         self.keep_freezes(freezes.iter().filter(|it| it.id != id).cloned().collect());
         self.decide(&self.running(), changed.generation);
         self.others_begin();
-        self.looks.moved.notify_one();
         Ok(())
     }
 

@@ -4,6 +4,7 @@ pub mod compile;
 pub mod conformity;
 pub mod desired;
 pub mod explain;
+pub mod failures;
 pub mod freeze;
 pub mod hex;
 pub mod host;
@@ -20,5 +21,6 @@ pub mod role;
 pub mod rollout;
 pub mod selector;
 pub mod version_order;
+pub mod words;
 
 pub use prefixes::Prefixes;

@@ -21,6 +21,8 @@ use crate::domain::nearest::slips;
 use crate::room::Room;
 use crate::running::App;
 
+/// The longest note, in bytes.
+const NOTE_BYTES_MAX: usize = 1024;
 /// The largest JSON body of an administrative call.
 const BODY_BYTES_MAX: usize = 64 << 10;
 /// The same where the body is a whole list of hosts, or the whole desired state.
@@ -54,6 +56,14 @@ pub struct Json<T>(pub T);
 
 /// The same, of many: one at a time, until what is beside it is dropped.
 pub struct Large<T>(pub T, pub OwnedSemaphorePermit);
+
+/// Of a note, which is for whoever asks later why.
+pub fn note_fits(note: &str) -> Result<(), Problem> {
+    if note.len() > NOTE_BYTES_MAX {
+        return Err(Problem::field("note", format!("`note` may have {NOTE_BYTES_MAX} bytes")));
+    }
+    Ok(())
+}
 
 impl<T: DeserializeOwned> FromRequest<Arc<App>> for Json<T> {
     type Rejection = Problem;

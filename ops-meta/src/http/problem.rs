@@ -9,6 +9,7 @@ use utoipa::{IntoResponses, ToSchema};
 
 use super::error::Refusal;
 use crate::domain::desired::Fault;
+use crate::domain::words::NoWord;
 use crate::simulation::Simulated;
 use crate::store::StoreError;
 
@@ -58,9 +59,8 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, format!("there is no {what}"))
     }
 
-    /// `verb` is none, for this reason.
-    pub fn missing_verb(why: impl std::fmt::Display) -> Self {
-        Self::new(StatusCode::NOT_FOUND, format!("there is no such verb: {why}"))
+    pub fn missing_verb(NoWord { text, known }: NoWord) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format!("there is no such verb: {text:?} is none of {known}"))
     }
 
     /// A word for programs, where one status has several reasons.

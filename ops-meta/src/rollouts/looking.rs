@@ -6,15 +6,17 @@ use std::time::{Duration, Instant};
 
 use super::Looks;
 use super::memory::{Looked, Looking, Memory, One, Reported};
-use super::seen::Failures;
 use crate::clock::now_ms;
 use crate::current::{Base, Current, Of};
+use crate::domain::failures::Failures;
 use crate::domain::host::state;
 use crate::domain::rollout::{Active, Class, Nearest, Rollout, State, Tally};
 use crate::fleet::{Agents, Fleet, Host};
 
 /// So many hosts are moved by one step at most.
 const NEXT_MAX: u32 = 100_000;
+/// Of codes beyond those that are told apart.
+const OTHER_CODES: &str = "others";
 /// Reports that are kept in mind during a look.
 const REPORTS_MAX: usize = 100_000;
 /// The server learns for no longer, however seldom some hosts speak.
@@ -134,7 +136,7 @@ impl<'a> Counting<'a> {
         let taking_back = progress.state == State::RollingBack;
         let code = self.memory.falls(position, place.class, code, taking_back, self.looking.now * 1000);
         if let Some(code) = code {
-            Failures::note(&mut self.failures, code, host.hostname);
+            Failures::note(&mut self.failures, code, OTHER_CODES, host.hostname);
         }
     }
 

@@ -24,7 +24,7 @@ use crate::store::{RolloutRow, StoreError};
 pub use installing::Install;
 pub use looking::{Counted, Scanned, of_rollout, scan};
 pub use memory::{Looked, Looking, Memory, One, Reported};
-pub use seen::{Ended, Failures, Seen, WaveEnded};
+pub use seen::{Ended, Seen, WaveEnded};
 pub use starting::{Started, ToStart};
 pub use trying::Tried;
 

@@ -5,13 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::domain::failures::Failures;
 use crate::domain::rollout::{Classes, Counts, Tally, Why};
-
-/// Hosts that are named, of each kind of failure.
-const NAMED_MAX: usize = 10;
-/// Kinds that are told apart.
-const CODES_MAX: usize = 50;
-const OTHERS: &str = "others";
 
 /// How the hosts of one rollout fare.
 #[derive(Debug)]
@@ -54,25 +49,6 @@ impl Seen {
             waves: waves.iter().map(wave).collect(),
             rest: json(rest),
             failures: self.failures.clone(),
-        }
-    }
-}
-
-/// Hosts that failed in the same way.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Failures {
-    pub hosts: usize,
-    pub some: Vec<String>,
-}
-
-impl Failures {
-    /// Of a host that failed in this way. Hosts may say anything: what comes after many ways is one more.
-    pub fn note(all: &mut BTreeMap<String, Self>, code: &str, hostname: &str) {
-        let is_known = all.len() < CODES_MAX || all.contains_key(code);
-        let of = all.entry(if is_known { code } else { OTHERS }.to_owned()).or_default();
-        of.hosts += 1;
-        if of.some.len() < NAMED_MAX {
-            of.some.push(hostname.to_owned());
         }
     }
 }

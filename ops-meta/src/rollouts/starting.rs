@@ -59,6 +59,7 @@ impl App {
         let looking = tokio::task::spawn_blocking(move || {
             let _look = look;
             let checked = this.checked(meant, &wanted)?;
+            this.clashes(&checked.written, &checked.rest)?;
             let tried = meant.dry_run.then(|| this.tried_rollout(&wanted, &checked)).transpose()?;
             if !meant.dry_run {
                 this.glanced(meant, &wanted, &checked)?;

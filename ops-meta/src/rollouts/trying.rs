@@ -32,22 +32,28 @@ pub struct Tried {
 impl App {
     /// Looks at no more hosts than it takes to see that it can begin: in most fleets a few, however large they are.
     pub(super) fn glanced(&self, meant: Meant, wanted: &ToStart, checked: &Checked) -> Result<(), NotEdited> {
-        let written = &checked.written;
-        self.clashes(written, &checked.rest)?;
-        let alone = self.alone(written, checked.target.clone());
-        // Others may be left out that require what is there now.
-        if checked.target.shelf.require(&written.plan.agent) && !meant.confirmed {
-            let Tried { simulated, unconfirmed, .. } = self.tried_rollout(wanted, checked)?;
-            return match unconfirmed {
-                Some(why) => Err(NotEdited::Unconfirmed(Box::new(simulated), why)),
-                None => Ok(()),
-            };
-        }
-        let fits_all = meant.confirmed || fits_all(&self.fleet, &checked.target, written);
-        let all = u32::MAX >> (32 - written.plan.waves.len().clamp(1, 32));
-        if fits_all && wanted.allow_empty {
+        if self.is_seen_to_fit(meant, wanted, checked) {
             return Ok(());
         }
+        let Tried { simulated, unconfirmed, .. } = self.tried_rollout(wanted, checked)?;
+        match unconfirmed.filter(|_| !meant.confirmed) {
+            Some(why) => Err(NotEdited::Unconfirmed(Box::new(simulated), why)),
+            None => Ok(()),
+        }
+    }
+
+    fn is_seen_to_fit(&self, meant: Meant, wanted: &ToStart, checked: &Checked) -> bool {
+        let Checked { written, target, .. } = checked;
+        // Others may be left out that require what is there now.
+        if !meant.confirmed && target.shelf.require(&written.plan.agent) {
+            return false;
+        }
+        let fits_all = meant.confirmed || fits_all(&self.fleet, target, written);
+        if fits_all && wanted.allow_empty {
+            return true;
+        }
+        let alone = self.alone(written, target.clone());
+        let all = u32::MAX >> (32 - written.plan.waves.len().clamp(1, 32));
         let (mut seen, mut is_barred) = (0, false);
         self.fleet.visit_until(|hostname, host| {
             let facts = host.stable(hostname);
@@ -57,19 +63,12 @@ impl App {
             is_barred |= of.is_barred();
             is_barred || (fits_all && seen & all == all)
         });
-        if (is_barred && !meant.confirmed) || (seen & all != all && !wanted.allow_empty) {
-            let Tried { simulated, unconfirmed, .. } = self.tried_rollout(wanted, checked)?;
-            if let Some(why) = unconfirmed.filter(|_| !meant.confirmed) {
-                return Err(NotEdited::Unconfirmed(Box::new(simulated), why));
-            }
-        }
-        Ok(())
+        (meant.confirmed || !is_barred) && (wanted.allow_empty || seen & all == all)
     }
 
     /// What would come of it. Asks every host.
     pub(super) fn tried_rollout(&self, wanted: &ToStart, checked: &Checked) -> Result<Tried, NotEdited> {
         let Checked { written, rest, target, warnings, .. } = checked;
-        self.clashes(written, rest)?;
         let (before, after) = (self.current().clone(), self.try_out(target.clone(), rest));
         let warnings = warnings.clone();
         let simulated = simulation::simulate(&self.fleet, &before, &after, iter::empty(), warnings);

@@ -6,7 +6,7 @@ mod progress;
 mod tests;
 mod words;
 
-pub use outcome::{Counts, Failed, Outcome};
+pub use outcome::{Counts, Outcome};
 pub use progress::{Host, Progress, Tell};
 pub use words::{HostState, Kind, State};
 

@@ -7,11 +7,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Host, HostState, Kind};
+use crate::domain::failures::Failures;
 
-/// How many hosts are named of each code.
-const NAMED_MAX: usize = 10;
-/// Codes that are told apart: whoever makes some up fills nothing.
-const CODES_MAX: usize = 50;
+/// Of codes beyond those that are told apart.
 const OTHER_CODES: &str = "other";
 
 /// How many hosts stand how.
@@ -26,23 +24,13 @@ pub struct Counts {
     pub expired: u32,
 }
 
-/// Hosts that failed with one code.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = JobFailed)]
-pub struct Failed {
-    /// How many.
-    pub hosts: u32,
-    /// Some of them.
-    pub some: Vec<String>,
-}
-
 /// All of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Outcome {
     pub counts: Counts,
     /// By code.
-    pub failures: BTreeMap<String, Failed>,
+    pub failures: BTreeMap<String, Failures>,
 }
 
 impl Counts {
@@ -75,20 +63,10 @@ impl Outcome {
         for host in hosts {
             *outcome.counts.of(host.state) += 1;
             if host.state == HostState::Failed {
-                outcome.failed(host);
+                Failures::note(&mut outcome.failures, &host.code, OTHER_CODES, &host.hostname);
             }
         }
         outcome
-    }
-
-    fn failed(&mut self, host: &Host) {
-        let is_told_apart = self.failures.contains_key(&*host.code) || self.failures.len() < CODES_MAX;
-        let code = if is_told_apart { &host.code } else { OTHER_CODES };
-        let failed = self.failures.entry(code.to_owned()).or_default();
-        failed.hosts += 1;
-        if failed.some.len() < NAMED_MAX {
-            failed.some.push(host.hostname.to_string());
-        }
     }
 }
 

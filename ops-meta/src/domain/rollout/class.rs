@@ -1,65 +1,47 @@
 //! How far one host is.
 
 use ops_wire::{DesiredAgent, Phase};
-use serde::Serialize;
 
 use crate::domain::conformity::{self, Conformity, Real};
 use crate::domain::host::State;
+use crate::domain::words::words;
 
-/// What a rollout counts a host as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Class {
-    /// Not admitted, and at the target all the same.
-    There,
-    /// Not admitted yet, or not any more and as before.
-    Pending,
-    /// Admitted, and nothing was seen of it yet.
-    Ordered,
-    /// Downloading, unpacking, stopping or starting.
-    Moving,
-    Trial,
-    Done,
-    Failed,
-    /// By the host itself.
-    RolledBack,
-    TimedOut,
-    /// It was told, and then fell silent.
-    Vanished,
-    /// Taken back, and not as before yet.
-    Returning,
-    /// An administrator of the host keeps it as it is.
-    Held,
-    /// There is nothing for it: no build, or what is required is missing. It is not waited for.
-    Excluded,
-    /// What the package requires is not ordered or does not run there yet.
-    Waiting,
-    /// A freeze or the windows of a group keep it from beginning.
-    Shut,
-    /// Silent, and was before it was told: it is not waited for, and has the change once it is back.
-    Away,
+words! {
+    /// What a rollout counts a host as.
+    #[schema(as = RolloutClass)]
+    Class {
+        /// Not admitted, and at the target all the same.
+        There "there",
+        /// Not admitted yet, or not any more and as before.
+        Pending "pending",
+        /// Admitted, and nothing was seen of it yet.
+        Ordered "ordered",
+        /// Downloading, unpacking, stopping or starting.
+        Moving "moving",
+        Trial "trial",
+        Done "done",
+        Failed "failed",
+        /// By the host itself.
+        RolledBack "rolled_back",
+        TimedOut "timed_out",
+        /// It was told, and then fell silent.
+        Vanished "vanished",
+        /// Taken back, and not as before yet.
+        Returning "returning",
+        /// An administrator of the host keeps it as it is.
+        Held "held",
+        /// There is nothing for it: no build, or what is required is missing. It is not waited for.
+        Excluded "excluded",
+        /// What the package requires is not ordered or does not run there yet.
+        Waiting "waiting",
+        /// A freeze or the windows of a group keep it from beginning.
+        Shut "shut",
+        /// Silent, and was before it was told: it is not waited for, and has the change once it is back.
+        Away "away",
+    }
 }
 
 impl Class {
-    pub const ALL: [Self; 16] = [
-        Self::There,
-        Self::Pending,
-        Self::Ordered,
-        Self::Moving,
-        Self::Trial,
-        Self::Done,
-        Self::Failed,
-        Self::RolledBack,
-        Self::TimedOut,
-        Self::Vanished,
-        Self::Returning,
-        Self::Held,
-        Self::Excluded,
-        Self::Waiting,
-        Self::Shut,
-        Self::Away,
-    ];
-
     /// Whether a wave's share is a share of hosts like this one.
     pub fn is_counted(self) -> bool {
         !matches!(self, Self::Held | Self::Excluded | Self::Away)

@@ -88,7 +88,7 @@ impl Classes {
 impl Serialize for Classes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        for class in Class::ALL.into_iter().filter(|class| self.get(*class) > 0) {
+        for class in Class::ALL.iter().copied().filter(|class| self.get(*class) > 0) {
             map.serialize_entry(&class, &self.get(class))?;
         }
         map.end()

@@ -12,11 +12,9 @@ use super::state::OnBreach;
 use super::wave::{self, Wave, WaveText};
 use super::window::{Window, WindowText};
 use crate::domain::desired::{Fault, PolicyText};
+use crate::domain::job::HOSTS_MAX;
 use crate::domain::precedence::{Field, Order, Scope};
 use crate::domain::selector::{HostFacts, Lists};
-
-/// Hosts that are named; they stand in the row.
-const HOSTS_MAX: usize = 10_000;
 
 /// A plan as it is written, and kept.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -1,51 +1,11 @@
 //! What a rollout can be, and what leads from one to the other.
 
 use std::fmt;
-use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-
+use crate::domain::words::words;
 use Event::{AllDone, ApprovalNeeded, Do, Sick, TakenBack, WaveDone};
 use State::{AwaitingApproval, Completed, Draft, Paused, RolledBack, RollingBack, Running, Stopped};
 use Verb::{Approve, Pause, Resume, Retry, Rollback, Stop};
-
-macro_rules! words {
-    ($(#[$of:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident $word:literal,)* }) => {
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
-        #[serde(rename_all = "snake_case")]
-        $(#[$of])*
-        pub enum $name {
-            $($(#[$doc])* $variant,)*
-        }
-
-        impl $name {
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word,)*
-                }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = String;
-
-            fn from_str(text: &str) -> Result<Self, String> {
-                let known = || Self::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>().join(", ");
-                let found = Self::ALL.iter().copied().find(|it| it.as_str() == text);
-                found.ok_or_else(|| format!("{text:?} is none of {}", known()))
-            }
-        }
-    };
-}
 
 words! {
     #[schema(as = RolloutState)]

@@ -14,6 +14,7 @@ use crate::http::problem::{Problem, Problems};
 use crate::http::whole::whole;
 use crate::rollouts::Install;
 use crate::running::App;
+use crate::store::Actor;
 
 /// What is to run on the host.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -88,10 +89,10 @@ pub async fn uninstall(
 
 async fn accepted(
     app: Arc<App>,
-    actor: crate::store::Actor,
+    actor: Actor,
     wanted: Install,
 ) -> Result<(StatusCode, Json<Accepted>), Problem> {
-    crate::http::rollouts::note_fits(&wanted.note)?;
+    asked::note_fits(&wanted.note)?;
     let rollout = whole(app.install(actor, wanted)).await?;
     Ok((StatusCode::CREATED, Json(Accepted { rollout })))
 }

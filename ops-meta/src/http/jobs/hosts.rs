@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::shown::HostShown;
 use super::{missing, number};
 use crate::domain::job::{Host, HostState, Progress};
+use crate::domain::words::NoWord;
 use crate::http::asked::{Query, Segment};
 use crate::http::auth::{Viewer, With};
 use crate::http::page;
@@ -70,7 +71,7 @@ pub async fn hosts(
 
 fn states(text: &str) -> Result<Vec<HostState>, Problem> {
     let state = |text: &str| {
-        text.parse().map_err(|why| Problem::field("state", format!("`state` has {text:?}; {why}")))
+        text.parse().map_err(|why: NoWord| Problem::field("state", format!("`state` has {text:?}; {why}")))
     };
     text.split(',').map(state).collect()
 }

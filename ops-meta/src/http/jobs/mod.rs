@@ -25,9 +25,6 @@ use crate::store::JobsAsked;
 pub use hosts::*;
 use shown::JobShown;
 
-/// The longest note, in bytes.
-const NOTE_BYTES_MAX: usize = 1024;
-
 /// What is to be done, and by whom.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -61,9 +58,7 @@ pub struct Wanted {
 impl Wanted {
     fn checked(self) -> Result<ToMake, Problem> {
         let Self { kind, agent, hosts, select, allow_unknown, max_in_flight, expires_secs, note } = self;
-        if note.len() > NOTE_BYTES_MAX {
-            return Err(Problem::field("note", format!("`note` may have {NOTE_BYTES_MAX} bytes")));
-        }
+        asked::note_fits(&note)?;
         let expires_secs = expires_secs.unwrap_or(EXPIRES_SECS);
         let meant = MeantHosts { hosts, select, allow_unknown };
         Ok(ToMake { kind, agent, meant, max_in_flight, expires_secs, note })

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::job::{Counts, Failed, Host, HostState, Job, Kind, Outcome, State};
+use crate::domain::failures::Failures;
+use crate::domain::job::{Counts, Host, HostState, Job, Kind, Outcome, State};
 use crate::running::App;
 use crate::store::JobRow;
 
@@ -26,7 +27,7 @@ pub struct JobShown {
     hosts: u32,
     counts: Counts,
     /// Of those that failed, by code.
-    failures: BTreeMap<String, Failed>,
+    failures: BTreeMap<String, Failures>,
     max_in_flight: Option<u32>,
     created: i64,
     /// When it is over, whoever has not answered.

@@ -14,6 +14,7 @@ use super::{missing, number};
 use crate::clock::now_ms;
 use crate::domain::host::state;
 use crate::domain::rollout::Class;
+use crate::domain::words::NoWord;
 use crate::fleet::{Asked, Host, Order, Position};
 use crate::http::asked::{Query, Segment};
 use crate::http::auth::{Viewer, With};
@@ -88,19 +89,12 @@ pub async fn hosts(
 }
 
 fn classes(text: &str) -> Result<Vec<Class>, Problem> {
-    let known = || Class::ALL.map(word).join(", ");
     let class = |text: &str| {
-        Class::ALL
-            .into_iter()
-            .find(|class| word(*class) == text)
-            .ok_or_else(|| Problem::field("class", format!("`class` has {text:?}; allowed: {}", known())))
+        text.parse().map_err(|why: NoWord| {
+            Problem::field("class", format!("`class` has {text:?}; allowed: {}", why.known))
+        })
     };
     text.split(',').map(class).collect()
-}
-
-fn word(class: Class) -> String {
-    let value = serde_json::to_value(class).unwrap_or_default();
-    value.as_str().unwrap_or_default().to_owned()
 }
 
 fn page(
@@ -159,7 +153,7 @@ impl HostShown {
         let One { position, place, .. } = one;
         Self {
             hostname: hostname.to_owned(),
-            class: word(place.class),
+            class: place.class.to_string(),
             wave: place.admitted_by.map(|wave| wave + 1),
             waves: (0..32).filter(|wave| place.is_selected_by(*wave)).map(|wave| wave + 1).collect(),
             position: part(position),

@@ -27,9 +27,6 @@ pub use hosts::*;
 pub use shown::part;
 use shown::{Detail, Head};
 
-/// The longest note, in bytes.
-const NOTE_BYTES_MAX: usize = 1024;
-
 /// What is to change, and in which waves.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
@@ -69,20 +66,13 @@ impl Wanted {
     fn checked(self) -> Result<ToStart, Problem> {
         let Self { agent, group, host, version, cmd, waves, on_breach, windows, .. } = self;
         let Self { hosts, select, allow_unknown, draft, allow_empty, note, .. } = self;
-        note_fits(&note)?;
+        asked::note_fits(&note)?;
         let meant = MeantHosts { hosts, select, allow_unknown };
         let hosts = Vec::new();
         let plan = PlanText { agent, group, host, hosts, version, cmd, waves, on_breach, windows };
         let allow_empty = allow_empty || allow_unknown;
         Ok(ToStart { plan, note, draft, allow_empty, meant })
     }
-}
-
-pub fn note_fits(note: &str) -> Result<(), Problem> {
-    if note.len() > NOTE_BYTES_MAX {
-        return Err(Problem::field("note", format!("`note` may have {NOTE_BYTES_MAX} bytes")));
-    }
-    Ok(())
 }
 
 /// What began, or would.

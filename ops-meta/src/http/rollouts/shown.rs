@@ -7,12 +7,13 @@ use utoipa::ToSchema;
 
 use crate::clock::now_ms;
 use crate::domain::desired::Fault;
+use crate::domain::failures::Failures;
 use crate::domain::host::Listening;
 use crate::domain::rollout::{
     Look, Opening, Plan, PlanText, Progress, Rollout, State, Tally, Verb, Why, why,
 };
 use crate::http::problem::Problem;
-use crate::rollouts::{Ended, Failures, WaveEnded};
+use crate::rollouts::{Ended, WaveEnded};
 use crate::running::App;
 use crate::store::{RolloutRow, StoreError};
 
