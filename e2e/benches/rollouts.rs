@@ -50,7 +50,7 @@ impl Sizes {
         let usual = match std::env::var_os("OPS_BENCH_QUICK") {
             None => Self {
                 hosts: 100_000,
-                interval_secs: 30,
+                interval_secs: 60,
                 known_hosts: 1_000_000,
                 known_interval_secs: 1200,
                 rounds_max: FEW_ROUNDS,

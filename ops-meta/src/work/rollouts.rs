@@ -20,8 +20,8 @@ const EVERY: Duration = Duration::from_secs(1);
 const EVERY_AT_REST: Duration = Duration::from_secs(10);
 /// After a step there may be another.
 const AFTER_STEP: Duration = Duration::from_millis(20);
-/// A look may take this part of one processor, in parts of its own time.
-const REST_PER_LOOK: u32 = 19;
+/// After a look this many times as long as it took: so it has 4 % of one processor at most.
+const REST_PER_LOOK: u32 = 24;
 
 /// For ever, whatever happens: while nobody looks, nothing stops a rollout that goes wrong.
 pub async fn run(app: Arc<App>) {

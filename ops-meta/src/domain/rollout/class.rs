@@ -200,12 +200,15 @@ impl Going {
     fn back(&self, known: &Known, is_there: bool) -> Class {
         let Known { report, told_secs, .. } = known;
         let Some(policy) = report.policy else { return Class::Pending };
+        let was_told = told_secs.is_some();
         // What it says of the rollout's version is nothing that happened on the way back.
-        let has_heard = told_secs.is_some() && !report.is_ours;
+        let has_heard = was_told && !report.is_ours;
+        // It went back by itself before it was told to, and has nothing to do and so nothing new to say.
+        let is_back = was_told && matches!(report.phase, Some(Phase::RolledBack | Phase::Failed));
         match policy {
             _ if is_silent(known) => Class::Away,
             _ if report.phase == Some(Phase::Held) => Class::Held,
-            Conformity::Yes if has_heard => Class::Pending,
+            Conformity::Yes if has_heard || is_back => Class::Pending,
             Conformity::Failed if has_heard => Class::Failed,
             // It never was as the policy says.
             Conformity::No if has_heard && !is_there => Class::Pending,

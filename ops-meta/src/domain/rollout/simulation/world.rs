@@ -365,6 +365,7 @@ impl World {
                 self.says(verb, None);
             }
             Next::Wait(Wait::TooFewDone { .. }) => self.says(Verb::Retry, None),
+            Next::Wait(Wait::Nobody { .. }) => self.says(Verb::Next, None),
             _ => {}
         }
     }

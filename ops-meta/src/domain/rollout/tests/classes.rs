@@ -134,6 +134,13 @@ fn on_the_way_back_a_host_is_returning_until_it_is_as_before() {
         (Known { told_secs: None, ..before }, Returning),
         (Known { rollout: Some(7), ..at("1", Phase::Downloading, "") }, Returning),
         (Known { rollout: Some(7), ..at("0", Phase::Failed, "start_failed") }, Returning),
+        // It went back by itself, and may try again until it is told otherwise.
+        (Known { rollout: Some(7), ..at("1", Phase::RolledBack, "trial_failed") }, Pending),
+        (
+            Known { rollout: Some(7), told_secs: None, ..at("1", Phase::RolledBack, "trial_failed") },
+            Returning,
+        ),
+        (Known { rollout: Some(7), ..at("1", Phase::Starting, "trial_failed") }, Returning),
         (at("2", Phase::Failed, "no_space"), Failed),
         (Known { told_secs: Some(901), ..at("2", Phase::Downloading, "") }, TimedOut),
         (Known { state: host::State::Late, ..at("2", Phase::Idle, "") }, Away),
