@@ -83,7 +83,7 @@ fn a_rollout_is_begun_listed_shown_watched_and_deleted() {
         "  10 %   [##############################] 2 of 2 hosts  done 2",
         "  100 %  [###...........................] 2 of 20 hosts",
         "  WAVE   OF   MAX FAILED  IN FLIGHT  A MINUTE  TIMEOUT  SOAK    APPROVAL",
-        "  10 %   all  -           -          -         -        3600 s  -",
+        "  10 %   all  2%          any        any       900 s    3600 s  no",
     ] {
         assert!(page.lines().any(|it| it == line), "{line} is not in {page}");
     }

@@ -1,12 +1,13 @@
 //! `ops-meta rollout show`
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{breach, change, path_of, percent, verbs, waits_for, wave, waves, whom};
 use crate::cli::client::{Query, Server};
 use crate::cli::failed::Failed;
 use crate::cli::output::{Format, Out, Output, Table, list, number, text};
 use crate::cli::times;
+use crate::domain::rollout::WaveText;
 
 /// One rollout: how far it is, what it waits for, and what failed
 #[derive(clap::Args)]
@@ -76,7 +77,7 @@ fn section(out: &mut Out, title: &str, lines: &[String]) -> Result<(), Failed> {
     lines.iter().try_for_each(|line| out.line(&format!("  {line}")))
 }
 
-/// The waves as they were planned; `-` is what is so by default.
+/// The waves as they were planned.
 fn plan(out: &mut Out, rollout: &Value) -> Result<(), Failed> {
     let planned = rollout.get("plan").map_or(&[][..], |plan| list(plan, "waves"));
     let rows: Vec<Vec<String>> = list(rollout, "each").iter().zip(planned).map(row).collect();
@@ -87,16 +88,19 @@ fn plan(out: &mut Out, rollout: &Value) -> Result<(), Failed> {
 }
 
 fn row((wave, planned): (&Value, &Value)) -> Vec<String> {
-    let secs = |field| number(planned, field).map_or_else(|| "-".to_owned(), |secs| format!("{secs} s"));
-    let of = Some(text(planned, "select")).filter(|select| select != "-");
+    let or = |field, default: &str| {
+        Some(text(planned, field)).filter(|it| it != "-").unwrap_or(default.to_owned())
+    };
+    let defaults = json!({"maxFailed": WaveText::MAX_FAILED});
+    let secs = |field, default: u32| format!("{} s", number(planned, field).unwrap_or(default.into()));
     vec![
         text(wave, "name"),
-        of.unwrap_or_else(|| "all".to_owned()),
-        text(planned, "maxFailed"),
-        text(planned, "maxInFlight"),
-        text(planned, "hostsPerMinute"),
-        secs("timeoutSecs"),
-        secs("soakSecs"),
-        text(planned, "approval"),
+        or("select", "all"),
+        or("maxFailed", &text(&defaults, "maxFailed")),
+        or("maxInFlight", "any"),
+        or("hostsPerMinute", "any"),
+        secs("timeoutSecs", WaveText::TIMEOUT_SECS),
+        secs("soakSecs", 0),
+        or("approval", "no"),
     ]
 }

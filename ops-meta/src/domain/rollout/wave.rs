@@ -10,10 +10,8 @@ use crate::domain::selector::{Lists, Selector};
 /// [`super::Seen::selected`] has a bit for each.
 pub const WAVES_MAX: usize = 32;
 const NAME_CHARS_MAX: usize = 64;
-const MAX_FAILED: MaxFailed = MaxFailed::Percent(Percent::whole(2));
 /// Of fewer hosts a percentage means nothing.
 const MIN_SAMPLE: u32 = 10;
-const TIMEOUT_SECS: u32 = 900;
 const TIMEOUT_SECS_MAX: u32 = 7 * 86_400;
 const SOAK_SECS_MAX: u32 = 30 * 86_400;
 
@@ -68,6 +66,13 @@ pub struct WaveText {
     /// It begins only when somebody approves.
     #[serde(skip_serializing_if = "is_false")]
     pub approval: bool,
+}
+
+impl WaveText {
+    /// Where the text does not say.
+    pub const MAX_FAILED: MaxFailed = MaxFailed::Percent(Percent::whole(2));
+    /// Where the text does not say.
+    pub const TIMEOUT_SECS: u32 = 900;
 }
 
 fn is_false(value: &bool) -> bool {
@@ -159,9 +164,9 @@ fn wave(text: &WaveText, select: Option<Selector>, share: Share) -> Wave {
         max_in_flight: text.max_in_flight,
         hosts_per_minute: text.hosts_per_minute,
         success_percent: text.success_percent,
-        max_failed: text.max_failed.unwrap_or(MAX_FAILED),
+        max_failed: text.max_failed.unwrap_or(WaveText::MAX_FAILED),
         min_sample: text.min_sample.unwrap_or(MIN_SAMPLE),
-        timeout_secs: text.timeout_secs.unwrap_or(TIMEOUT_SECS),
+        timeout_secs: text.timeout_secs.unwrap_or(WaveText::TIMEOUT_SECS),
         soak_secs: text.soak_secs.unwrap_or(0),
         approval: text.approval,
     }
