@@ -66,6 +66,8 @@ pub enum NotEdited {
     /// cfg.json decides.
     FileDecides,
     Faults(Vec<Fault>),
+    /// It is so already, and this says what.
+    Already(String),
     /// There is no such object.
     Missing(String),
     /// Others need what is to be deleted.
@@ -381,6 +383,7 @@ impl fmt::Display for NotEdited {
                 [one] => one.fmt(f),
                 several => write!(f, "{} things are wrong", several.len()),
             },
+            Self::Already(what) => f.write_str(what),
             Self::Missing(what) => write!(f, "there is no {what}"),
             Self::InUse(why) | Self::Stale(why) => f.write_str(why),
             Self::Rejected(_, why) => write!(f, "rejected: {why}; `--force` (`force`) orders it all the same, and it waits"),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use ops_wire::Phase;
 
-use super::ToStart;
 use super::looking::of_rollout;
+use super::{Started, ToStart};
 use crate::current::Reports;
 use crate::deciding::{Meant, NotEdited};
 use crate::domain::compile::Withheld;
@@ -29,8 +29,8 @@ pub struct Install {
 }
 
 impl App {
-    /// The number of the rollout that does it. Not to be broken off.
-    pub async fn install(self: Arc<Self>, actor: Actor, wanted: Install) -> Result<u64, NotEdited> {
+    /// Not to be broken off.
+    pub async fn install(self: Arc<Self>, actor: Actor, wanted: Install) -> Result<Started, NotEdited> {
         let Install { hostname, agent, version, cmd, force, note } = wanted;
         let wave =
             WaveText { percent: "100%".parse().ok(), max_failed: "0".parse().ok(), ..WaveText::default() };
@@ -52,14 +52,17 @@ impl App {
             let looking = tokio::task::spawn_blocking(move || this.takes(&hostname, &asked));
             looking.await.map_err(|_| NotEdited::BrokenOff)??;
         }
-        let started = self.start_rollout(actor, meant, wanted).await?;
-        started.id.ok_or(NotEdited::BrokenOff)
+        self.start_rollout(actor, meant, wanted).await
     }
 
     /// Whether a host would do it at once.
     fn takes(&self, hostname: &str, wanted: &ToStart) -> Result<(), NotEdited> {
         let host = self.fleet.find(hostname).ok_or_else(|| NotEdited::Missing(format!("host {hostname}")))?;
-        let checked = self.checked(Meant::default(), wanted)?;
+        let checked = match self.checked(Meant::default(), wanted) {
+            // As whoever begins it tells.
+            Err(NotEdited::Already(_)) => return Ok(()),
+            checked => checked?,
+        };
         let agent = &wanted.plan.agent;
         let says: Reports<'_> = &|agent| host.says(agent);
         if says(agent).is_some_and(|it| it.real.phase == Some(Phase::Held)) {

@@ -63,7 +63,7 @@ pub struct One {
 pub struct Looking<'a> {
     pub listening: &'a Listening,
     pub now: i64,
-    /// When the last hosts were admitted, or taken back: whoever is seen so since was told by any beat after that second.
+    /// When the last hosts were admitted, or taken back: whoever is seen so since was told by any beat after that.
     /// `None`: before this start.
     pub moved_at: Option<i64>,
 }
@@ -193,7 +193,9 @@ impl Memory {
 
     fn told(&self, position: u64, new: bool, host: &Host, looking: &Looking<'_>) -> Told {
         let known = self.told.get(&position).copied().filter(|told| told.new == new);
-        let noted = looking.moved_at.map_or(looking.now, |at| at + 1);
+        // Whether a beat of the same second came before or after that, nobody knows. What counts is the worse: who falls silent
+        // may have done so by the new version, and who is to go back may not have heard of it.
+        let noted = looking.moved_at.map_or(looking.now, |at| if new { at } else { at + 1 });
         let mut told = known.unwrap_or(Told { new, noted, since: None });
         if told.since.is_none() && i64::from(host.last) >= told.noted {
             told.since = Some(looking.now);

@@ -18,14 +18,14 @@ use tokio::sync::Notify;
 
 use crate::domain::desired::{Desired, Difference, Fault, Object};
 use crate::domain::precedence::Scope;
-use crate::domain::rollout::{Plan, PlanText, Progress, Rollout, Whose};
+use crate::domain::rollout::{Plan, PlanText, Progress, Rollout, State, Whose};
 use crate::domain::selector::Lists;
 use crate::store::{RolloutRow, StoreError};
 pub use installing::Install;
 pub use looking::{Counted, Scanned, of_rollout, scan};
 pub use memory::{Looked, Looking, Memory, One, Reported};
 pub use seen::{Ended, Seen, WaveEnded};
-pub use starting::{Started, ToStart};
+pub use starting::{Start, Started, ToStart};
 pub use trying::Tried;
 
 /// Rollouts of which it is remembered how their hosts fared, the newest.
@@ -94,6 +94,11 @@ impl Written {
 
     fn is_over(&self) -> bool {
         self.progress.state.is_over()
+    }
+
+    /// Hosts are led to what it is to change, or will be once somebody approves it or resumes.
+    fn brings_its_target(&self) -> bool {
+        matches!(self.progress.state, State::Running | State::AwaitingApproval | State::Paused)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use ops_wire::Cmd;
+
 use super::moving::changed;
 use super::trying::Tried;
 use super::{Rollouts, Written};
@@ -30,13 +32,19 @@ pub struct ToStart {
     pub meant: MeantHosts,
 }
 
-/// What became of it.
 pub struct Started {
-    /// `None`: it was a dry run.
-    pub id: Option<u64>,
     pub generation: u64,
-    /// Of a dry run.
-    pub tried: Option<Tried>,
+    pub what: Start,
+}
+
+/// What became of it.
+pub enum Start {
+    /// The number of the rollout.
+    Begun(u64),
+    /// It was a dry run.
+    Tried(Tried),
+    /// There is nothing to change, and this says why.
+    Already(String),
 }
 
 impl App {
@@ -66,10 +74,13 @@ impl App {
             }
             Ok::<_, NotEdited>((wanted, checked, tried))
         });
-        let (wanted, checked, tried) = looking.await.map_err(|_| NotEdited::BrokenOff)??;
-        if tried.is_some() {
-            return Ok(Started { id: None, generation: self.standing().generation, tried });
-        }
+        let nothing = |what| Ok(Started { generation: self.standing().generation, what });
+        let (wanted, checked) = match looking.await.map_err(|_| NotEdited::BrokenOff)? {
+            Ok((wanted, checked, None)) => (wanted, checked),
+            Ok((_, _, Some(tried))) => return nothing(Start::Tried(tried)),
+            Err(NotEdited::Already(why)) => return nothing(Start::Already(why)),
+            Err(why) => return Err(why),
+        };
         let Checked { written, rest, replaces, .. } = checked;
         let new = NewRollout {
             // Nothing in them is what JSON has not.
@@ -83,7 +94,7 @@ impl App {
         self.keep_rollouts(rest.with(Written { id, ..written }));
         self.decide(&self.running(), generation);
         self.looks.moved.notify_one();
-        Ok(Started { id: Some(id), generation, tried: None })
+        Ok(Started { generation, what: Start::Begun(id) })
     }
 
     /// All that can be wrong whatever hosts there are.
@@ -99,10 +110,36 @@ impl App {
             return Err(NotEdited::InUse(why));
         }
         let written = written(wanted, &standing)?;
+        self.is_there_to_go(&standing, &written, wanted.allow_empty)?;
         let replaces = replaced(&written, &rollouts)?;
         let rest = rollouts.without(replaces.as_slice());
         let (target, warnings) = self.target(&standing, &written)?;
         Ok(Checked { written, rest, replaces, target, warnings })
+    }
+
+    /// Of an agent that nobody knows, a policy would be left behind.
+    fn is_there_to_go(
+        &self,
+        standing: &Standing,
+        written: &Written,
+        is_meant: bool,
+    ) -> Result<(), NotEdited> {
+        let Plan { agent, whose: Whose::Hosts(hosts), target, .. } = &written.plan else { return Ok(()) };
+        if is_meant || target.cmd != Some(Cmd::Uninstall) || standing.desired.rules().agents().contains(agent)
+        {
+            return Ok(());
+        }
+        let has_it = |hostname: &str| {
+            self.fleet.look(hostname, |host| host.says(agent.as_str()).is_some()).unwrap_or_default()
+        };
+        if hosts.iter().any(|hostname| has_it(hostname)) {
+            return Ok(());
+        }
+        let why = format!(
+            "no policy is of {agent}, and {} has none, as far as is known; look at the name",
+            written.plan.whose
+        );
+        Err(fault("agent", why))
     }
 
     /// What should run where when all is done, where hosts can fetch it; and what is odd about it.
@@ -116,7 +153,7 @@ impl App {
         }
         let document = changed(before, written);
         if document.policies == before.policies {
-            return Err(fault("version", format!("{policy} says so already")));
+            return Err(NotEdited::Already(format!("that is ordered already ({policy})")));
         }
         let (desired, places) = Desired::check(document, &standing.desired).map_err(NotEdited::Faults)?;
         let of_plan = |fault: Fault| Fault { path: "version".to_owned(), ..fault };

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use ops_wire::Cmd;
 
 use super::looking::of_rollout;
+use super::moving::changed;
 use super::starting::{Checked, ToStart, fault};
 use super::{Rollouts, Written};
 use crate::clock::now_ms;
 use crate::current::Current;
 use crate::deciding::{Meant, NotEdited};
 use crate::domain::compile::Compiled;
+use crate::domain::desired::Desired;
 use crate::domain::precedence::{Field, Rules};
 use crate::domain::rollout::{Plan, Progress, Target, Whose};
 use crate::fleet::{Facts, Fleet, Host};
@@ -68,9 +70,8 @@ impl App {
 
     /// What would come of it. Asks every host.
     pub(super) fn tried_rollout(&self, wanted: &ToStart, checked: &Checked) -> Result<Tried, NotEdited> {
-        let Checked { written, rest, target, warnings, .. } = checked;
-        let (before, after) = (self.current().clone(), self.try_out(target.clone(), rest));
-        let warnings = warnings.clone();
+        let Checked { written, target, warnings, .. } = checked;
+        let ((before, after), warnings) = (self.before_and_after(checked)?, warnings.clone());
         let simulated = simulation::simulate(&self.fleet, &before, &after, iter::empty(), warnings);
         let (selected, of_it) = selected(&self.fleet, &self.alone(written, target.clone()), written);
         if !wanted.allow_empty {
@@ -85,6 +86,26 @@ impl App {
         };
         let unconfirmed = unconfirmed(&simulated);
         Ok(Tried { simulated, selected, there, unconfirmed })
+    }
+
+    /// What hosts are told now, and when all is done. What other rollouts bring meanwhile is no change of this one, and may be
+    /// what it requires: it counts as there.
+    fn before_and_after(&self, checked: &Checked) -> Result<(Arc<Current>, Arc<Current>), NotEdited> {
+        let Checked { written, rest, target, .. } = checked;
+        let current = self.current().clone();
+        let under_way: Vec<_> = rest.all().filter(|it| it.brings_its_target()).collect();
+        if under_way.is_empty() || current.rules().is_none() {
+            return Ok((current, Arc::new(self.try_out(target.clone(), rest))));
+        }
+        let (standing, ids) = (self.standing().clone(), under_way.iter().map(|it| it.id).collect::<Vec<_>>());
+        let all_done = |with: Option<&Written>, rollouts: &Rollouts| {
+            let all = under_way.iter().map(|it| &***it).chain(with);
+            let document =
+                all.fold(standing.desired.document().clone(), |document, it| changed(&document, it));
+            let (desired, _) = Desired::check(document, &standing.desired).map_err(NotEdited::Faults)?;
+            Ok::<_, NotEdited>(Arc::new(self.try_out(self.compiled(&desired), &rollouts.without(&ids))))
+        };
+        Ok((all_done(None, &self.rollouts())?, all_done(Some(written), rest)?))
     }
 
     /// What hosts would be told with this rollout and no other.

@@ -46,7 +46,11 @@ fn an_agent_is_installed_on_one_host_and_taken_from_it() {
     assert_eq!(hosts.at("2"), 1);
     let own = server.say("policy show a --host web-01 -o json").ok().objects().remove(0);
     assert_eq!(own["version"], "2");
-    refused(&server.say("host install web-01 a 2"), 2, "says so already");
+    let again = server.say("host install web-01 a 2").ok();
+    let nothing = "nothing to do: that is ordered already (a on host web-01)\n";
+    assert_eq!((&*again.out, &*again.err), ("", nothing));
+    let again = server.say("job install a 2 web-01").ok();
+    assert_eq!((&*again.out, &*again.err), ("", nothing));
     refused(&server.say("host install nobody a 2"), 3, "there is no host nobody");
     let gone = server.say("host uninstall web-02 a -o json").ok().objects().remove(0);
     assert_eq!(gone["rollout"], 2);

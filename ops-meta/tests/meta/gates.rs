@@ -259,8 +259,12 @@ fn an_agent_that_waits_keeps_running_as_it_is() {
     // By a rollout, whose turn comes when that of the other is approved.
     start(&admin, &json!({"agent": "base", "version": "2", "waves": [{"percent": 100, "approval": true}]}));
     let top = json!({"agent": "top", "version": "2", "waves": [{"percent": 100}]});
-    let begun = admin.post("/api/v1/rollouts?confirm=true", &top);
-    let rollout = begun.json()["id"].as_u64().unwrap();
+    let dry = admin.post("/api/v1/rollouts?dryRun=true", &top).json()["tried"].clone();
+    let changed = &dry["changed"];
+    assert_eq!((&changed["changed"], &dry["unconfirmed"]), (&json!(1), &Value::Null), "{dry}");
+    assert_eq!((&changed["moves"][0]["agent"], &changed["moves"][1]), (&json!("top"), &Value::Null));
+    // What it requires is brought, so nobody is left out.
+    let rollout = start(&admin, &top);
     let begun = std::time::Instant::now();
     while show(&admin, rollout)["each"][0]["of"] != json!({"waiting": 1}) {
         assert!(begun.elapsed().as_secs() < 30, "{}", show(&admin, rollout));

@@ -55,7 +55,18 @@ fn an_agent_is_installed_on_hosts_that_are_named_and_they_have_policies_then() {
     hosts.beat(&server);
     assert_eq!(hosts.at("2"), 4, "by policies of their own");
     let nothing = admin.post("/api/v1/rollouts", &of_hosts("2", named));
-    assert_eq!(nothing.json()["faults"][0]["why"], "a on 4 hosts says so already");
+    assert_eq!(
+        (nothing.status, &nothing.json()["already"]),
+        (200, &json!("that is ordered already (a on 4 hosts)"))
+    );
+    let typo = |allow: bool| {
+        let wanted = json!({"agent": "aa", "cmd": "uninstall", "hosts": ["web-01"], "allowEmpty": allow,
+                            "waves": [{"percent": 100}]});
+        admin.post("/api/v1/rollouts?dryRun=true", &wanted)
+    };
+    let why = typo(false).json()["faults"][0]["why"].clone();
+    assert!(why.as_str().unwrap().starts_with("no policy is of aa, and host web-01 has none"), "{why}");
+    assert_eq!(typo(true).status, 200);
 }
 
 #[test]

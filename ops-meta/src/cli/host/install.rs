@@ -67,13 +67,18 @@ impl Meant {
         }
         let path = format!("{HOSTS}/{}/{verb}", part(hostname));
         let accepted = self.server.client()?.post(&path, &wanted)?;
-        let id = text(&accepted, "rollout");
+        let (id, already) = (text(&accepted, "rollout"), accepted.get("already").and_then(Value::as_str));
         let mut out = Out::new();
-        match self.output.format {
-            Format::Json => out.json(&accepted)?,
-            Format::Table => out.line(&id)?,
+        match (self.output.format, already) {
+            (Format::Json, _) => out.json(&accepted)?,
+            (Format::Table, None) => out.line(&id)?,
+            (Format::Table, Some(_)) => {}
         }
         out.flush()?;
+        if let Some(why) = already {
+            say(&format!("nothing to do: {}", one_line(why)));
+            return Ok(());
+        }
         say(&format!(
             "accepted: rollout {id} does it on {}; `ops-meta rollout watch {id}` shows how it fares",
             one_line(hostname)

@@ -14,6 +14,7 @@ use crate::cli::failed::Failed;
 use crate::cli::output::{Format, Out, is, list, number, text};
 use crate::cli::say;
 use crate::cli::sizes::count;
+use crate::domain::one_line::one_line;
 use crate::domain::rollout::{OnBreach, WindowText};
 
 /// How long the server may take to look at a rollout for the first time, and how often it is asked.
@@ -80,13 +81,19 @@ pub fn begin(editing: &Editing, wanted: &Value, shows: bool) -> Result<(), Faile
     if shows && !editing.meant.dry_run {
         let tried =
             client.ask(Request::post(ROLLOUTS).body(wanted).query([("dryRun", "true".to_owned())]))?.body;
-        differences(&tried).iter().for_each(|line| say(line));
+        if tried.get("already").is_none_or(Value::is_null) {
+            differences(&tried).iter().for_each(|line| say(line));
+        }
     }
     let asked = Request::post(ROLLOUTS).body(wanted).query(editing.meant.query());
     let started = client.ask(asked).map_err(|failed| editing::refused(failed, format))?.body;
+    if let Some(why) = started.get("already").and_then(Value::as_str) {
+        say(&format!("nothing to do: {}", one_line(why)));
+    }
     match (format, started.get("id").and_then(Value::as_u64)) {
         (Format::Json, _) => print(&started.to_string()),
-        (Format::Table, None) => tried(&started),
+        (Format::Table, None) if started.get("tried").is_some_and(Value::is_object) => tried(&started),
+        (Format::Table, None) => Ok(()),
         (Format::Table, Some(id)) => {
             print(&id.to_string())?;
             let is_draft = is(wanted, "draft");

@@ -8,11 +8,12 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::deciding::NotEdited;
 use crate::http::asked::{self, Nothing, Query, Segment};
 use crate::http::auth::{Operator, With};
 use crate::http::problem::{Problem, Problems};
 use crate::http::whole::whole;
-use crate::rollouts::Install;
+use crate::rollouts::{Install, Start};
 use crate::running::App;
 use crate::store::Actor;
 
@@ -49,14 +50,16 @@ pub struct UninstallWanted {
 /// It was accepted.
 #[derive(Serialize, ToSchema)]
 pub struct Accepted {
-    /// The rollout that does it; its end writes a policy for this host.
-    rollout: u64,
+    /// The rollout that does it; its end writes a policy for this host. Null: there is nothing to do.
+    rollout: Option<u64>,
+    /// Why there is nothing to do: it is ordered already.
+    already: Option<String>,
 }
 
 /// Installs an agent on one host, as a rollout of its own. 409 with `code` `held`, `excluded`, `requires` or `frozen`: why not.
 #[utoipa::path(post, path = "/api/v1/hosts/{hostname}/install", operation_id = "installOnHost", tag = "jobs",
     security(("token" = [])), params(("hostname" = String, Path)), request_body = InstallWanted,
-    responses((status = 201, body = Accepted), Problems))]
+    responses((status = 201, body = Accepted), (status = 200, body = Accepted, description = "nothing to do"), Problems))]
 pub async fn install(
     State(app): State<Arc<App>>,
     With { caller, .. }: With<Operator>,
@@ -74,7 +77,7 @@ pub async fn install(
 /// Uninstalls an agent on one host, in the same way.
 #[utoipa::path(post, path = "/api/v1/hosts/{hostname}/uninstall", operation_id = "uninstallOnHost", tag = "jobs",
     security(("token" = [])), params(("hostname" = String, Path)), request_body = UninstallWanted,
-    responses((status = 201, body = Accepted), Problems))]
+    responses((status = 201, body = Accepted), (status = 200, body = Accepted, description = "nothing to do"), Problems))]
 pub async fn uninstall(
     State(app): State<Arc<App>>,
     With { caller, .. }: With<Operator>,
@@ -93,6 +96,10 @@ async fn accepted(
     wanted: Install,
 ) -> Result<(StatusCode, Json<Accepted>), Problem> {
     asked::note_fits(&wanted.note)?;
-    let rollout = whole(app.install(actor, wanted)).await?;
-    Ok((StatusCode::CREATED, Json(Accepted { rollout })))
+    match whole(app.install(actor, wanted)).await?.what {
+        Start::Begun(id) => Ok((StatusCode::CREATED, Json(Accepted { rollout: Some(id), already: None }))),
+        Start::Already(why) => Ok((StatusCode::OK, Json(Accepted { rollout: None, already: Some(why) }))),
+        // It was none.
+        Start::Tried(_) => Err(NotEdited::BrokenOff.into()),
+    }
 }

@@ -19,7 +19,7 @@ use super::problem::{Problem, Problems};
 use super::whole::whole;
 use crate::domain::rollout::{OnBreach, PlanText, State as RolloutState, Verb, WaveText, WindowText};
 use crate::meant_hosts::MeantHosts;
-use crate::rollouts::{Started, ToStart, Tried};
+use crate::rollouts::{Start, Started, ToStart, Tried};
 use crate::running::App;
 use crate::simulation::Simulated;
 use crate::store::RolloutsAsked;
@@ -79,12 +79,14 @@ impl Wanted {
 #[derive(Serialize, ToSchema)]
 #[schema(as = RolloutStarted)]
 pub struct StartShown {
-    /// Null: it was a dry run.
+    /// Null: nothing was begun.
     id: Option<u64>,
     /// In which it counts.
     generation: u64,
-    /// What would come of it; null: it has begun, and is counted from now on.
+    /// Of a dry run, what would come of it.
     tried: Option<TriedShown>,
+    /// Why there is nothing to begin: what is wanted is ordered already.
+    already: Option<String>,
 }
 
 /// What would come of a rollout when all is done.
@@ -110,7 +112,7 @@ impl From<Tried> for TriedShown {
 /// Begins a rollout: a policy is changed for a few hosts, then for more, then for all.
 #[utoipa::path(post, path = "/api/v1/rollouts", operation_id = "startRollout", tag = "rollouts", security(("token" = [])),
     params(HowMeant), request_body = Wanted,
-    responses((status = 201, body = StartShown), (status = 200, body = StartShown, description = "a dry run"), Problems))]
+    responses((status = 201, body = StartShown), (status = 200, body = StartShown, description = "a dry run, or nothing to begin"), Problems))]
 pub async fn start(
     State(app): State<Arc<App>>,
     With { caller, .. }: With<Viewer>,
@@ -120,9 +122,14 @@ pub async fn start(
     may_edit(&caller, meant)?;
     let wanted = wanted.checked()?;
     let started = whole(app.start_rollout(caller.actor(), meant.into(), wanted)).await?;
-    let Started { id, generation, tried } = started;
+    let Started { generation, what } = started;
+    let (id, tried, already) = match what {
+        Start::Begun(id) => (Some(id), None, None),
+        Start::Tried(tried) => (None, Some(tried.into()), None),
+        Start::Already(why) => (None, None, Some(why)),
+    };
     let status = if id.is_some() { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(StartShown { id, generation, tried: tried.map(TriedShown::from) })))
+    Ok((status, Json(StartShown { id, generation, tried, already })))
 }
 
 /// Newest first.
