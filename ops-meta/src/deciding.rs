@@ -176,6 +176,7 @@ impl App {
         // Numbers of its own: nobody remembers these answers.
         let (numbers, gates) = (Arc::default(), self.gates(&compiled));
         Current::of_rules(compiled, rollouts.rollouts(), gates, before.generation, &numbers, &before)
+            .tried_out()
     }
 
     /// What keeps hosts from beginning now.

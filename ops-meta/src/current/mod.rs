@@ -41,6 +41,8 @@ pub struct Current {
     carried: Option<Arc<Carried>>,
     /// Whether policies decide here, or did: a host for which nothing is left of them has to hear that.
     decides: bool,
+    /// Nobody is told this, and no host remembers its answers.
+    is_tried_out: bool,
 }
 
 /// Who decides.
@@ -133,6 +135,7 @@ impl Current {
             kept: Kept::new(numbers),
             carried: None,
             decides: false,
+            is_tried_out: false,
         }
     }
 
@@ -159,7 +162,13 @@ impl Current {
             rollouts.into_iter().filter_map(|it| Active::of(it, &compiled.rules)).collect();
         let named = Arc::new(active.iter().flat_map(Active::named).map(Into::into).collect());
         let (source, kept) = (Arc::new(Source::Rules(Box::new(compiled))), Kept::new(numbers));
-        Self { generation, source, active, named, gates: Arc::new(gates), kept, carried, decides }
+        let gates = Arc::new(gates);
+        Self { generation, source, active, named, gates, kept, carried, decides, is_tried_out: false }
+    }
+
+    /// Only to be looked at.
+    pub fn tried_out(self) -> Self {
+        Self { is_tried_out: true, ..self }
     }
 
     /// After a step of one rollout, which tells the same to others: every answer stays as it is, and so does what hosts
@@ -178,7 +187,7 @@ impl Current {
     }
 
     fn again(&self) -> Self {
-        let Self { generation, source, active, named, gates, kept, carried, decides } = self;
+        let Self { generation, source, active, named, gates, kept, carried, decides, is_tried_out } = self;
         Self {
             generation: *generation,
             source: source.clone(),
@@ -188,6 +197,7 @@ impl Current {
             kept: kept.clone(),
             carried: carried.clone(),
             decides: *decides,
+            is_tried_out: *is_tried_out,
         }
     }
 
@@ -266,6 +276,9 @@ impl Current {
 
     /// What a host has in common with others of its kind.
     pub fn base_of(&self, host: &HostFacts<'_>, remembered: &Remembered) -> Arc<Base> {
+        if self.is_tried_out {
+            return self.base_instead(host, remembered);
+        }
         if let Some(base) = self.kept.get(remembered.get()) {
             return base;
         }

@@ -64,7 +64,7 @@ fn any_document() -> impl Strategy<Value = serde_json::Value> {
 }
 
 proptest! {
-    /// Whatever was remembered, and however many generations ago.
+    /// Whatever was remembered, and however many generations ago, and whatever somebody tried out meanwhile.
     #[test]
     fn what_is_remembered_is_what_is_looked_for_anew(
         documents in prop::collection::vec(any_document(), 1..6),
@@ -78,11 +78,15 @@ proptest! {
         let remembered: Vec<_> = hosts.iter().map(|_| Remembered::default()).collect();
         for (n, document) in documents.iter().enumerate() {
             current = self::current(document.clone(), n as u64 + 1, &numbers, &current);
+            let another = documents[(n + 1) % documents.len()].clone();
+            let tried = self::current(another, n as u64 + 1, &Arc::default(), &current).tried_out();
             for (_, host) in asked.iter().filter(|(generation, _)| *generation == n) {
                 let (hostname, labels) = (hosts[*host].0, &labels[*host]);
                 let facts = HostFacts { hostname, os: "linux", arch: "", ip: None, labels };
-                let (known, anew) = (current.wanted_of(&facts, &remembered[*host], &|_| None), current.wanted(&facts, &|_| None));
-                prop_assert_eq!(&known.answer, &anew.answer);
+                for of in [&tried, &current] {
+                    let known = of.wanted_of(&facts, &remembered[*host], &|_| None);
+                    prop_assert_eq!(&known.answer, &of.wanted(&facts, &|_| None).answer);
+                }
             }
         }
     }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use ops_wire::Phase;
 
 use super::looking::of_rollout;
+use super::starting::Checked;
 use super::{Started, ToStart};
 use crate::current::Reports;
 use crate::deciding::{Meant, NotEdited};
 use crate::domain::compile::Withheld;
 use crate::domain::rollout::{OnBreach, PlanText, WaveText};
+use crate::fleet::Host;
 use crate::meant_hosts::MeantHosts;
 use crate::running::App;
 use crate::store::Actor;
@@ -55,13 +57,12 @@ impl App {
         self.start_rollout(actor, meant, wanted).await
     }
 
-    /// Whether a host would do it at once.
+    /// Whether a host would do it at once, or has been told to already.
     fn takes(&self, hostname: &str, wanted: &ToStart) -> Result<(), NotEdited> {
         let host = self.fleet.find(hostname).ok_or_else(|| NotEdited::Missing(format!("host {hostname}")))?;
         let checked = match self.checked(Meant::default(), wanted) {
-            // As whoever begins it tells.
-            Err(NotEdited::Already(_)) => return Ok(()),
-            checked => checked?,
+            Err(NotEdited::Already(_)) => None,
+            checked => Some(checked?),
         };
         let agent = &wanted.plan.agent;
         let says: Reports<'_> = &|agent| host.says(agent);
@@ -72,23 +73,45 @@ impl App {
             );
             return Err(NotEdited::Rejected("held", why));
         }
-        if wanted.plan.cmd == "uninstall" && says(agent).is_none() {
+        if checked.is_some() && wanted.plan.cmd == "uninstall" && says(agent).is_none() {
             let why = format!("{hostname} has no {agent}, as far as it says");
             return Err(NotEdited::Rejected("excluded", why));
         }
-        let alone = self.alone(&checked.written, checked.target.clone());
-        let base = alone.base_instead(&host.stable(hostname), &host.answer);
-        // Nothing would change, which is told by whoever begins it.
-        let Some(of) = of_rollout(&base, 0) else { return Ok(()) };
-        if let Some(freeze) = alone.freeze_of(&base, &checked.written.plan.agent) {
-            return Err(NotEdited::Rejected("frozen", freeze.to_string()));
-        }
-        match of.withheld(says) {
+        let withheld = match checked.as_ref() {
+            Some(checked) => self.would_be_withheld(hostname, &host, checked)?,
+            None => self.is_withheld(hostname, &host, agent),
+        };
+        match withheld {
             None => Ok(()),
             Some(why @ (Withheld::Requires(..) | Withheld::NotRunning(..))) => {
                 Err(NotEdited::Rejected("requires", why.to_string()))
             }
             Some(why) => Err(NotEdited::Rejected("excluded", why.to_string())),
         }
+    }
+
+    fn would_be_withheld(
+        &self,
+        hostname: &str,
+        host: &Host,
+        Checked { written, target, .. }: &Checked,
+    ) -> Result<Option<Withheld>, NotEdited> {
+        let (agent, alone) = (&written.plan.agent, self.alone(written, target.clone()));
+        let base = alone.base_instead(&host.stable(hostname), &host.answer);
+        // Nothing would change, which is told by whoever begins it.
+        let Some(of) = of_rollout(&base, 0) else {
+            return Ok(self.is_withheld(hostname, host, agent.as_str()));
+        };
+        match alone.freeze_of(&base, agent) {
+            Some(freeze) => Err(NotEdited::Rejected("frozen", freeze.to_string())),
+            None => Ok(of.withheld(&|agent| host.says(agent))),
+        }
+    }
+
+    /// As it is told now.
+    fn is_withheld(&self, hostname: &str, host: &Host, agent: &str) -> Option<Withheld> {
+        let says: Reports<'_> = &|agent| host.says(agent);
+        let told = self.current().told_now(&host.stable(hostname), Some(&host.answer), says);
+        told.withheld.iter().find(|(of, _)| of.as_str() == agent).map(|(_, why)| why.clone())
     }
 }

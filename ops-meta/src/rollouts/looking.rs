@@ -117,7 +117,7 @@ impl<'a> Counting<'a> {
         Self {
             active,
             looking,
-            memory: memories.remove(&rollout.id).unwrap_or_default(),
+            memory: memories.remove(&rollout.id).unwrap_or_default().looks_at(&rollout.progress),
             tally: Tally::new(rollout.plan.waves.len()),
             nearest: rollout.nearest(NEXT_MAX),
             failures: BTreeMap::new(),
@@ -141,7 +141,7 @@ impl<'a> Counting<'a> {
     }
 
     fn finish(self, memories: &mut BTreeMap<u64, Memory>) -> Counted {
-        memories.insert(self.active.rollout.id, self.memory.looked());
+        memories.insert(self.active.rollout.id, self.memory.looked(self.looking.now));
         Counted { tally: self.tally, next: self.nearest.sorted(), failures: self.failures }
     }
 }

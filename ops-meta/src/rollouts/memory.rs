@@ -8,15 +8,17 @@ use ops_wire::Phase;
 use crate::current::{Base, Current, Of};
 use crate::domain::conformity::Conformity;
 use crate::domain::host::{Listening, State as HostState};
-use crate::domain::rollout::{Active, Bar, Class, Known, Report, Seen as Place, position};
+use crate::domain::rollout::{Active, Bar, Class, Known, Progress, Report, Seen as Place, position};
 use crate::domain::selector::HostFacts;
 use crate::fleet::Host;
 
 /// What is known of hosts of one rollout only from having looked before. Hosts are known by their positions.
 #[derive(Debug, Default)]
 pub struct Memory {
-    /// Somebody has looked since ops-meta was started.
-    looked: bool,
+    /// When it was looked at last; `None`: not since ops-meta was started.
+    looked_at: Option<i64>,
+    /// Since when the rollout was as it was then, as in its progress.
+    since: i64,
     told: ByPosition<Told>,
     /// Since when they report a failure, in Unix milliseconds; 0: since before anybody looked.
     failed: ByPosition<i64>,
@@ -122,6 +124,8 @@ impl Memory {
         let told = match (new, is_there) {
             // That it was told is seen by what it says, so it need not be remembered.
             (true, true) => None,
+            // Whoever was not to hear it before he fell silent has not heard it.
+            (true, false) if is_silent && !self.is_noted(position) && !self.has_moved(looking) => None,
             // While it is paused, or there is nothing for it, or it is held, a host that is admitted has no time that runs
             // out. Whoever fell silent before stays so.
             (true, false)
@@ -187,16 +191,38 @@ impl Memory {
         }
     }
 
-    pub(super) fn looked(self) -> Self {
-        Self { looked: true, ..self }
+    /// Whoever went back once, and has it again, has not heard yet that he is to go back.
+    pub(super) fn looks_at(mut self, progress: &Progress) -> Self {
+        if progress.since != self.since {
+            self.told.retain(|_, told| told.new);
+        }
+        Self { since: progress.since, ..self }
+    }
+
+    pub(super) fn looked(self, at: i64) -> Self {
+        Self { looked_at: Some(at), ..self }
+    }
+
+    /// Whether it was seen that this host is to hear of what the rollout brings.
+    fn is_noted(&self, position: u64) -> bool {
+        self.told.get(&position).is_some_and(|told| told.new)
+    }
+
+    /// Since it was looked at last.
+    fn has_moved(&self, looking: &Looking<'_>) -> bool {
+        looking.moved_at.is_some_and(|moved| self.looked_at.is_none_or(|looked| looked <= moved))
     }
 
     fn told(&self, position: u64, new: bool, host: &Host, looking: &Looking<'_>) -> Told {
         let known = self.told.get(&position).copied().filter(|told| told.new == new);
+        // It is so since the last move, or since the last look, where something else kept it from hearing it until then.
+        let so_since = looking.moved_at.max(self.looked_at).unwrap_or(looking.now);
         // Whether a beat of the same second came before or after that, nobody knows. What counts is the worse: who falls silent
         // may have done so by the new version, and who is to go back may not have heard of it.
-        let noted = looking.moved_at.map_or(looking.now, |at| if new { at } else { at + 1 });
+        let noted = if new { so_since } else { so_since + 1 };
         let mut told = known.unwrap_or(Told { new, noted, since: None });
+        // By a clock that was set back it is not later than now.
+        told.noted = told.noted.min(looking.now + 1);
         if told.since.is_none() && i64::from(host.last) >= told.noted {
             told.since = Some(looking.now);
         }
@@ -206,7 +232,7 @@ impl Memory {
     /// Since when a host reports a failure.
     fn failed(&self, position: u64, host: &Host) -> i64 {
         // It may have failed long before a restart: it has its time again, and none for ever.
-        let new = if self.looked { i64::from(host.last) * 1000 } else { 0 };
+        let new = if self.looked_at.is_some() { i64::from(host.last) * 1000 } else { 0 };
         self.failed.get(&position).copied().unwrap_or(new)
     }
 }

@@ -96,7 +96,7 @@ impl Written {
         self.progress.state.is_over()
     }
 
-    /// Hosts are led to what it is to change, or will be once somebody approves it or resumes.
+    /// Hosts are led to what it is to change, or will be once somebody resumes it, or approves its next wave.
     fn brings_its_target(&self) -> bool {
         matches!(self.progress.state, State::Running | State::AwaitingApproval | State::Paused)
     }

@@ -134,7 +134,8 @@ impl App {
     /// The policy, as it is when all is done.
     fn completed(&self, written: &Written) -> Result<(Desired, Vec<Difference>), NotEdited> {
         let standing = self.standing();
-        let document = changed(standing.desired.document(), written);
+        let mut document = standing.desired.document().clone();
+        change(&mut document, written);
         let (desired, _) = Desired::check(document, &standing.desired).map_err(NotEdited::Faults)?;
         let differences = differences(standing.desired.document(), desired.document());
         Ok((desired, differences))
@@ -156,9 +157,9 @@ impl App {
     }
 }
 
-/// With its policies as they will be.
-pub fn changed(document: &Document, written: &Written) -> Document {
-    let (mut document, target) = (document.clone(), &written.plan.target);
+/// Makes its policies what they will be.
+pub fn change(document: &mut Document, written: &Written) {
+    let target = &written.plan.target;
     let mut own = BTreeSet::new();
     for policy in document.policies.iter_mut().filter(|it| written.is_of(&Object::of(it))) {
         *policy = target.written_into(policy);
@@ -172,7 +173,6 @@ pub fn changed(document: &Document, written: &Written) -> Document {
         });
         document.policies.extend(new);
     }
-    document
 }
 
 /// It tells nobody anything any more. One that was stopped keeps hosts as they are until its policy is changed.

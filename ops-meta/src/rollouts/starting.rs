@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ops_wire::Cmd;
 
-use super::moving::changed;
+use super::moving::change;
 use super::trying::Tried;
 use super::{Rollouts, Written};
 use crate::clock::now_ms;
@@ -67,6 +67,7 @@ impl App {
         let looking = tokio::task::spawn_blocking(move || {
             let _look = look;
             let checked = this.checked(meant, &wanted)?;
+            this.is_there_to_go(&checked, wanted.allow_empty)?;
             this.clashes(&checked.written, &checked.rest)?;
             let tried = meant.dry_run.then(|| this.tried_rollout(&wanted, &checked)).transpose()?;
             if !meant.dry_run {
@@ -110,7 +111,6 @@ impl App {
             return Err(NotEdited::InUse(why));
         }
         let written = written(wanted, &standing)?;
-        self.is_there_to_go(&standing, &written, wanted.allow_empty)?;
         let replaces = replaced(&written, &rollouts)?;
         let rest = rollouts.without(replaces.as_slice());
         let (target, warnings) = self.target(&standing, &written)?;
@@ -118,15 +118,11 @@ impl App {
     }
 
     /// Of an agent that nobody knows, a policy would be left behind.
-    fn is_there_to_go(
-        &self,
-        standing: &Standing,
-        written: &Written,
-        is_meant: bool,
-    ) -> Result<(), NotEdited> {
+    fn is_there_to_go(&self, checked: &Checked, is_meant: bool) -> Result<(), NotEdited> {
+        let Checked { written, rest, .. } = checked;
         let Plan { agent, whose: Whose::Hosts(hosts), target, .. } = &written.plan else { return Ok(()) };
-        if is_meant || target.cmd != Some(Cmd::Uninstall) || standing.desired.rules().agents().contains(agent)
-        {
+        let is_known = || self.standing().desired.rules().agents().contains(agent) || rest.are_of(agent);
+        if is_meant || target.cmd != Some(Cmd::Uninstall) || is_known() {
             return Ok(());
         }
         let has_it = |hostname: &str| {
@@ -151,9 +147,11 @@ impl App {
             let why = format!("there is no {policy}, and a rollout changes one; make it first");
             return Err(fault("agent", why));
         }
-        let document = changed(before, written);
-        if document.policies == before.policies {
-            return Err(NotEdited::Already(format!("that is ordered already ({policy})")));
+        let mut document = before.clone();
+        change(&mut document, written);
+        // As long as cfg.json decides, hosts may be told something else.
+        if document.policies == before.policies && self.current().rules().is_some() {
+            return Err(already(written));
         }
         let (desired, places) = Desired::check(document, &standing.desired).map_err(NotEdited::Faults)?;
         let of_plan = |fault: Fault| Fault { path: "version".to_owned(), ..fault };
@@ -174,6 +172,10 @@ pub(super) struct Checked {
     pub target: Compiled,
     /// What is odd about it.
     pub warnings: Vec<String>,
+}
+
+pub(super) fn already(written: &Written) -> NotEdited {
+    NotEdited::Already(format!("that is ordered already ({})", written.changes()))
 }
 
 pub(super) fn fault(path: &str, why: String) -> NotEdited {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use ops_wire::Cmd;
 
 use super::looking::of_rollout;
-use super::moving::changed;
-use super::starting::{Checked, ToStart, fault};
+use super::moving::change;
+use super::starting::{Checked, ToStart, already, fault};
 use super::{Rollouts, Written};
 use crate::clock::now_ms;
 use crate::current::Current;
@@ -50,6 +50,10 @@ impl App {
         if !meant.confirmed && target.shelf.require(&written.plan.agent) {
             return false;
         }
+        // What it requires may be there now and gone when all is done, or the other way about.
+        if !meant.confirmed && is_another_required(checked) {
+            return false;
+        }
         let fits_all = meant.confirmed || fits_all(&self.fleet, target, written);
         if fits_all && wanted.allow_empty {
             return true;
@@ -70,26 +74,34 @@ impl App {
 
     /// What would come of it. Asks every host.
     pub(super) fn tried_rollout(&self, wanted: &ToStart, checked: &Checked) -> Result<Tried, NotEdited> {
-        let Checked { written, target, warnings, .. } = checked;
+        let Checked { written, rest, target, warnings, .. } = checked;
         let ((before, after), warnings) = (self.before_and_after(checked)?, warnings.clone());
         let simulated = simulation::simulate(&self.fleet, &before, &after, iter::empty(), warnings);
         let (selected, of_it) = selected(&self.fleet, &self.alone(written, target.clone()), written);
-        if !wanted.allow_empty {
-            is_of_somebody(written, &simulated, &selected)?;
-        }
         let there = match &written.plan.whose {
             Whose::Hosts(hosts) => {
                 let known = hosts.iter().filter(|host| self.fleet.look(host, |_| ()).is_some()).count();
+                // Weaker policies say so for all of them, and no rollout changes that.
+                if !wanted.allow_empty
+                    && of_it == 0
+                    && known == hosts.len()
+                    && !rest.are_of(&written.plan.agent)
+                {
+                    return Err(already(written));
+                }
                 known.saturating_sub(of_it)
             }
             Whose::Policy(_) => 0,
         };
+        if !wanted.allow_empty {
+            is_of_somebody(written, &simulated, &selected)?;
+        }
         let unconfirmed = unconfirmed(&simulated);
         Ok(Tried { simulated, selected, there, unconfirmed })
     }
 
-    /// What hosts are told now, and when all is done. What other rollouts bring meanwhile is no change of this one, and may be
-    /// what it requires: it counts as there.
+    /// What hosts are told without this rollout, and when all of it is done. What others bring meanwhile is no change of this
+    /// one, and may be what it requires: it counts as there.
     fn before_and_after(&self, checked: &Checked) -> Result<(Arc<Current>, Arc<Current>), NotEdited> {
         let Checked { written, rest, target, .. } = checked;
         let current = self.current().clone();
@@ -99,9 +111,8 @@ impl App {
         }
         let (standing, ids) = (self.standing().clone(), under_way.iter().map(|it| it.id).collect::<Vec<_>>());
         let all_done = |with: Option<&Written>, rollouts: &Rollouts| {
-            let all = under_way.iter().map(|it| &***it).chain(with);
-            let document =
-                all.fold(standing.desired.document().clone(), |document, it| changed(&document, it));
+            let mut document = standing.desired.document().clone();
+            under_way.iter().map(|it| &***it).chain(with).for_each(|it| change(&mut document, it));
             let (desired, _) = Desired::check(document, &standing.desired).map_err(NotEdited::Faults)?;
             Ok::<_, NotEdited>(Arc::new(self.try_out(self.compiled(&desired), &rollouts.without(&ids))))
         };
@@ -170,6 +181,13 @@ fn is_apart(rules: &Rules, one: &Plan, other: &Plan) -> bool {
         let says = |is_changed: bool, field: Field| !is_changed || field.is_set(&policy.order);
         says(version.is_some(), Field::Version) && says(cmd.is_some(), Field::Cmd)
     })
+}
+
+/// Whether another rollout is of an agent that this version requires.
+fn is_another_required(Checked { written, rest, target, .. }: &Checked) -> bool {
+    let Plan { agent, target: Target { version, .. }, .. } = &written.plan;
+    let mut builds = version.iter().flat_map(|version| target.shelf.builds(agent, version));
+    builds.any(|it| it.requires.keys().any(|agent| rest.are_of(agent)))
 }
 
 /// Whether there is a build for whatever host: then none has to be asked.

@@ -22,6 +22,10 @@ const EVERY_AT_REST: Duration = Duration::from_secs(10);
 const AFTER_STEP: Duration = Duration::from_millis(20);
 /// After a look this many times as long as it took: so it has 4 % of one processor at most.
 const REST_PER_LOOK: u32 = 24;
+/// The same where somebody began a rollout or did something with one.
+const REST_PER_LOOK_ASKED: u32 = 3;
+/// But no longer: meanwhile nothing stops a rollout that goes wrong.
+const REST_MAX: Duration = Duration::from_secs(300);
 
 /// For ever, whatever happens: while nobody looks, nothing stops a rollout that goes wrong.
 pub async fn run(app: Arc<App>) {
@@ -45,18 +49,18 @@ pub async fn watch_windows(app: Arc<App>) {
 async fn rounds(app: Arc<App>) {
     let warnings = Seldom::new(2);
     loop {
-        let current = app.current().clone();
-        if current.active().is_empty() {
+        if app.current().active().is_empty() {
             // While cfg.json decides, nobody hears of any.
             app.looks.memories().clear();
             let _ = timeout(EVERY_AT_REST, app.looks.moved.notified()).await;
             continue;
         }
-        let Some(scanned) = look(&app, &current).await else {
+        let Some((current, scanned)) = look(&app).await else {
             tokio::time::sleep(EVERY).await;
             continue;
         };
-        let rest = scanned.took * REST_PER_LOOK;
+        let rest = (scanned.took * REST_PER_LOOK).min(REST_MAX);
+        let rest_asked = (scanned.took * REST_PER_LOOK_ASKED).min(REST_MAX);
         let pause = match go_on(&app, &current, scanned).await {
             Ok(went) => pause_after(went),
             Err(why) => {
@@ -64,9 +68,8 @@ async fn rounds(app: Arc<App>) {
                 EVERY
             }
         };
-        tokio::time::sleep(rest).await;
-        // Whoever changes something need not wait.
-        let _ = timeout(pause.saturating_sub(rest), app.looks.moved.notified()).await;
+        tokio::time::sleep(rest_asked).await;
+        let _ = timeout(pause.max(rest).saturating_sub(rest_asked), app.looks.moved.notified()).await;
     }
 }
 
@@ -88,12 +91,14 @@ fn pause_after(went: Went) -> Duration {
 }
 
 /// Looks at every host, and so takes its turn.
-async fn look(app: &Arc<App>, current: &Arc<Current>) -> Option<Scanned> {
-    let (looking, current) = (app.clone(), current.clone());
+async fn look(app: &Arc<App>) -> Option<(Arc<Current>, Scanned)> {
+    let looking = app.clone();
     let turn = app.scans.clone().acquire_owned().await;
     let looked = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        scan(&looking.fleet, &current, &looking.looks)
+        let current = looking.current().clone();
+        let scanned = scan(&looking.fleet, &current, &looking.looks);
+        (current, scanned)
     });
     looked.await.ok()
 }

@@ -315,3 +315,50 @@ fn who_already_is_as_wanted_stays_so_in_a_freeze() {
     freeze(&admin, json!({}));
     assert_eq!(beat(&server, "old", &says("stoped")), ["a 1 stop"]);
 }
+
+#[test]
+fn who_was_to_wait_before_he_fell_silent_has_not_heard_of_it() {
+    let needs = r#"{"requires": {"base": ">=2"}}"#;
+    let server =
+        with_packages(&[("base", "1", "{}"), ("base", "2", "{}"), ("top", "1", "{}"), ("top", "2", needs)]);
+    let admin = Operator::first(&server);
+    for name in ["base", "top"] {
+        put(&admin, &format!("policies/{name}"), json!({"version": "1", "cmd": "start"}));
+    }
+    let runs = json!([agent("base", "1", "started", None), agent("top", "1", "started", None)]);
+    beat(&server, "h", &runs);
+    start(&admin, &json!({"agent": "base", "version": "2", "waves": [{"percent": 100, "approval": true}]}));
+    let id =
+        start(&admin, &json!({"agent": "top", "version": "2", "waves": [{"percent": 100, "maxFailed": 0}]}));
+    let begun = std::time::Instant::now();
+    let mut of = Value::Null;
+    while of != json!({"waiting": 1}) {
+        assert!(begun.elapsed().as_secs() < 30, "{}", show(&admin, id));
+        beat(&server, "h", &runs);
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        of = show(&admin, id)["each"][0]["of"].clone();
+    }
+    while of == json!({"waiting": 1}) {
+        assert!(begun.elapsed().as_secs() < 60, "{}", show(&admin, id));
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        of = show(&admin, id)["each"][0]["of"].clone();
+    }
+    assert_eq!((of, &show(&admin, id)["state"]), (json!({"away": 1}), &json!("running")));
+}
+
+#[test]
+fn who_is_told_already_and_does_not_do_it_is_not_taken_for_done() {
+    let server = with_packages(&[("base", "1", "{}")]);
+    let admin = Operator::first(&server);
+    put(&admin, "policies/base", json!({"version": "1", "cmd": "start"}));
+    let install = || admin.post("/api/v1/hosts/h/install", &json!({"agent": "base", "version": "1"}));
+    beat(&server, "h", &json!([agent("base", "1", "started", None)]));
+    let nothing = install();
+    assert_eq!((nothing.status, &nothing.json()["rollout"]), (200, &Value::Null));
+    assert_eq!(nothing.json()["already"], "that is ordered already (base on host h)");
+    let mut held = agent("base", "0", "started", None);
+    held["phase"] = json!("held");
+    beat(&server, "h", &json!([held]));
+    let refused = install();
+    assert_eq!((refused.status, &refused.json()["code"]), (409, &json!("held")));
+}

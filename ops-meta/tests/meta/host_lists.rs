@@ -165,7 +165,8 @@ fn a_retry_is_one_after_a_restart_too() {
     let (mut server, mut hosts) = begin(4);
     let admin = Operator::first(&server);
     hosts.bad.insert("2");
-    let waves = json!([{"percent": 100, "maxFailed": 0, "timeoutSecs": 600}]);
+    // So that all of them have failed by then.
+    let waves = json!([{"percent": 100, "maxFailed": 3, "timeoutSecs": 600}]);
     let id = start(&admin, &plan("2", &waves));
     hosts.until("the breach", &server, |_| is(&admin, id, "paused"));
     say(&admin, id, "retry");
