@@ -66,8 +66,8 @@ pub enum NotEdited {
     /// cfg.json decides.
     FileDecides,
     Faults(Vec<Fault>),
-    /// It is so already, and this says what.
-    Already(String),
+    /// It is so already, or comes by this rollout.
+    Already(String, Option<u64>),
     /// There is no such object.
     Missing(String),
     /// Others need what is to be deleted.
@@ -384,10 +384,13 @@ impl fmt::Display for NotEdited {
                 [one] => one.fmt(f),
                 several => write!(f, "{} things are wrong", several.len()),
             },
-            Self::Already(what) => f.write_str(what),
+            Self::Already(what, _) => f.write_str(what),
             Self::Missing(what) => write!(f, "there is no {what}"),
             Self::InUse(why) | Self::Stale(why) => f.write_str(why),
-            Self::Rejected(_, why) => write!(f, "rejected: {why}; `--force` (`force`) orders it all the same, and it waits"),
+            Self::Rejected(_, why) => write!(
+                f,
+                "rejected: {why}; with `--force` (`force`) it is begun all the same, and waits where it has to"
+            ),
             Self::Frozen(_, why) => write!(
                 f,
                 "{why}; nothing was changed: wait until the freeze is over, or end it (`ops-meta freeze end ID`)"

@@ -446,17 +446,30 @@ impl Current {
             return None;
         }
         let policy = before.and_then(|(_, told, _)| told.ok());
-        let bar = told.as_ref().err().map(|why| (self.bar_of_kind(compiled, kind, agent), why.clone()));
-        let target = told.unwrap_or_else(|_| order.desired(agent.clone()));
+        let (told, bar, needs) = match told {
+            Ok(told) => (Some(told), None, needs),
+            // What it requires may be on its way by another rollout: then it has to run first, as if it were ordered.
+            Err(why) => match self.with_all(compiled, kind, agent) {
+                Some((told, Some(needs))) => (Some(told), None, Some(needs)),
+                Some((told, None)) => (Some(told), Some((Bar::Waiting, why)), None),
+                None => (None, Some((Bar::Excluded, why)), needs),
+            },
+        };
+        let target = told.unwrap_or_else(|| order.desired(agent.clone()));
         Some(Of { active, target, policy, bar, needs })
     }
 
-    /// What a package requires may be on its way by another rollout.
-    fn bar_of_kind(&self, compiled: &Compiled, kind: &Kind, agent: &AgentName) -> Bar {
+    /// What hosts of this kind are told of an agent where all rollouts tell.
+    fn with_all(
+        &self,
+        compiled: &Compiled,
+        kind: &Kind,
+        agent: &AgentName,
+    ) -> Option<(DesiredAgent, Option<Need>)> {
         let all: Vec<usize> = (0..self.active.len()).collect();
-        let with_all = self.ordered_of(compiled, kind, &all);
-        let comes = with_all.iter().any(|it| it.decision.agent == agent && it.told.is_ok());
-        if comes { Bar::Waiting } else { Bar::Excluded }
+        let mut ordered = self.ordered_of(compiled, kind, &all).into_iter();
+        let found = ordered.find(|it| it.decision.agent == agent)?;
+        Some((found.told.ok()?, found.needs))
     }
 
     fn standing(

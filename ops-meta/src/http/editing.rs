@@ -191,7 +191,7 @@ impl From<NotEdited> for Problem {
         match why {
             NotEdited::FileDecides => Self::new(StatusCode::CONFLICT, detail).code("cfg_json_decides"),
             NotEdited::Faults(faults) => Self::new(StatusCode::BAD_REQUEST, detail).faults(faults),
-            NotEdited::Already(_) => Self::new(StatusCode::CONFLICT, detail).code("already"),
+            NotEdited::Already(..) => Self::new(StatusCode::CONFLICT, detail).code("already"),
             NotEdited::Missing(_) => Self::new(StatusCode::NOT_FOUND, detail),
             NotEdited::InUse(_) => Self::new(StatusCode::CONFLICT, detail),
             NotEdited::Stale(_) => Self::new(StatusCode::PRECONDITION_FAILED, detail),

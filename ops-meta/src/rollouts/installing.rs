@@ -54,14 +54,18 @@ impl App {
             let looking = tokio::task::spawn_blocking(move || this.takes(&hostname, &asked));
             looking.await.map_err(|_| NotEdited::BrokenOff)??;
         }
-        self.start_rollout(actor, meant, wanted).await
+        match self.start_rollout(actor, meant, wanted).await {
+            // Of others on this host.
+            Err(NotEdited::Unconfirmed(_, why)) => Err(NotEdited::Rejected("requires", why)),
+            started => started,
+        }
     }
 
     /// Whether a host would do it at once, or has been told to already.
     fn takes(&self, hostname: &str, wanted: &ToStart) -> Result<(), NotEdited> {
         let host = self.fleet.find(hostname).ok_or_else(|| NotEdited::Missing(format!("host {hostname}")))?;
         let checked = match self.checked(Meant::default(), wanted) {
-            Err(NotEdited::Already(_)) => None,
+            Err(NotEdited::Already(..)) => None,
             checked => Some(checked?),
         };
         let agent = &wanted.plan.agent;

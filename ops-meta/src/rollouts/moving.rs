@@ -203,7 +203,7 @@ fn event(step: &Step) -> Option<&'static str> {
         Step::Await { .. } => Some("rollout.awaits_approval"),
         Step::Breach { .. } => Some("rollout.breached"),
         Step::Complete => Some("rollout.completed"),
-        Step::TakenBack => Some("rollout.taken_back"),
+        Step::TakenBack { .. } => Some("rollout.taken_back"),
         Step::Raise { .. } | Step::Settle | Step::Recover { .. } | Step::Lower { .. } => None,
     }
 }

@@ -43,8 +43,8 @@ pub enum Start {
     Begun(u64),
     /// It was a dry run.
     Tried(Tried),
-    /// There is nothing to change, and this says why.
-    Already(String),
+    /// There is nothing to begin, and this says why: it is so already, or comes by this rollout.
+    Already(String, Option<u64>),
 }
 
 impl App {
@@ -79,7 +79,7 @@ impl App {
         let (wanted, checked) = match looking.await.map_err(|_| NotEdited::BrokenOff)? {
             Ok((wanted, checked, None)) => (wanted, checked),
             Ok((_, _, Some(tried))) => return nothing(Start::Tried(tried)),
-            Err(NotEdited::Already(why)) => return nothing(Start::Already(why)),
+            Err(NotEdited::Already(why, by)) => return nothing(Start::Already(why, by)),
             Err(why) => return Err(why),
         };
         let Checked { written, rest, replaces, .. } = checked;
@@ -175,7 +175,7 @@ pub(super) struct Checked {
 }
 
 pub(super) fn already(written: &Written) -> NotEdited {
-    NotEdited::Already(format!("that is ordered already ({})", written.changes()))
+    NotEdited::Already(format!("that is ordered already ({})", written.changes()), None)
 }
 
 pub(super) fn fault(path: &str, why: String) -> NotEdited {
@@ -194,6 +194,10 @@ fn written(wanted: &ToStart, standing: &Standing) -> Result<Written, NotEdited> 
 /// all go back at once.
 fn replaced(written: &Written, rollouts: &Rollouts) -> Result<Option<u64>, NotEdited> {
     let like: Vec<_> = rollouts.like(written).collect();
+    let is_same = |it: &Written| it.text == written.text && written.progress.state != State::Draft;
+    if let Some(same) = like.iter().find(|it| it.brings_its_target() && is_same(it)) {
+        return Err(NotEdited::Already(format!("rollout {} does that already", same.id), Some(same.id)));
+    }
     if let Some(busy) = like.iter().find(|it| !it.is_over()) {
         return Err(NotEdited::InUse(format!("{} is being changed by {busy}", written.changes())));
     }

@@ -144,7 +144,7 @@ impl Round<'_> {
                 Next::Do(step) => step,
             };
             let why = step.said(&rollout);
-            if matches!(step, Step::Complete | Step::TakenBack | Step::Breach { .. }) {
+            if matches!(step, Step::Complete | Step::TakenBack { .. } | Step::Breach { .. }) {
                 // What is kept of the end is what it ends by.
                 self.note(app, &rollout, &counted);
             }

@@ -40,6 +40,8 @@ fn an_agent_is_installed_on_one_host_and_taken_from_it() {
     let said = server.say("host install web-01 a 2").ok();
     assert_eq!(said.out, "1\n");
     assert!(said.err.starts_with("accepted: rollout 1 does it on web-01"), "{said:?}");
+    let again = server.say("host install web-01 a 2").ok();
+    assert_eq!((&*again.out, &*again.err), ("1\n", "nothing to do: rollout 1 does that already\n"));
     hosts.until("the end", &server, |_| {
         server.say("rollout show 1 -o json").ok().objects()[0]["state"] == "completed"
     });

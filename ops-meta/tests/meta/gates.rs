@@ -362,3 +362,48 @@ fn who_is_told_already_and_does_not_do_it_is_not_taken_for_done() {
     let refused = install();
     assert_eq!((refused.status, &refused.json()["code"]), (409, &json!("held")));
 }
+
+#[test]
+fn a_host_begins_once_what_another_rollout_brings_runs_there_and_waits_when_that_is_taken_back() {
+    let needs = r#"{"requires": {"base": ">=2"}}"#;
+    let server =
+        with_packages(&[("base", "1", "{}"), ("base", "2", "{}"), ("top", "1", "{}"), ("top", "2", needs)]);
+    let admin = Operator::first(&server);
+    for name in ["base", "top"] {
+        put(&admin, &format!("policies/{name}"), json!({"version": "1", "cmd": "start"}));
+    }
+    let at = |base: (&str, Option<u64>), top: (&str, Option<u64>)| {
+        json!([agent("base", base.0, "started", base.1), agent("top", top.0, "started", top.1)])
+    };
+    let old = at(("1", None), ("1", None));
+    for host in ["h", "i", "j"] {
+        beat(&server, host, &old);
+    }
+    let soak = json!([{"percent": 100, "soakSecs": 3600}]);
+    let base = start(&admin, &json!({"agent": "base", "version": "2", "waves": soak}));
+    let top = start(
+        &admin,
+        &json!({"agent": "top", "version": "2", "waves": [{"percent": 100, "timeoutSecs": 600}]}),
+    );
+    until_told(&server, "h", &old, &["base 2 start", "top 1 start"]);
+    let new = at(("2", Some(base)), ("1", None));
+    until_told(&server, "h", &new, &["base 2 start", "top 2 start"]);
+    let done = at(("2", Some(base)), ("2", Some(top)));
+    let begun = std::time::Instant::now();
+    let is = |done: &Value, of: &Value| {
+        assert!(begun.elapsed().as_secs() < 60, "{}", show(&admin, top));
+        beat(&server, "h", done);
+        ["i", "j"].iter().for_each(|host| _ = beat(&server, host, &old));
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        show(&admin, top)["each"][0]["of"] == *of
+    };
+    while !is(&done, &json!({"done": 1, "waiting": 2})) {}
+    say(&admin, base, "rollback");
+    let back = at(("1", None), ("2", Some(top)));
+    while !is(&back, &json!({"done": 1, "excluded": 2})) {}
+    // It is not taken for done, though all others are left out.
+    let shown = show(&admin, top);
+    assert_eq!((&shown["state"], &shown["percent"]), (&json!("running"), &json!(33)), "{shown}");
+    let why = shown["why"]["what"].as_str().unwrap();
+    assert!(why.ends_with("without a package or what it requires, and 1 host is done"), "{shown}");
+}

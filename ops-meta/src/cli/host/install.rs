@@ -69,10 +69,10 @@ impl Meant {
         let accepted = self.server.client()?.post(&path, &wanted)?;
         let (id, already) = (text(&accepted, "rollout"), accepted.get("already").and_then(Value::as_str));
         let mut out = Out::new();
-        match (self.output.format, already) {
-            (Format::Json, _) => out.json(&accepted)?,
-            (Format::Table, None) => out.line(&id)?,
-            (Format::Table, Some(_)) => {}
+        match self.output.format {
+            Format::Json => out.json(&accepted)?,
+            Format::Table if id == "-" => {}
+            Format::Table => out.line(&id)?,
         }
         out.flush()?;
         if let Some(why) = already {

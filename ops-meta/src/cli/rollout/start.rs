@@ -86,20 +86,32 @@ pub fn begin(editing: &Editing, wanted: &Value, shows: bool) -> Result<(), Faile
         }
     }
     let asked = Request::post(ROLLOUTS).body(wanted).query(editing.meant.query());
-    let started = client.ask(asked).map_err(|failed| editing::refused(failed, format))?.body;
-    if let Some(why) = started.get("already").and_then(Value::as_str) {
-        say(&format!("nothing to do: {}", one_line(why)));
+    let started = client.ask(asked).map_err(|failed| unconfirmed(failed, shows))?.body;
+    let id = started.get("id").and_then(Value::as_u64);
+    match (format, id, started.get("tried")) {
+        (Format::Json, ..) => print(&started.to_string())?,
+        (Format::Table, Some(id), _) => print(&id.to_string())?,
+        (Format::Table, None, Some(Value::Object(_))) => tried(&started)?,
+        (Format::Table, None, _) => {}
     }
-    match (format, started.get("id").and_then(Value::as_u64)) {
-        (Format::Json, _) => print(&started.to_string()),
-        (Format::Table, None) if started.get("tried").is_some_and(Value::is_object) => tried(&started),
-        (Format::Table, None) => Ok(()),
-        (Format::Table, Some(id)) => {
-            print(&id.to_string())?;
-            let is_draft = is(wanted, "draft");
-            say(&begun(&client, id, is_draft));
-            Ok(())
+    match (started.get("already").and_then(Value::as_str), id, format) {
+        (Some(why), ..) => say(&format!("nothing to do: {}", one_line(why))),
+        (None, Some(id), Format::Table) => say(&begun(&client, id, is(wanted, "draft"))),
+        (None, ..) => {}
+    }
+    Ok(())
+}
+
+/// Where it has to be confirmed: tells first what it would do, beside what a script reads.
+fn unconfirmed(failed: Failed, was_shown: bool) -> Failed {
+    match failed {
+        Failed::Unconfirmed { why, changed } => {
+            if !was_shown {
+                editing::hosts(&changed).iter().for_each(|line| say(line));
+            }
+            Failed::Refused(why)
         }
+        other => other,
     }
 }
 

@@ -74,6 +74,11 @@ impl Classes {
         self.sum(&[Class::Waiting, Class::Shut])
     }
 
+    /// Those that do not count.
+    pub fn left_out(&self) -> u32 {
+        Class::ALL.iter().filter(|it| !it.is_counted()).fold(0, |sum, it| sum.saturating_add(self.get(*it)))
+    }
+
     pub fn failures(&self) -> u32 {
         self.sum(&[Class::Failed, Class::RolledBack, Class::TimedOut, Class::Vanished])
     }
@@ -133,8 +138,8 @@ impl Tally {
     pub fn percent_done(&self) -> u32 {
         let has_it = |of: &Classes| u64::from(of.get(Class::Done)) + u64::from(of.get(Class::There));
         let done = has_it(&self.rest) + self.waves.iter().map(|counts| has_it(&counts.of)).sum::<u64>();
-        let hosts = self.waves.last().map_or(0, |counts| counts.hosts);
-        let percent = (done * 100).checked_div(hosts.into()).unwrap_or(100);
+        let hosts = self.waves.last().map_or(0, |it| u64::from(it.hosts) + u64::from(it.left_out));
+        let percent = (done * 100).checked_div(hosts).unwrap_or(100);
         u32::try_from(percent).unwrap_or(100).min(100)
     }
 

@@ -72,7 +72,10 @@ pub enum Step {
         threshold: u64,
         hosts: u32,
     },
-    TakenBack,
+    TakenBack {
+        /// On the way back: they are not as before.
+        failed: u32,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,13 +168,10 @@ fn unsettled(rollout: &Rollout, look: &Look<'_>, at: usize, wave: &Wave, counts:
     if u64::from(in_flight) * 1000 > u64::from(ordered) * LATECOMERS_PER_MILLE {
         return Some(Next::Wait(Wait::UnderWay { in_flight, waiting: counts.of.waiting() }));
     }
-    // Of hosts that nobody hears nobody knows how they would fare.
-    let away = counts.of.get(Class::Away);
-    if away > done {
-        return Some(Next::Wait(Wait::Away { away, done }));
-    }
-    if counts.hosts == 0 && counts.left_out > 0 {
-        return Some(Next::Wait(Wait::Nobody { left_out: counts.left_out }));
+    // Of hosts that do not count nobody knows how they would fare.
+    let left_out = if counts.hosts == 0 { counts.left_out } else { counts.of.left_out() };
+    if left_out > done {
+        return Some(Next::Wait(Wait::LeftOut { left_out, done }));
     }
     let judged = ordered.saturating_sub(in_flight);
     // Unless somebody says how many it takes: all but those that may have failed, and those that are known; and half.
@@ -221,7 +221,7 @@ fn rolling_back(rollout: &Rollout, look: &Look<'_>) -> Next {
     let returning = look.tally.rest.get(Class::Returning);
     let Some((wave, plan)) = rollout.wave() else {
         return match returning {
-            0 => Next::Do(Step::TakenBack),
+            0 => Next::Do(Step::TakenBack { failed: look.tally.rest.failures() }),
             _ => Next::Wait(Wait::Returning { returning, most: None }),
         };
     };

@@ -119,7 +119,7 @@ impl Progress {
             Step::Await { .. } => Some(Event::ApprovalNeeded),
             Step::Breach { then, .. } => Some(Event::Sick(*then)),
             Step::Complete => Some(Event::AllDone),
-            Step::TakenBack => Some(Event::TakenBack),
+            Step::TakenBack { .. } => Some(Event::TakenBack),
         };
         let Some(state) = event.map_or(Some(self.state), |event| state::after(self.state, event)) else {
             return;

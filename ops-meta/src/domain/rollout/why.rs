@@ -44,14 +44,10 @@ pub enum Wait {
         in_flight: u32,
         waiting: u32,
     },
-    /// More hosts are silent than done.
-    Away {
-        away: u32,
-        done: u32,
-    },
-    /// No host of the wave counts.
-    Nobody {
+    /// More hosts do not count than are done.
+    LeftOut {
         left_out: u32,
+        done: u32,
     },
     /// All others are done.
     Shut {
@@ -112,7 +108,10 @@ impl Step {
             Step::Complete => "all is done, and the policy is about to be written".to_owned(),
             Step::Breach { breached, then } => format!("{}: {}", breached.why, then.said()),
             Step::Lower { hosts, .. } => format!("{wave} takes it back from {}", hosts_of(*hosts)),
-            Step::TakenBack => "all is taken back".to_owned(),
+            Step::TakenBack { failed: 0 } => "all is taken back".to_owned(),
+            Step::TakenBack { failed } => {
+                format!("all is taken back, but for {} that failed on the way back", hosts_of(*failed))
+            }
         }
     }
 }
@@ -146,14 +145,10 @@ fn waiting(rollout: &Rollout, wait: &Wait) -> String {
             are(*in_flight),
             of_whom(*waiting)
         ),
-        Wait::Away { away, done } => format!(
-            "of the hosts that {wave} admitted {} silent, and {} done",
-            are(*away),
+        Wait::LeftOut { left_out, done } => format!(
+            "of the hosts of {wave} {} silent, held, or without a package or what it requires, and {} done",
+            are(*left_out),
             if *done == 0 { "none is".to_owned() } else { are(*done) }
-        ),
-        Wait::Nobody { left_out } => format!(
-            "{wave} is of {}, all of whom are held, silent, or without a package for them",
-            hosts_of(*left_out)
         ),
         Wait::Shut { hosts } => {
             format!("{} kept from beginning by a freeze or the windows of a group", are(*hosts))
@@ -196,11 +191,9 @@ fn moved_by(rollout: &Rollout, wait: &Wait) -> String {
         }
         Wait::Pace { .. } => "time".to_owned(),
         Wait::Turns { .. } => "their turn; next goes on with the next wave".to_owned(),
-        Wait::Away { .. } => {
-            "they are heard again, or forgotten (`host drop`); next goes on without them".to_owned()
-        }
-        Wait::Nobody { .. } => {
-            "a host that is released, heard, or has a package; next goes on without them".to_owned()
+        Wait::LeftOut { .. } => {
+            "they are heard, released, or have what they lack, or are forgotten (`host drop`); next goes on without them"
+                .to_owned()
         }
         Wait::Shut { .. } => "the end of the freeze, or the next window".to_owned(),
         Wait::UnderWay { in_flight, waiting } if in_flight == waiting => {

@@ -52,7 +52,7 @@ pub struct UninstallWanted {
 pub struct Accepted {
     /// The rollout that does it; its end writes a policy for this host. Null: there is nothing to do.
     rollout: Option<u64>,
-    /// Why there is nothing to do: it is ordered already.
+    /// Why there is nothing to do: it is ordered already, or this rollout does it.
     already: Option<String>,
 }
 
@@ -98,7 +98,7 @@ async fn accepted(
     asked::note_fits(&wanted.note)?;
     match whole(app.install(actor, wanted)).await?.what {
         Start::Begun(id) => Ok((StatusCode::CREATED, Json(Accepted { rollout: Some(id), already: None }))),
-        Start::Already(why) => Ok((StatusCode::OK, Json(Accepted { rollout: None, already: Some(why) }))),
+        Start::Already(why, rollout) => Ok((StatusCode::OK, Json(Accepted { rollout, already: Some(why) }))),
         // It was none.
         Start::Tried(_) => Err(NotEdited::BrokenOff.into()),
     }

@@ -85,7 +85,7 @@ pub struct StartShown {
     generation: u64,
     /// Of a dry run, what would come of it.
     tried: Option<TriedShown>,
-    /// Why there is nothing to begin: what is wanted is ordered already.
+    /// Why there is nothing to begin: what is wanted is ordered already, or this rollout brings it.
     already: Option<String>,
 }
 
@@ -126,9 +126,10 @@ pub async fn start(
     let (id, tried, already) = match what {
         Start::Begun(id) => (Some(id), None, None),
         Start::Tried(tried) => (None, Some(tried.into()), None),
-        Start::Already(why) => (None, None, Some(why)),
+        Start::Already(why, by) => (by, None, Some(why)),
     };
-    let status = if id.is_some() { StatusCode::CREATED } else { StatusCode::OK };
+    let is_new = id.is_some() && already.is_none();
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(StartShown { id, generation, tried, already })))
 }
 

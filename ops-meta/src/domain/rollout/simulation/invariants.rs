@@ -110,7 +110,7 @@ pub fn stepped(before: &Rollout, now: &Rollout, step: &Step, tally: &Tally, seen
             assert_ne!(is, State::Running);
             assert_eq!(had, has);
         }
-        Step::TakenBack => assert!(has.is_empty()),
+        Step::TakenBack { .. } => assert!(has.is_empty()),
         Step::Complete => {
             assert!(seen.iter().all(|(_, it)| !it.is_kept), "somebody is kept from it")
         }

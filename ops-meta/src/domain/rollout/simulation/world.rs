@@ -314,7 +314,7 @@ impl World {
             }
             self.server.rollout.progress.take(&step, now * 1000);
             invariants::stepped(&before, &self.server.rollout, &step, &tally, &seen);
-            if step == Step::TakenBack {
+            if matches!(step, Step::TakenBack { .. }) {
                 self.nobody_has_it(&seen);
             }
         }
@@ -365,7 +365,7 @@ impl World {
                 self.says(verb, None);
             }
             Next::Wait(Wait::TooFewDone { .. }) => self.says(Verb::Retry, None),
-            Next::Wait(Wait::Nobody { .. }) => self.says(Verb::Next, None),
+            Next::Wait(Wait::LeftOut { .. }) => self.says(Verb::Next, None),
             _ => {}
         }
     }
@@ -393,6 +393,6 @@ fn name(step: &Step) -> &'static str {
         Step::Complete => "complete",
         Step::Breach { .. } => "breach",
         Step::Lower { .. } => "lower",
-        Step::TakenBack => "taken back",
+        Step::TakenBack { .. } => "taken back",
     }
 }

@@ -299,16 +299,19 @@ fn failures_that_may_be_hold_nothing_up_unless_they_are_half() {
 }
 
 #[test]
-fn nothing_goes_on_while_more_hosts_are_silent_than_done() {
+fn nothing_goes_on_while_more_hosts_are_left_out_than_done() {
     let mut it = begun(json!([{"percent": 50}, {"percent": 100}]));
     let silent = looked(2, &[(10, Some(0), Away)]);
-    assert_eq!(next(&it, &silent), Next::Wait(Wait::Away { away: 10, done: 0 }));
+    assert_eq!(next(&it, &silent), Next::Wait(Wait::LeftOut { left_out: 10, done: 0 }));
     assert!(
         said(&it, &silent)
-            .starts_with("of the hosts that wave \"50 %\" admitted 10 hosts are silent, and none is done")
+            .starts_with("of the hosts of wave \"50 %\" 10 hosts are silent, held, or without a package or what it requires, and none is done")
     );
     let some = looked(2, &[(10, Some(0), Away), (9, Some(0), Done)]);
-    assert_eq!(next(&it, &some), Next::Wait(Wait::Away { away: 10, done: 9 }));
+    assert_eq!(next(&it, &some), Next::Wait(Wait::LeftOut { left_out: 10, done: 9 }));
+    let kinds =
+        [(4, Some(0), Class::Held), (3, Some(0), Class::Excluded), (3, Some(0), Away), (9, Some(0), Done)];
+    assert_eq!(next(&it, &looked(2, &kinds)), Next::Wait(Wait::LeftOut { left_out: 10, done: 9 }));
     let half = looked(2, &[(10, Some(0), Away), (10, Some(0), Done)]);
     assert_eq!(next(&it, &half), Next::Do(Step::Begin { wave: 1 }));
     it.progress = it.progress.after(Verb::Next, None, NOW).unwrap().unwrap();
@@ -345,5 +348,5 @@ fn what_is_frozen_or_closed_keeps_nobody_from_taking_back() {
     look.tally = looked(2, &[(1, None, Returning), (3, None, Failed)]).tally;
     assert_eq!(next(&it, &look), Next::Wait(Wait::Returning { returning: 1, most: None }));
     look.tally = looked(2, &[(3, None, Failed)]).tally;
-    assert_eq!(step(&mut it, &look), Step::TakenBack);
+    assert_eq!(step(&mut it, &look), Step::TakenBack { failed: 3 });
 }

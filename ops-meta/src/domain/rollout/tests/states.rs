@@ -108,7 +108,7 @@ fn a_step_that_comes_too_late_changes_nothing() {
         Step::Begin { wave: 1 },
         Step::Await { wave: 1 },
         Step::Complete,
-        Step::TakenBack,
+        Step::TakenBack { failed: 0 },
     ] {
         let mut same = paused.clone();
         same.take(&step, NOW + 1);
