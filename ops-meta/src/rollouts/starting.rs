@@ -194,8 +194,11 @@ fn written(wanted: &ToStart, standing: &Standing) -> Result<Written, NotEdited> 
 /// all go back at once.
 fn replaced(written: &Written, rollouts: &Rollouts) -> Result<Option<u64>, NotEdited> {
     let like: Vec<_> = rollouts.like(written).collect();
-    let is_same = |it: &Written| it.text == written.text && written.progress.state != State::Draft;
-    if let Some(same) = like.iter().find(|it| it.brings_its_target() && is_same(it)) {
+    let is_same = |it: &Written| {
+        it.text == written.text
+            && [&it.progress, &written.progress].iter().all(|it| it.state == State::Running)
+    };
+    if let Some(same) = like.iter().find(|it| is_same(it)) {
         return Err(NotEdited::Already(format!("rollout {} does that already", same.id), Some(same.id)));
     }
     if let Some(busy) = like.iter().find(|it| !it.is_over()) {
