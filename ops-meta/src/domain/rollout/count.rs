@@ -49,6 +49,21 @@ pub struct Counts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Classes([u32; Class::ALL.len()]);
 
+/// Hosts that were admitted and may not begin yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Waiting {
+    /// For what their package requires.
+    pub requires: u32,
+    /// For the end of a freeze, or for a window.
+    pub shut: u32,
+}
+
+impl Waiting {
+    pub fn all(self) -> u32 {
+        self.requires.saturating_add(self.shut)
+    }
+}
+
 impl Classes {
     pub fn get(&self, class: Class) -> u32 {
         self.0.get(class as usize).copied().unwrap_or(0)
@@ -66,12 +81,12 @@ impl Classes {
 
     /// Told, or about to be, and not settled.
     pub fn in_flight(&self) -> u32 {
-        self.sum(&[Class::Ordered, Class::Moving, Class::Trial]).saturating_add(self.waiting())
+        self.sum(&[Class::Ordered, Class::Moving, Class::Trial]).saturating_add(self.waiting().all())
     }
 
     /// Of them those that may not begin yet.
-    pub fn waiting(&self) -> u32 {
-        self.sum(&[Class::Waiting, Class::Shut])
+    pub fn waiting(&self) -> Waiting {
+        Waiting { requires: self.get(Class::Waiting), shut: self.get(Class::Shut) }
     }
 
     /// Those that do not count.
@@ -148,8 +163,8 @@ impl Tally {
         self.sum(Classes::in_flight)
     }
 
-    pub fn waiting(&self) -> u32 {
-        self.sum(Classes::waiting)
+    pub fn waiting(&self) -> Waiting {
+        Waiting { requires: self.sum(|it| it.waiting().requires), shut: self.sum(|it| it.waiting().shut) }
     }
 
     fn sum(&self, each: impl Fn(&Classes) -> u32) -> u32 {

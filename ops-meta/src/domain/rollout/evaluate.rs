@@ -246,7 +246,7 @@ fn slots(wave: &Wave, in_flight: u32) -> u32 {
 
 /// With `hostsPerMinute` no more hosts may wait than begin in a minute: all of them may begin at once.
 fn may_wait(wave: &Wave, tally: &Tally) -> u32 {
-    wave.hosts_per_minute.map_or(u32::MAX, |most| most.saturating_sub(tally.waiting()))
+    wave.hosts_per_minute.map_or(u32::MAX, |most| most.saturating_sub(tally.waiting().all()))
 }
 
 /// Hosts that the time since `until` is good for.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Rollout;
+use super::count::Waiting;
 use super::evaluate::{Look, Next, Step, evaluate};
 use super::state::State;
 
@@ -29,12 +30,12 @@ pub enum Wait {
         in_flight: u32,
         most: u32,
         left: u32,
-        waiting: u32,
+        waiting: Waiting,
     },
     Pace {
         per_minute: u32,
         left: u32,
-        waiting: u32,
+        waiting: Waiting,
     },
     /// None of those that are left may begin.
     Turns {
@@ -42,7 +43,7 @@ pub enum Wait {
     },
     UnderWay {
         in_flight: u32,
-        waiting: u32,
+        waiting: Waiting,
     },
     /// More hosts do not count than are done.
     LeftOut {
@@ -185,7 +186,7 @@ fn moved_by(rollout: &Rollout, wait: &Wait) -> String {
             Err(_) => "the next one that opens".to_owned(),
         },
         Wait::Window { until: None } => "the next one that opens".to_owned(),
-        Wait::InFlight { in_flight, waiting, .. } if in_flight == waiting => "what they wait for".to_owned(),
+        Wait::InFlight { in_flight, waiting, .. } if *in_flight == waiting.all() => waited_for(*waiting),
         Wait::InFlight { .. } => {
             "the next host that is done; or a larger maxInFlight in another rollout".to_owned()
         }
@@ -196,8 +197,8 @@ fn moved_by(rollout: &Rollout, wait: &Wait) -> String {
                 .to_owned()
         }
         Wait::Shut { .. } => "the end of the freeze, or the next window".to_owned(),
-        Wait::UnderWay { in_flight, waiting } if in_flight == waiting => {
-            "what they wait for; next does not wait for them".to_owned()
+        Wait::UnderWay { in_flight, waiting } if *in_flight == waiting.all() => {
+            format!("{}; next does not wait for them", waited_for(*waiting))
         }
         Wait::UnderWay { .. } => format!(
             "they are done, or count as failed after {} s; next does not wait for them",
@@ -215,13 +216,17 @@ fn moved_by(rollout: &Rollout, wait: &Wait) -> String {
 }
 
 /// Of those under way.
-fn of_whom(waiting: u32) -> String {
-    match waiting {
+fn of_whom(waiting: Waiting) -> String {
+    match waiting.all() {
         0 => String::new(),
-        _ => format!(
-            ", {waiting} of whom wait for a window, for the end of a freeze, or for what the package requires"
-        ),
+        all => format!(", {all} of whom wait for {}", waited_for(waiting)),
     }
+}
+
+fn waited_for(Waiting { requires, shut }: Waiting) -> String {
+    let requires = (requires > 0).then_some("what their package requires, which does not run there yet");
+    let shut = (shut > 0).then_some("the end of a freeze or the next window");
+    [shut, requires].into_iter().flatten().collect::<Vec<_>>().join(", or for ")
 }
 
 fn breach_or(rollout: &Rollout, otherwise: &str) -> String {

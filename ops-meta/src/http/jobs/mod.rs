@@ -189,7 +189,10 @@ fn number(id: &str) -> Result<u64, Problem> {
 }
 
 fn missing(id: u64) -> Problem {
-    Problem::missing(format!("job {id}"))
+    // Both are numbered from 1.
+    Problem::missing(format!(
+        "job {id}; what `job install` and `job uninstall` began is a rollout (`ops-meta rollout show {id}`)"
+    ))
 }
 
 impl From<NotMade> for Problem {

@@ -58,6 +58,8 @@ fn begun(waves: Value) -> Rollout {
     it
 }
 
+use crate::domain::rollout::count::Waiting as Waits;
+
 use Class::{
     Away, Done, Failed, Moving, Ordered, Pending, Returning, RolledBack, Shut, There, Trial, Vanished,
     Waiting,
@@ -184,7 +186,7 @@ fn who_resumes_knows_of_the_failures_and_leaves_no_room_for_others() {
 fn a_wave_ends_when_all_is_done_and_was_watched_for_a_while() {
     let mut it = begun(json!([{"percent": 10, "soakSecs": 600}, {"percent": 100}]));
     let mut look = looked(2, &[(9, Some(0), Done), (1, Some(0), Trial), (90, None, Pending)]);
-    assert_eq!(next(&it, &look), Next::Wait(Wait::UnderWay { in_flight: 1, waiting: 0 }));
+    assert_eq!(next(&it, &look), Next::Wait(Wait::UnderWay { in_flight: 1, waiting: Waits::default() }));
     look.tally = looked(2, &[(10, Some(0), Done), (90, None, Pending)]).tally;
     assert_eq!(step(&mut it, &look), Step::Settle);
     look.secs = 599;
@@ -261,7 +263,10 @@ fn next_ends_a_wave_but_leaves_nobody_out_of_the_last_one() {
     let half = looked(2, &[(1, Some(0), Moving), (9, None, Pending)]);
     assert_eq!(step(&mut it, &half), Step::Begin { wave: 1 });
     it.progress = it.progress.after(Verb::Next, None, NOW).unwrap().unwrap();
-    assert_eq!(next(&it, &half), Next::Wait(Wait::InFlight { in_flight: 1, most: 1, left: 9, waiting: 0 }));
+    assert_eq!(
+        next(&it, &half),
+        Next::Wait(Wait::InFlight { in_flight: 1, most: 1, left: 9, waiting: Waits::default() })
+    );
     let all = looked(2, &[(1, Some(0), Moving), (9, Some(1), Ordered)]);
     assert_eq!(step(&mut it, &all), Step::Complete);
 }
@@ -270,18 +275,28 @@ fn next_ends_a_wave_but_leaves_nobody_out_of_the_last_one() {
 fn who_may_not_begin_yet_takes_a_place_and_is_waited_for() {
     let it = begun(json!([{"percent": 100, "maxInFlight": 4}]));
     let full = looked(1, &[(1, Some(0), Moving), (2, Some(0), Shut), (1, Some(0), Waiting), (6, None, Shut)]);
-    assert_eq!(next(&it, &full), Next::Wait(Wait::InFlight { in_flight: 4, most: 4, left: 6, waiting: 3 }));
-    assert!(
-        said(&it, &full)
-            .contains("4 are under way of 4 at once, 3 of whom wait for a window, for the end of")
+    assert_eq!(
+        next(&it, &full),
+        Next::Wait(Wait::InFlight {
+            in_flight: 4,
+            most: 4,
+            left: 6,
+            waiting: Waits { requires: 1, shut: 2 }
+        })
     );
+    assert!(said(&it, &full).contains(
+        "4 are under way of 4 at once, 3 of whom wait for the end of a freeze or the next window, or for what"
+    ));
     // All that wait may begin at once, and no more than in a minute.
     let it = begun(json!([{"percent": 100, "hostsPerMinute": 3}]));
     let mut slow = looked(1, &[(2, Some(0), Shut), (8, None, Pending)]);
     slow.secs = 3600;
     assert!(matches!(next(&it, &slow), Next::Do(Step::Raise { hosts: 1, .. })));
     slow.tally = looked(1, &[(3, Some(0), Shut), (7, None, Pending)]).tally;
-    assert_eq!(next(&it, &slow), Next::Wait(Wait::Pace { per_minute: 3, left: 7, waiting: 3 }));
+    assert_eq!(
+        next(&it, &slow),
+        Next::Wait(Wait::Pace { per_minute: 3, left: 7, waiting: Waits { requires: 0, shut: 3 } })
+    );
 }
 
 #[test]
