@@ -233,6 +233,11 @@ impl Current {
         of.bar().or_else(shut).or_else(waits)
     }
 
+    /// Whether hosts of this kind are in a group that decides something.
+    pub fn has_group(&self, base: &Base, group: &str) -> bool {
+        self.rules().is_some_and(|it| it.rules.names(&base.kind.groups).any(|name| name == group))
+    }
+
     /// The freeze that keeps a host from changing an agent.
     pub fn freeze_of(&self, base: &Base, agent: &AgentName) -> Option<&Freeze> {
         match self.shut(&base.kind, agent)? {

@@ -14,7 +14,7 @@ use crate::current::Current;
 use crate::deciding::{Meant, NotEdited};
 use crate::domain::compile::Compiled;
 use crate::domain::desired::Desired;
-use crate::domain::precedence::{Field, Rules};
+use crate::domain::precedence::{Field, Rules, Scope};
 use crate::domain::rollout::{Plan, Progress, Target, Whose};
 use crate::fleet::{Facts, Fleet, Host};
 use crate::running::App;
@@ -27,6 +27,8 @@ pub struct Tried {
     pub selected: Vec<u32>,
     /// Of the hosts that are named, those of which nothing would change.
     pub there: usize,
+    /// Hosts that the policy is for as well, and for which a stronger one says otherwise.
+    pub stronger: usize,
     /// Why somebody should say that it is meant.
     pub unconfirmed: Option<String>,
 }
@@ -77,7 +79,8 @@ impl App {
         let Checked { written, rest, target, warnings, .. } = checked;
         let ((before, after), warnings) = (self.before_and_after(checked)?, warnings.clone());
         let simulated = simulation::simulate(&self.fleet, &before, &after, iter::empty(), warnings);
-        let (selected, of_it) = selected(&self.fleet, &self.alone(written, target.clone()), written);
+        let Selected { selected, of_it, stronger } =
+            selected(&self.fleet, &self.alone(written, target.clone()), written);
         let there = match &written.plan.whose {
             Whose::Hosts(hosts) => {
                 let known = hosts.iter().filter(|host| self.fleet.look(host, |_| ()).is_some()).count();
@@ -97,7 +100,7 @@ impl App {
             is_of_somebody(written, &simulated, &selected)?;
         }
         let unconfirmed = unconfirmed(&simulated);
-        Ok(Tried { simulated, selected, there, unconfirmed })
+        Ok(Tried { simulated, selected, there, stronger, unconfirmed })
     }
 
     /// What hosts are told without this rollout, and when all of it is done. What others bring meanwhile is no change of this
@@ -200,21 +203,36 @@ fn fits_all(fleet: &Fleet, target: &Compiled, written: &Written) -> bool {
     fleet.all_are(fits)
 }
 
-/// Hosts by wave, and all that it is of.
-fn selected(fleet: &Fleet, alone: &Current, written: &Written) -> (Vec<u32>, usize) {
-    let (mut selected, mut all) = (vec![0_u32; written.plan.waves.len()], 0);
+/// Hosts, by what a rollout is for them.
+struct Selected {
+    /// By wave.
+    selected: Vec<u32>,
+    of_it: usize,
+    stronger: usize,
+}
+
+fn selected(fleet: &Fleet, alone: &Current, written: &Written) -> Selected {
+    let waves = vec![0_u32; written.plan.waves.len()];
+    let mut all = Selected { selected: waves, of_it: 0, stronger: 0 };
     fleet.visit(|hostname, host| {
         let facts = host.stable(hostname);
-        if of_rollout(&alone.base_instead(&facts, &host.answer), 0).is_none() {
+        let base = alone.base_instead(&facts, &host.answer);
+        if of_rollout(&base, 0).is_none() {
+            let is_for_it = match &written.plan.whose {
+                Whose::Policy(Scope::Default) => true,
+                Whose::Policy(Scope::Group(group)) => alone.has_group(&base, group),
+                Whose::Policy(Scope::Host(_)) | Whose::Hosts(_) => false,
+            };
+            all.stronger += usize::from(is_for_it);
             return;
         }
-        all += 1;
+        all.of_it += 1;
         let bits = written.plan.selected(&facts);
-        for (wave, count) in selected.iter_mut().enumerate() {
+        for (wave, count) in all.selected.iter_mut().enumerate() {
             *count += (bits >> wave) & 1;
         }
     });
-    (selected, all)
+    all
 }
 
 fn is_of_somebody(written: &Written, simulated: &Simulated, selected: &[u32]) -> Result<(), NotEdited> {

@@ -59,6 +59,8 @@ fn an_agent_is_installed_on_hosts_that_are_named_and_they_have_policies_then() {
         (nothing.status, &nothing.json()["already"]),
         (200, &json!("that is ordered already (a on 4 hosts)"))
     );
+    let all = admin.post("/api/v1/rollouts?dryRun=true", &plan("3", &json!([{"percent": 100}]))).json();
+    assert_eq!(all["tried"]["stronger"], 4, "{all}");
     let typo = |allow: bool| {
         let wanted = json!({"agent": "aa", "cmd": "uninstall", "hosts": ["web-01"], "allowEmpty": allow,
                             "waves": [{"percent": 100}]});

@@ -144,10 +144,11 @@ fn print(line: &str) -> Result<(), Failed> {
 fn differences(started: &Value) -> Vec<String> {
     let tried = started.get("tried").unwrap_or(&Value::Null);
     let mut lines = editing::hosts(tried.get("changed").unwrap_or(&Value::Null));
-    match number(tried, "there").and_then(|there| u64::try_from(there).ok()) {
-        None | Some(0) => {}
-        Some(there) => lines.push(format!("{} already are as wanted", count(there, "host", "hosts"))),
-    }
+    let hosts = |field| number(tried, field).and_then(|it| u64::try_from(it).ok()).filter(|it| *it > 0);
+    let there = hosts("there").map(|it| format!("{} already are as wanted", count(it, "host", "hosts")));
+    let stronger = hosts("stronger")
+        .map(|it| format!("{} left as they are by stronger policies", count(it, "host is", "hosts are")));
+    lines.extend(there.into_iter().chain(stronger));
     lines
 }
 

@@ -98,14 +98,16 @@ pub struct TriedShown {
     selected: Vec<u32>,
     /// Of the hosts that are named, those of which nothing would change.
     there: usize,
+    /// Hosts that the policy is for as well, and for which a stronger one says otherwise: the rollout passes them by.
+    stronger: usize,
     /// Why it is done with `confirm=true` only; null: it need not be confirmed.
     unconfirmed: Option<String>,
 }
 
 impl From<Tried> for TriedShown {
     fn from(it: Tried) -> Self {
-        let Tried { simulated, selected, there, unconfirmed } = it;
-        Self { changed: simulated, selected, there, unconfirmed }
+        let Tried { simulated, selected, there, stronger, unconfirmed } = it;
+        Self { changed: simulated, selected, there, stronger, unconfirmed }
     }
 }
 
