@@ -13,13 +13,13 @@ use bytes::Bytes;
 use ops_wire::{AgentName, Cmd, DesiredAgent};
 
 use crate::domain::Prefixes;
-use crate::domain::compile::{Compiled, Need, Ordered, Withheld};
+use crate::domain::compile::{Compiled, Need, Ordered, Withheld, meets};
 use crate::domain::conformity::Conformity;
 use crate::domain::freeze::Freeze;
 use crate::domain::policy2015::{self, Policy};
 use crate::domain::precedence::{Carry, Decision, Field, Rules};
 use crate::domain::rollout::{
-    Active, Bar, Gates, Progress, Rollout, Says, Shut, Stand, Standing, State, position,
+    Active, Bar, Gates, Progress, Report, Rollout, Says, Shut, Stand, Standing, State, position,
 };
 use crate::domain::selector::HostFacts;
 use crate::remembered::Remembered;
@@ -76,6 +76,8 @@ pub struct Of {
     bar: Option<(Bar, Withheld)>,
     /// What has to run on a host before.
     needs: Option<Need>,
+    /// Policies do not order that; other rollouts bring it.
+    by_others: bool,
 }
 
 impl Of {
@@ -230,7 +232,7 @@ impl Current {
         let shut = || self.shut(&base.kind, &of.target.name).map(|_| Bar::Shut);
         let real = |agent: &str| reports(agent).map(|it| it.real);
         let waits = || of.needs.as_ref().and_then(|it| it.unmet(real)).map(|_| Bar::Waiting);
-        of.bar().or_else(shut).or_else(waits)
+        of.bar().or_else(|| self.lacks(base, of, reports)).or_else(shut).or_else(waits)
     }
 
     /// Whether hosts of this kind are in a group that decides something.
@@ -451,30 +453,75 @@ impl Current {
             return None;
         }
         let policy = before.and_then(|(_, told, _)| told.ok());
-        let (told, bar, needs) = match told {
-            Ok(told) => (Some(told), None, needs),
-            // What it requires may be on its way by another rollout: then it has to run first, as if it were ordered.
-            Err(why) => match self.with_all(compiled, kind, agent) {
-                Some((told, Some(needs))) => (Some(told), None, Some(needs)),
-                Some((told, None)) => (Some(told), Some((Bar::Waiting, why)), None),
-                None => (None, Some((Bar::Excluded, why)), needs),
+        let (told, bar, needs, by_others) = match told {
+            Ok(told) => (Some(told), None, needs, false),
+            // What it requires may be on its way by other rollouts.
+            Err(why) => match self.with_others(compiled, kind, agent, active) {
+                Some((told, Some(needs))) if needs.requires().is_some() => {
+                    (Some(told), None, Some(needs), true)
+                }
+                Some((told, _)) => (Some(told), Some((Bar::Waiting, why)), None, false),
+                None if matches!(why, Withheld::Requires(..)) => {
+                    (None, Some((Bar::Unmet, why)), needs, false)
+                }
+                None => (None, Some((Bar::Excluded, why)), needs, false),
             },
         };
         let target = told.unwrap_or_else(|| order.desired(agent.clone()));
-        Some(Of { active, target, policy, bar, needs })
+        Some(Of { active, target, policy, bar, needs, by_others })
     }
 
-    /// What hosts of this kind are told of an agent where all rollouts tell.
-    fn with_all(
+    /// What hosts of this kind are told of an agent where this rollout tells, and all of other agents.
+    fn with_others(
         &self,
         compiled: &Compiled,
         kind: &Kind,
         agent: &AgentName,
+        active: usize,
     ) -> Option<(DesiredAgent, Option<Need>)> {
-        let all: Vec<usize> = (0..self.active.len()).collect();
-        let mut ordered = self.ordered_of(compiled, kind, &all).into_iter();
-        let found = ordered.find(|it| it.decision.agent == agent)?;
+        let others = self.active.iter().enumerate();
+        let all = others.filter(|(n, it)| *n == active || it.agent() != agent).map(|(n, _)| n);
+        let ordered = self.ordered_of(compiled, kind, &all.collect::<Vec<_>>());
+        let found = ordered.into_iter().find(|it| it.decision.agent == agent)?;
         Some((found.told.ok()?, found.needs))
+    }
+
+    /// What other rollouts have to bring to a host and do not yet, or not any more. Once it has it, they tell it so.
+    fn lacks(&self, base: &Base, of: &Of, reports: Reports<'_>) -> Option<Bar> {
+        let requires = of.needs.as_ref().filter(|_| of.by_others)?.requires()?;
+        let lacks = requires.iter().map(|(agent, requirement)| {
+            let is_it = |it: &DesiredAgent| {
+                let version = it.version.as_ref().map_or("", |it| it.as_str());
+                it.name == *agent && it.cmd == Cmd::Start && meets(version, requirement)
+            };
+            if base.wanted.agents.iter().any(is_it) {
+                return None;
+            }
+            match base.of.iter().find(|other| is_it(&other.target)) {
+                Some(other) => self.comes_by(base, other, reports),
+                None => Some(Bar::Unmet),
+            }
+        });
+        lacks.max().flatten()
+    }
+
+    /// What keeps a host from being told by another rollout; `None`: it has what that brings, and is told to keep it.
+    fn comes_by(&self, base: &Base, other: &Of, reports: Reports<'_>) -> Option<Bar> {
+        let active = self.active.get(other.active)?;
+        let has_it = self.reported(other, active, reports).stand == Stand::There;
+        match active.rollout.progress.state {
+            State::Stopped if !has_it => Some(Bar::Unmet),
+            State::RollingBack => Some(Bar::Unmet),
+            _ => {
+                other.bar().or_else(|| self.lacks(base, other, reports)).or((!has_it).then_some(Bar::Waiting))
+            }
+        }
+    }
+
+    fn reported(&self, of: &Of, active: &Active, reports: Reports<'_>) -> Report {
+        let says = reports(active.agent().as_str());
+        let asked = active.asked(&of.target, of.policy.as_ref());
+        asked.report(says.map(|it| it.real), says.and_then(|it| it.rollout))
     }
 
     fn standing(
@@ -485,9 +532,7 @@ impl Current {
     ) -> Option<(&Active, Standing<'_>)> {
         let active = self.active.get(of.active)?;
         let rollout = &active.rollout;
-        let says = reports(active.agent().as_str());
-        let asked = active.asked(&of.target, of.policy.as_ref());
-        let report = asked.report(says.map(|it| it.real), says.and_then(|it| it.rollout));
+        let report = self.reported(of, active, reports);
         let standing = Standing {
             position: position(rollout.id, host.hostname),
             selected: rollout.plan.selected(host),

@@ -112,6 +112,12 @@ impl App {
         }
     }
 
+    /// Whether policies decide of an agent on a host, and it is told so.
+    pub(super) fn is_told(&self, hostname: &str, agent: &str) -> bool {
+        let is_told = |host: &Host| self.is_withheld(hostname, host, agent).is_none();
+        self.current().rules().is_some() && self.fleet.look(hostname, is_told).unwrap_or_default()
+    }
+
     /// As it is told now.
     fn is_withheld(&self, hostname: &str, host: &Host, agent: &str) -> Option<Withheld> {
         let says: Reports<'_> = &|agent| host.says(agent);

@@ -125,7 +125,11 @@ impl Memory {
             // That it was told is seen by what it says, so it need not be remembered.
             (true, true) => None,
             // Whoever was not to hear it before he fell silent has not heard it.
-            (true, false) if is_silent && !self.is_noted(position) && !self.has_moved(looking) => None,
+            (true, false)
+                if is_silent && !self.is_noted(position) && (bar.is_some() || !self.has_moved(looking)) =>
+            {
+                None
+            }
             // While it is paused, or there is nothing for it, or it is held, a host that is admitted has no time that runs
             // out. Whoever fell silent before stays so.
             (true, false)
@@ -210,7 +214,7 @@ impl Memory {
 
     /// Since it was looked at last.
     fn has_moved(&self, looking: &Looking<'_>) -> bool {
-        looking.moved_at.is_some_and(|moved| self.looked_at.is_none_or(|looked| looked <= moved))
+        looking.moved_at.zip(self.looked_at).is_some_and(|(moved, looked)| looked <= moved)
     }
 
     fn told(&self, position: u64, new: bool, host: &Host, looking: &Looking<'_>) -> Told {
@@ -223,7 +227,7 @@ impl Memory {
         let mut told = known.unwrap_or(Told { new, noted, since: None });
         // By a clock that was set back it is not later than now.
         told.noted = told.noted.min(looking.now + 1);
-        if told.since.is_none() && i64::from(host.last) >= told.noted {
+        if told.since.is_none() && (told.noted..=looking.now + 1).contains(&i64::from(host.last)) {
             told.since = Some(looking.now);
         }
         told

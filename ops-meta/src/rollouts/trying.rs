@@ -89,6 +89,7 @@ impl App {
                     && of_it == 0
                     && known == hosts.len()
                     && !rest.are_of(&written.plan.agent)
+                    && hosts.iter().all(|host| self.is_told(host, written.plan.agent.as_str()))
                 {
                     return Err(already(written));
                 }

@@ -26,6 +26,7 @@ const REST_PER_LOOK: u32 = 24;
 const REST_PER_LOOK_ASKED: u32 = 3;
 /// But no longer: meanwhile nothing stops a rollout that goes wrong.
 const REST_MAX: Duration = Duration::from_secs(300);
+const REST_ASKED_MAX: Duration = Duration::from_secs(10);
 
 /// For ever, whatever happens: while nobody looks, nothing stops a rollout that goes wrong.
 pub async fn run(app: Arc<App>) {
@@ -60,7 +61,7 @@ async fn rounds(app: Arc<App>) {
             continue;
         };
         let rest = (scanned.took * REST_PER_LOOK).min(REST_MAX);
-        let rest_asked = (scanned.took * REST_PER_LOOK_ASKED).min(REST_MAX);
+        let rest_asked = (scanned.took * REST_PER_LOOK_ASKED).min(REST_ASKED_MAX);
         let pause = match go_on(&app, &current, scanned).await {
             Ok(went) => pause_after(went),
             Err(why) => {

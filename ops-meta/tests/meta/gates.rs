@@ -400,10 +400,10 @@ fn a_host_begins_once_what_another_rollout_brings_runs_there_and_waits_when_that
     while !is(&done, &json!({"done": 1, "waiting": 2})) {}
     say(&admin, base, "rollback");
     let back = at(("1", None), ("2", Some(top)));
-    while !is(&back, &json!({"done": 1, "excluded": 2})) {}
+    while !is(&back, &json!({"done": 1, "unmet": 2})) {}
     // It is not taken for done, though all others are left out.
     let shown = show(&admin, top);
     assert_eq!((&shown["state"], &shown["percent"]), (&json!("running"), &json!(33)), "{shown}");
     let why = shown["why"]["what"].as_str().unwrap();
-    assert!(why.ends_with("without a package or what it requires, and 1 host is done"), "{shown}");
+    assert!(why.ends_with("without what their package requires, and 1 host is done"), "{shown}");
 }

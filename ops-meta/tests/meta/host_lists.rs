@@ -247,7 +247,7 @@ fn who_is_held_is_waited_for_where_nobody_else_is() {
     let id = forced.json()["rollout"].as_u64().unwrap();
     hosts.until("the reason", &server, |_| {
         server.post("/heartbeat", &says("held"));
-        show(&admin, id)["why"]["what"].to_string().contains("1 host is silent, held, or without a package")
+        show(&admin, id)["why"]["what"].to_string().contains("is of 1 host, all of whom are held")
     });
     assert!(is(&admin, id, "running"));
 }

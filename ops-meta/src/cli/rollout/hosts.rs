@@ -15,7 +15,7 @@ use crate::cli::output::{Listing, Output, text};
                         ops-meta rollout hosts 7 -o json | jq -r .hostname")]
 pub struct Args {
     id: u64,
-    /// pending, ordered, moving, trial, done, failed, rolled_back, timed_out, vanished, there, returning, held, excluded,
+    /// pending, ordered, moving, trial, done, failed, rolled_back, timed_out, vanished, there, returning, held, excluded, unmet,
     /// waiting, away; several with commas between
     #[arg(long, value_delimiter = ',')]
     class: Vec<String>,

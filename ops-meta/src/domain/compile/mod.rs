@@ -12,7 +12,7 @@ use ops_package::Requirement;
 use ops_wire::{AgentName, Cmd, DesiredAgent, Version};
 
 use super::precedence::{Decision, Order, Rules};
-pub use requires::Need;
+pub use requires::{Need, meets};
 pub use shelf::{Shelf, Stocked};
 
 /// Everything that decides what hosts are told.

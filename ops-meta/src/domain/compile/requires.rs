@@ -56,11 +56,18 @@ pub struct Need {
     agent: AgentName,
     version: Version,
     requires: Vec<(AgentName, Requirement)>,
+    /// It requires others besides, which require it.
+    is_mutual: bool,
 }
 
 impl Need {
     pub fn agent(&self) -> &AgentName {
         &self.agent
+    }
+
+    /// All that has to be ordered; `None`: some of it requires this, and can only come together with it.
+    pub fn requires(&self) -> Option<&[(AgentName, Requirement)]> {
+        (!self.is_mutual).then_some(&self.requires)
     }
 
     /// What a host lacks of it, by what it says of agents. One that has the version keeps it, whatever became of the
@@ -102,9 +109,11 @@ pub fn needs(all: &[Found<'_>]) -> Vec<Option<Need>> {
     };
     let need = |(decision, _): &Found<'_>| {
         let (agent, version) = (decision.agent, decision.order.version.clone()?);
-        let requires = edges.get(agent)?.iter().filter(|(required, _)| !leads_to(required, agent));
+        let all = edges.get(agent)?;
+        let requires = all.iter().filter(|(required, _)| !leads_to(required, agent));
         let requires: Vec<_> = requires.map(|(required, it)| (required.clone(), it.clone())).collect();
-        (!requires.is_empty()).then(|| Need { agent: agent.clone(), version, requires })
+        let is_mutual = requires.len() < all.len();
+        (!requires.is_empty()).then(|| Need { agent: agent.clone(), version, requires, is_mutual })
     };
     all.iter().map(need).collect()
 }

@@ -30,9 +30,11 @@ words! {
         Returning "returning",
         /// An administrator of the host keeps it as it is.
         Held "held",
-        /// There is nothing for it: no build, or what is required is missing. It is not waited for.
+        /// There is no package for it. It is not waited for.
         Excluded "excluded",
-        /// What the package requires is not ordered or does not run there yet.
+        /// What its package requires is not ordered there. It is not waited for.
+        Unmet "unmet",
+        /// What its package requires is brought by another rollout, or does not run there yet.
         Waiting "waiting",
         /// A freeze or the windows of a group keep it from beginning.
         Shut "shut",
@@ -42,9 +44,14 @@ words! {
 }
 
 impl Class {
+    /// Silent, or lacking what the package requires.
+    pub fn is_missing(self) -> bool {
+        matches!(self, Self::Away | Self::Unmet)
+    }
+
     /// Whether a wave's share is a share of hosts like this one.
     pub fn is_counted(self) -> bool {
-        !matches!(self, Self::Held | Self::Excluded | Self::Away)
+        !matches!(self, Self::Held | Self::Excluded | Self::Unmet | Self::Away)
     }
 }
 
@@ -98,21 +105,24 @@ pub struct Going {
     pub timeout_secs: u32,
 }
 
-/// Why a host cannot be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why a host cannot be told; the later ones are the worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Bar {
-    /// No build for it, or what the package requires is not ordered.
-    Excluded,
-    /// What the package requires does not run yet.
-    Waiting,
     /// A freeze, or the windows of a group.
     Shut,
+    /// What its package requires is brought by another rollout, or does not run yet.
+    Waiting,
+    /// What its package requires is not ordered.
+    Unmet,
+    /// There is no package for it.
+    Excluded,
 }
 
 impl Bar {
     fn class(self) -> Class {
         match self {
             Self::Excluded => Class::Excluded,
+            Self::Unmet => Class::Unmet,
             Self::Waiting => Class::Waiting,
             Self::Shut => Class::Shut,
         }
@@ -239,7 +249,7 @@ fn done(known: &Known) -> Class {
 fn not_begun(known: &Known) -> Class {
     match known.bar {
         _ if known.report.phase == Some(Phase::Held) => Class::Held,
-        Some(Bar::Excluded) => Class::Excluded,
+        Some(bar @ (Bar::Excluded | Bar::Unmet)) => bar.class(),
         _ if is_silent(known) => Class::Away,
         Some(bar) => bar.class(),
         None => Class::Pending,

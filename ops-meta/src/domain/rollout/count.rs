@@ -41,6 +41,13 @@ pub struct Counts {
     pub left_out: u32,
     /// Of them those that some wave admitted, or that are there anyway.
     pub reached: u32,
+    /// Of them those that have the change, whoever admitted them.
+    #[serde(skip)]
+    pub have_it: u32,
+    /// Of those left out the ones that are silent, or lack what their package requires: so may be a part of the fleet that
+    /// fares badly.
+    #[serde(skip)]
+    pub missing: u32,
     /// Those that this wave was the first to admit, by how far they are.
     pub of: Classes,
 }
@@ -89,9 +96,9 @@ impl Classes {
         Waiting { requires: self.get(Class::Waiting), shut: self.get(Class::Shut) }
     }
 
-    /// Those that do not count.
-    pub fn left_out(&self) -> u32 {
-        Class::ALL.iter().filter(|it| !it.is_counted()).fold(0, |sum, it| sum.saturating_add(self.get(*it)))
+    /// As [`Counts::missing`].
+    pub fn missing(&self) -> u32 {
+        Class::ALL.iter().filter(|it| it.is_missing()).fold(0, |sum, it| sum.saturating_add(self.get(*it)))
     }
 
     pub fn failures(&self) -> u32 {
@@ -135,10 +142,15 @@ impl Tally {
         for (wave, counts) in self.waves.iter_mut().enumerate() {
             match (seen.is_selected_by(wave), seen.class.is_counted()) {
                 (false, _) => {}
-                (true, false) => counts.left_out = counts.left_out.saturating_add(1),
+                (true, false) => {
+                    counts.left_out = counts.left_out.saturating_add(1);
+                    counts.missing = counts.missing.saturating_add(seen.class.is_missing().into());
+                }
                 (true, true) => {
                     counts.hosts = counts.hosts.saturating_add(1);
                     counts.reached = counts.reached.saturating_add(seen.is_reached().into());
+                    let has_it = matches!(seen.class, Class::Done | Class::There);
+                    counts.have_it = counts.have_it.saturating_add(has_it.into());
                 }
             }
         }

@@ -168,10 +168,16 @@ fn unsettled(rollout: &Rollout, look: &Look<'_>, at: usize, wave: &Wave, counts:
     if u64::from(in_flight) * 1000 > u64::from(ordered) * LATECOMERS_PER_MILLE {
         return Some(Next::Wait(Wait::UnderWay { in_flight, waiting: counts.of.waiting() }));
     }
-    // Of hosts that do not count nobody knows how they would fare.
-    let left_out = if counts.hosts == 0 { counts.left_out } else { counts.of.left_out() };
-    if left_out > done {
-        return Some(Next::Wait(Wait::LeftOut { left_out, done }));
+    // Of hosts that nobody hears, or that lack what they require, nobody knows how they would fare: as long as it is not the
+    // end, of those whose turn it was.
+    let is_last = at + 1 >= rollout.plan.waves.len();
+    let (missing, have_it) =
+        if is_last { (counts.missing, counts.have_it) } else { (counts.of.missing(), done) };
+    if missing > have_it {
+        return Some(Next::Wait(Wait::Missing { missing, have_it }));
+    }
+    if counts.hosts == 0 && counts.left_out > 0 {
+        return Some(Next::Wait(Wait::Nobody { left_out: counts.left_out }));
     }
     let judged = ordered.saturating_sub(in_flight);
     // Unless somebody says how many it takes: all but those that may have failed, and those that are known; and half.

@@ -67,6 +67,9 @@ impl Standing<'_> {
             (_, true, _, Some(Bar::Excluded)) => {
                 "there is no package for it, so it is told nothing of the agent"
             }
+            (_, true, _, Some(Bar::Unmet)) => {
+                "what the package requires is not ordered for it, so it is told nothing of the agent"
+            }
             (_, true, _, Some(_)) => "it waits for what the package requires",
             (_, true, Stand::There, _) => "it has the change, and keeps it",
             (_, true, ..) => "it is told so",

@@ -45,10 +45,14 @@ pub enum Wait {
         in_flight: u32,
         waiting: Waiting,
     },
-    /// More hosts do not count than are done.
-    LeftOut {
+    /// More hosts are silent, or lack what their package requires, than have the change.
+    Missing {
+        missing: u32,
+        have_it: u32,
+    },
+    /// No host of the wave counts.
+    Nobody {
         left_out: u32,
-        done: u32,
     },
     /// All others are done.
     Shut {
@@ -146,10 +150,14 @@ fn waiting(rollout: &Rollout, wait: &Wait) -> String {
             are(*in_flight),
             of_whom(*waiting)
         ),
-        Wait::LeftOut { left_out, done } => format!(
-            "of the hosts of {wave} {} silent, held, or without a package or what it requires, and {} done",
-            are(*left_out),
-            if *done == 0 { "none is".to_owned() } else { are(*done) }
+        Wait::Missing { missing, have_it } => format!(
+            "of the hosts of {wave} {} silent, or without what their package requires, and {} done",
+            are(*missing),
+            if *have_it == 0 { "none is".to_owned() } else { are(*have_it) }
+        ),
+        Wait::Nobody { left_out } => format!(
+            "{wave} is of {}, all of whom are held, silent, or without a package or what it requires",
+            hosts_of(*left_out)
         ),
         Wait::Shut { hosts } => {
             format!("{} kept from beginning by a freeze or the windows of a group", are(*hosts))
@@ -192,9 +200,12 @@ fn moved_by(rollout: &Rollout, wait: &Wait) -> String {
         }
         Wait::Pace { .. } => "time".to_owned(),
         Wait::Turns { .. } => "their turn; next goes on with the next wave".to_owned(),
-        Wait::LeftOut { .. } => {
-            "they are heard, released, or have what they lack, or are forgotten (`host drop`); next goes on without them"
+        Wait::Missing { .. } => {
+            "they are heard, or forgotten (`host drop`), or what they lack is ordered for them; next goes on without them"
                 .to_owned()
+        }
+        Wait::Nobody { .. } => {
+            "a host that is released, heard, or has what it lacks; next goes on without them".to_owned()
         }
         Wait::Shut { .. } => "the end of the freeze, or the next window".to_owned(),
         Wait::UnderWay { in_flight, waiting } if *in_flight == waiting.all() => {

@@ -19,6 +19,8 @@ pub struct Facts {
     pub selected: u32,
     /// There is nothing for it.
     pub excluded: bool,
+    /// What the package requires is not ordered.
+    pub unmet: bool,
     /// In the group that is shut at times.
     pub grouped: bool,
     /// From when on what the package requires runs there.
@@ -88,6 +90,7 @@ impl Server {
         let facts = &self.facts[host];
         match () {
             () if facts.excluded => Some(Bar::Excluded),
+            () if facts.unmet => Some(Bar::Unmet),
             () if facts.grouped && self.shut => Some(Bar::Shut),
             () if now < facts.ready_at => Some(Bar::Waiting),
             () => None,
@@ -137,10 +140,10 @@ impl Server {
         let facts = &self.facts[host];
         let stand = self.stand(said);
         let new = Order { version: NEW, rollout: Some(self.rollout.id) };
-        let bar = self.bar(host, now).filter(|bar| *bar == Bar::Excluded || stand == Stand::Elsewhere);
+        let bar = self.bar(host, now).filter(|bar| *bar >= Bar::Unmet || stand == Stand::Elsewhere);
         let told = self.rollout.tells(facts.position, facts.selected, stand) && bar != Some(Bar::Shut);
         match (told || self.rollout.progress.state == State::Completed, bar) {
-            (true, Some(Bar::Excluded | Bar::Waiting)) => None,
+            (true, Some(Bar::Excluded | Bar::Unmet | Bar::Waiting)) => None,
             (true, _) if told => Some(new),
             (true, _) => Some(Order { rollout: None, ..new }),
             (false, _) => Some(Order { version: OLD, rollout: None }),

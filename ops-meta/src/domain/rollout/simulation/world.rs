@@ -162,7 +162,7 @@ impl World {
         let selected = self.server.rollout.plan.selected(&facts);
         let position = position(self.server.rollout.id, &name);
         let grouped = self.random.in_100(30);
-        self.server.meet(Facts { position, selected, excluded, grouped, ready_at });
+        self.server.meet(Facts { position, selected, excluded, unmet: false, grouped, ready_at });
         let mut host = Host::new(name, nature, self.now + self.random.between(0, INTERVAL_SECS));
         host.held = self.random.in_100(3);
         self.hosts.push(host);
@@ -223,6 +223,10 @@ impl World {
             let until = Some(self.clock() * 1000);
             self.server.window = self.random.one_of(&[Opening::ALWAYS, Opening::Closed { until }]);
             self.server.shut = self.random.in_100(50);
+            let lack = self.random.between(0, 100) as u64;
+            for n in 0..self.server.facts.len() {
+                self.server.facts[n].unmet = lack > 60 && self.random.in_100(lack);
+            }
         }
         for host in &mut self.hosts {
             if self.random.in_10_000(self.faults.silent_in_10_000) {
@@ -336,7 +340,7 @@ impl World {
         self.server.frozen = false;
         self.server.window = Opening::ALWAYS;
         self.server.shut = false;
-        self.server.facts.iter_mut().for_each(|facts| facts.ready_at = 0);
+        self.server.facts.iter_mut().for_each(|facts| (facts.ready_at, facts.unmet) = (0, false));
         self.hosts.iter_mut().for_each(Host::heal);
         let end = self.now + REST_SECS;
         while !self.server.rollout.progress.state.is_over() {
@@ -365,7 +369,7 @@ impl World {
                 self.says(verb, None);
             }
             Next::Wait(Wait::TooFewDone { .. }) => self.says(Verb::Retry, None),
-            Next::Wait(Wait::LeftOut { .. }) => self.says(Verb::Next, None),
+            Next::Wait(Wait::Missing { .. } | Wait::Nobody { .. }) => self.says(Verb::Next, None),
             _ => {}
         }
     }

@@ -112,6 +112,7 @@ fn a_host_that_is_not_admitted_is_there_or_to_come_or_kept_from_it() {
         (at("1", Phase::Held, "held"), Held),
         (Known { state: host::State::Gone, ..before }, Away),
         (Known { bar: Some(Bar::Excluded), ..before }, Excluded),
+        (Known { bar: Some(Bar::Unmet), state: host::State::Late, ..before }, Unmet),
         (Known { bar: Some(Bar::Waiting), ..before }, Waiting),
         (Known { bar: Some(Bar::Shut), ..before }, Shut),
         (Known { bar: Some(Bar::Shut), state: host::State::Late, ..before }, Away),

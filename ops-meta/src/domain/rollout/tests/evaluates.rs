@@ -314,23 +314,30 @@ fn failures_that_may_be_hold_nothing_up_unless_they_are_half() {
 }
 
 #[test]
-fn nothing_goes_on_while_more_hosts_are_left_out_than_done() {
+fn nothing_goes_on_while_more_hosts_are_missing_than_done() {
     let mut it = begun(json!([{"percent": 50}, {"percent": 100}]));
     let silent = looked(2, &[(10, Some(0), Away)]);
-    assert_eq!(next(&it, &silent), Next::Wait(Wait::LeftOut { left_out: 10, done: 0 }));
+    assert_eq!(next(&it, &silent), Next::Wait(Wait::Missing { missing: 10, have_it: 0 }));
     assert!(
         said(&it, &silent)
-            .starts_with("of the hosts of wave \"50 %\" 10 hosts are silent, held, or without a package or what it requires, and none is done")
+            .starts_with("of the hosts of wave \"50 %\" 10 hosts are silent, or without what their package requires, and none is done")
     );
     let some = looked(2, &[(10, Some(0), Away), (9, Some(0), Done)]);
-    assert_eq!(next(&it, &some), Next::Wait(Wait::LeftOut { left_out: 10, done: 9 }));
-    let kinds =
-        [(4, Some(0), Class::Held), (3, Some(0), Class::Excluded), (3, Some(0), Away), (9, Some(0), Done)];
-    assert_eq!(next(&it, &looked(2, &kinds)), Next::Wait(Wait::LeftOut { left_out: 10, done: 9 }));
+    assert_eq!(next(&it, &some), Next::Wait(Wait::Missing { missing: 10, have_it: 9 }));
+    let kinds = [(7, Some(0), Class::Unmet), (3, Some(0), Away), (9, Some(0), Done), (90, None, Class::Held)];
+    assert_eq!(next(&it, &looked(2, &kinds)), Next::Wait(Wait::Missing { missing: 10, have_it: 9 }));
     let half = looked(2, &[(10, Some(0), Away), (10, Some(0), Done)]);
     assert_eq!(next(&it, &half), Next::Do(Step::Begin { wave: 1 }));
     it.progress = it.progress.after(Verb::Next, None, NOW).unwrap().unwrap();
     assert_eq!(step(&mut it, &silent), Step::Begin { wave: 1 });
+    // At the end it is all hosts, whosever turn it was, and those that have it, whoever told them.
+    let mut rest =
+        [(9, Some(0), Done), (1, None, There), (11, None, Class::Unmet), (9, None, Class::Excluded)];
+    assert_eq!(next(&it, &looked(2, &rest)), Next::Wait(Wait::Missing { missing: 11, have_it: 10 }));
+    rest[2].0 = 10;
+    assert_eq!(next(&it, &looked(2, &rest)), Next::Do(Step::Complete));
+    let none = looked(2, &[(9, None, Class::Excluded)]);
+    assert_eq!(next(&it, &none), Next::Wait(Wait::Nobody { left_out: 9 }));
 }
 
 #[test]
