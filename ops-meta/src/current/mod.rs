@@ -508,7 +508,7 @@ impl Current {
     /// What keeps a host from being told by another rollout; `None`: it has what that brings, and is told to keep it.
     fn comes_by(&self, base: &Base, other: &Of, reports: Reports<'_>) -> Option<Bar> {
         let active = self.active.get(other.active)?;
-        let has_it = self.reported(other, active, reports).stand == Stand::There;
+        let has_it = self.reported(other, reports)?.stand == Stand::There;
         match active.rollout.progress.state {
             State::Stopped if !has_it => Some(Bar::Unmet),
             State::RollingBack => Some(Bar::Unmet),
@@ -518,10 +518,12 @@ impl Current {
         }
     }
 
-    fn reported(&self, of: &Of, active: &Active, reports: Reports<'_>) -> Report {
+    /// What it comes to for a rollout that a host says this. `None`: there is no such rollout.
+    pub fn reported(&self, of: &Of, reports: Reports<'_>) -> Option<Report> {
+        let active = self.active.get(of.active)?;
         let says = reports(active.agent().as_str());
         let asked = active.asked(&of.target, of.policy.as_ref());
-        asked.report(says.map(|it| it.real), says.and_then(|it| it.rollout))
+        Some(asked.report(says.map(|it| it.real), says.and_then(|it| it.rollout)))
     }
 
     fn standing(
@@ -532,7 +534,7 @@ impl Current {
     ) -> Option<(&Active, Standing<'_>)> {
         let active = self.active.get(of.active)?;
         let rollout = &active.rollout;
-        let report = self.reported(of, active, reports);
+        let report = self.reported(of, reports)?;
         let standing = Standing {
             position: position(rollout.id, host.hostname),
             selected: rollout.plan.selected(host),

@@ -5,7 +5,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use ops_wire::Phase;
 
-use crate::current::{Base, Current, Of};
+use crate::current::{Base, Current, Of, Reports};
 use crate::domain::conformity::Conformity;
 use crate::domain::host::{Listening, State as HostState};
 use crate::domain::rollout::{Active, Bar, Class, Known, Progress, Report, Seen as Place, position};
@@ -87,11 +87,8 @@ pub struct Reported {
 
 impl Reported {
     pub fn of(current: &Current, base: &Base, of: &Of, host: &Host) -> Option<Self> {
-        let active = current.active().get(of.active)?;
-        let says = host.says(active.agent().as_str());
-        let asked = active.asked(&of.target, of.policy.as_ref());
-        let report = asked.report(says.map(|it| it.real), says.and_then(|it| it.rollout));
-        Some(Self { report, bar: current.bar(base, of, &|agent| host.says(agent)) })
+        let reports: Reports<'_> = &|agent| host.says(agent);
+        Some(Self { report: current.reported(of, reports)?, bar: current.bar(base, of, reports) })
     }
 }
 

@@ -32,12 +32,13 @@ pub struct ToStart {
     pub meant: MeantHosts,
 }
 
+/// What became of what somebody wanted to start, and the generation in which it counts.
 pub struct Started {
     pub generation: u64,
     pub what: Start,
 }
 
-/// What became of it.
+/// What became of it: only one of these begins anything.
 pub enum Start {
     /// The number of the rollout.
     Begun(u64),
@@ -174,6 +175,7 @@ pub(super) struct Checked {
     pub warnings: Vec<String>,
 }
 
+/// Why nothing is begun: all hosts of it are to have it by policies.
 pub(super) fn already(written: &Written) -> NotEdited {
     NotEdited::Already(format!("that is ordered already ({})", written.changes()), None)
 }

@@ -26,6 +26,7 @@ const REST_PER_LOOK: u32 = 24;
 const REST_PER_LOOK_ASKED: u32 = 3;
 /// But no longer: meanwhile nothing stops a rollout that goes wrong.
 const REST_MAX: Duration = Duration::from_secs(300);
+/// The same where somebody did something, and waits for what comes of it.
 const REST_ASKED_MAX: Duration = Duration::from_secs(10);
 
 /// For ever, whatever happens: while nobody looks, nothing stops a rollout that goes wrong.

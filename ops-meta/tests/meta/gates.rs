@@ -130,16 +130,8 @@ fn hosts_of_a_group_begin_in_its_windows() {
 /// Two packages of which one requires the other, and a host that says which of them run.
 #[test]
 fn an_agent_waits_until_what_it_requires_runs() {
-    let server = Server::start(&config_with(json!({ "agents": [] })));
+    let server = with_packages(&[("base", "2", "{}"), ("top", "1", r#"{"requires": {"base": ">=2"}}"#)]);
     let admin = Operator::first(&server);
-    let push = |name: &str, version: &str, manifest: &str| {
-        let body = package_with(manifest);
-        let path = format!("/api/v1/packages/{name}/{version}");
-        let put = server.ask("PUT", &path, &[&*bearer(&admin.token)], &body);
-        assert_eq!(put.status, 201, "{put:?}");
-    };
-    push("base", "2", "{}");
-    push("top", "1", r#"{"requires": {"base": ">=2"}}"#);
     put(&admin, "policies/base", json!({"version": "2", "cmd": "start"}));
     put(&admin, "policies/top", json!({"version": "1", "cmd": "start"}));
     let told = |agents: Value| -> Vec<String> {
@@ -200,6 +192,24 @@ fn with_packages(packages: &[(&str, &str, &str)]) -> Server {
     server
 }
 
+/// Of two agents, of which one requires the other at its second version.
+const TOP_2_NEEDS_BASE_2: [(&str, &str, &str); 4] = [
+    ("base", "1", "{}"),
+    ("base", "2", "{}"),
+    ("top", "1", "{}"),
+    ("top", "2", r#"{"requires": {"base": ">=2"}}"#),
+];
+
+/// With policies that order the first version of both, `base` and `top`, everywhere.
+fn with_both(packages: &[(&str, &str, &str)]) -> Server {
+    let server = with_packages(packages);
+    let admin = Operator::first(&server);
+    for name in ["base", "top"] {
+        put(&admin, &format!("policies/{name}"), json!({"version": "1", "cmd": "start"}));
+    }
+    server
+}
+
 #[test]
 fn a_frozen_host_that_is_held_or_silent_is_waited_for_too() {
     let (server, mut hosts) = begin(4);
@@ -244,16 +254,8 @@ fn nobody_begins_with_what_is_taken_back() {
 
 #[test]
 fn an_agent_that_waits_keeps_running_as_it_is() {
-    let server = with_packages(&[
-        ("base", "1", "{}"),
-        ("base", "2", "{}"),
-        ("top", "1", "{}"),
-        ("top", "2", r#"{"requires": {"base": ">=2"}}"#),
-    ]);
+    let server = with_both(&TOP_2_NEEDS_BASE_2);
     let admin = Operator::first(&server);
-    for name in ["base", "top"] {
-        put(&admin, &format!("policies/{name}"), json!({"version": "1", "cmd": "start"}));
-    }
     let dead = json!([agent("base", "1", "started", None), agent("top", "1", "stoped", None)]);
     assert_eq!(beat(&server, "h", &dead), ["base 1 start", "top 1 start"]);
     // By a rollout, whose turn comes when that of the other is approved.
@@ -284,11 +286,8 @@ fn an_agent_that_waits_keeps_running_as_it_is() {
 #[test]
 fn what_is_taken_back_waits_for_nothing() {
     let needs = r#"{"requires": {"base": ">=1"}}"#;
-    let server = with_packages(&[("base", "1", "{}"), ("top", "1", needs), ("top", "2", needs)]);
+    let server = with_both(&[("base", "1", "{}"), ("top", "1", needs), ("top", "2", needs)]);
     let admin = Operator::first(&server);
-    for name in ["base", "top"] {
-        put(&admin, &format!("policies/{name}"), json!({"version": "1", "cmd": "start"}));
-    }
     let good = json!([agent("base", "1", "started", None), agent("top", "1", "started", None)]);
     beat(&server, "h", &good);
     let id = start(
@@ -318,13 +317,8 @@ fn who_already_is_as_wanted_stays_so_in_a_freeze() {
 
 #[test]
 fn who_was_to_wait_before_he_fell_silent_has_not_heard_of_it() {
-    let needs = r#"{"requires": {"base": ">=2"}}"#;
-    let server =
-        with_packages(&[("base", "1", "{}"), ("base", "2", "{}"), ("top", "1", "{}"), ("top", "2", needs)]);
+    let server = with_both(&TOP_2_NEEDS_BASE_2);
     let admin = Operator::first(&server);
-    for name in ["base", "top"] {
-        put(&admin, &format!("policies/{name}"), json!({"version": "1", "cmd": "start"}));
-    }
     let runs = json!([agent("base", "1", "started", None), agent("top", "1", "started", None)]);
     beat(&server, "h", &runs);
     start(&admin, &json!({"agent": "base", "version": "2", "waves": [{"percent": 100, "approval": true}]}));
@@ -365,13 +359,8 @@ fn who_is_told_already_and_does_not_do_it_is_not_taken_for_done() {
 
 #[test]
 fn a_host_begins_once_what_another_rollout_brings_runs_there_and_waits_when_that_is_taken_back() {
-    let needs = r#"{"requires": {"base": ">=2"}}"#;
-    let server =
-        with_packages(&[("base", "1", "{}"), ("base", "2", "{}"), ("top", "1", "{}"), ("top", "2", needs)]);
+    let server = with_both(&TOP_2_NEEDS_BASE_2);
     let admin = Operator::first(&server);
-    for name in ["base", "top"] {
-        put(&admin, &format!("policies/{name}"), json!({"version": "1", "cmd": "start"}));
-    }
     let at = |base: (&str, Option<u64>), top: (&str, Option<u64>)| {
         json!([agent("base", base.0, "started", base.1), agent("top", top.0, "started", top.1)])
     };

@@ -163,10 +163,11 @@ impl Tally {
 
     /// Of all hosts those that have the change, rounded down: 100 are all of them. The last wave is of all.
     pub fn percent_done(&self) -> u32 {
-        let has_it = |of: &Classes| u64::from(of.get(Class::Done)) + u64::from(of.get(Class::There));
-        let done = has_it(&self.rest) + self.waves.iter().map(|counts| has_it(&counts.of)).sum::<u64>();
-        let hosts = self.waves.last().map_or(0, |it| u64::from(it.hosts) + u64::from(it.left_out));
-        let percent = (done * 100).checked_div(hosts).unwrap_or(100);
+        let percent = |it: &Counts| {
+            let hosts = u64::from(it.hosts) + u64::from(it.left_out);
+            (u64::from(it.have_it) * 100).checked_div(hosts)
+        };
+        let percent = self.waves.last().and_then(percent).unwrap_or(100);
         u32::try_from(percent).unwrap_or(100).min(100)
     }
 
